@@ -1,0 +1,77 @@
+"""The errors a user can cause or meet.
+
+Each message is one line that names what was expected, what came and, where there is one, the nearest choice.
+The command line prints that line and exits with code 2; a Python caller catches `RnasError`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "DivergenceError",
+    "GenotypeError",
+    "ModelError",
+    "RnasError",
+    "RunError",
+    "UnknownNameError",
+    "nearest",
+]
+
+
+class RnasError(Exception):
+    """Base of all errors that this package raises on purpose."""
+
+
+class ConfigError(RnasError, ValueError):
+    """A setting has a value that it cannot have."""
+
+
+class UnknownNameError(ConfigError, KeyError):
+    """A name that no registered item carries."""
+
+    def __str__(self) -> str:
+        """Undo KeyError, which would print the message in quotes."""
+        return str(self.args[0])
+
+
+class DataError(RnasError):
+    """A data set is missing, malformed or too small for what is asked of it."""
+
+
+class GenotypeError(RnasError, ValueError):
+    """A genotype, or its file, does not describe a network."""
+
+
+class ModelError(RnasError):
+    """A network does not fit its weights, its images or its task."""
+
+
+class RunError(RnasError):
+    """A run directory cannot be used: foreign, damaged, unfinished or not writable."""
+
+
+class DivergenceError(RnasError):
+    """A loss or a gradient is no longer finite; the message names the last good checkpoint."""
+
+
+def nearest(given: str, known: Iterable[str]) -> str:
+    """The end of an error message: the choices, the most similar one first named.
+
+    Args:
+        given: what the user wrote.
+        known: the names that would have been right.
+
+    Returns:
+        For example ``"; did you mean 'resnet18'? (choices: resnet18, vgg16)"``.
+    """
+    choices = sorted(known)
+    similar = difflib.get_close_matches(given, choices, n=1, cutoff=0.5)
+    hint = f"; did you mean {similar[0]!r}?" if similar else ";"
+    return f"{hint} (choices: {', '.join(choices)})"

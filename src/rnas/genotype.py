@@ -1,0 +1,173 @@
+"""A genotype: the discrete architecture that a search ends with, and its file format.
+
+A cell is a directed acyclic graph. Its first `inputs` nodes are outputs of earlier cells; each further node is the
+sum of its incoming edges, an operation applied to an earlier node; the cell's output concatenates the nodes in
+`concat` (design of NASNet, Zoph et al. 2018, and DARTS, Liu et al. 2019). A genotype names one cell of each kind that
+a network stacks: "normal" and "reduce" in the DARTS space.
+
+Nothing here needs torch; which operations exist is a matter of the space that builds them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rnas.errors import GenotypeError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Cell", "Edge", "Genotype"]
+
+
+@dataclass(frozen=True)
+class Edge:
+    """An operation applied to the output of an earlier node.
+
+    Args:
+        op: name of the operation, for example ``"sep_conv_3x3"``.
+        source: index of the node that it reads.
+    """
+
+    op: str
+    source: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell.
+
+    Args:
+        nodes: the incoming edges of each intermediate node; node k of this tuple has index ``inputs + k``.
+        concat: indices of the nodes that form the output, in order.
+        inputs: number of input nodes; 2 in the DARTS space.
+
+    Raises:
+        GenotypeError: if an edge reads a node that does not come before its own, or `concat` names no such node.
+    """
+
+    nodes: tuple[tuple[Edge, ...], ...]
+    concat: tuple[int, ...]
+    inputs: int = 2
+
+    def __post_init__(self) -> None:
+        """Check that the edges form an acyclic graph."""
+        for index, edges in enumerate(self.nodes, start=self.inputs):
+            for edge in edges:
+                if not 0 <= edge.source < index:
+                    raise GenotypeError(
+                        f"node {index}: edge {edge.op!r} reads node {edge.source}, "
+                        f"expected an earlier node (0 to {index - 1})"
+                    )
+        if not self.concat:
+            raise GenotypeError("concat is empty: a cell needs at least one output node")
+        for node in self.concat:
+            if not 0 <= node < self.inputs + len(self.nodes):
+                raise GenotypeError(f"concat names node {node}, the cell has 0 to {self.inputs + len(self.nodes) - 1}")
+
+
+@dataclass(frozen=True)
+class Genotype:
+    """The cells of an architecture, by kind. Immutable and hashable; equal genotypes hash equal.
+
+    Args:
+        cells: pairs of a kind ("normal", "reduce", ...) and its cell, in any order, or a mapping.
+
+    Raises:
+        GenotypeError: if there is no cell, or one kind twice.
+    """
+
+    cells: tuple[tuple[str, Cell], ...]
+
+    def __init__(self, cells: Mapping[str, Cell] | tuple[tuple[str, Cell], ...]) -> None:
+        pairs = tuple(sorted(cells.items() if isinstance(cells, Mapping) else cells, key=lambda pair: pair[0]))
+        kinds = [kind for kind, _ in pairs]
+        if not pairs or len(set(kinds)) != len(kinds):
+            raise GenotypeError(f"expected cells of distinct kinds, got {kinds}")
+        object.__setattr__(self, "cells", pairs)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of cell, sorted."""
+        return tuple(kind for kind, _ in self.cells)
+
+    def __getitem__(self, kind: str) -> Cell:
+        for name, cell in self.cells:
+            if name == kind:
+                return cell
+        raise GenotypeError(f"the genotype has no {kind!r} cell, only {', '.join(self.kinds)}")
+
+    def to_json(self) -> str:
+        """The genotype as the text of a JSON file; `from_json` reads it back."""
+        document = {
+            "cells": {
+                kind: {
+                    "inputs": cell.inputs,
+                    "nodes": [[{"op": edge.op, "from": edge.source} for edge in node] for node in cell.nodes],
+                    "concat": list(cell.concat),
+                }
+                for kind, cell in self.cells
+            }
+        }
+        return json.dumps(document, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Genotype:
+        """Read a genotype from JSON text.
+
+        Raises:
+            GenotypeError: if the text is not JSON or not a genotype; the message names the cell, node and edge.
+        """
+        try:
+            document = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise GenotypeError(f"not JSON: {error}") from error
+        cells = _get(document, "cells", dict, "genotype")
+        return cls({kind: _read_cell(cell, f"cell {kind!r}") for kind, cell in cells.items()})
+
+    @classmethod
+    def load(cls, path: Path) -> Genotype:
+        """Read a genotype from a JSON file.
+
+        Raises:
+            GenotypeError: if the file cannot be read or is malformed; the message begins with its path.
+        """
+        try:
+            return cls.from_json(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise GenotypeError(f"{path}: no such genotype file") from error
+        except (OSError, UnicodeDecodeError, GenotypeError) as error:
+            raise GenotypeError(f"{path}: {error}") from error
+
+
+def _get(document: Any, key: str, kind: type, where: str) -> Any:
+    """The value of a key, checked to be of a type."""
+    if not isinstance(document, dict) or key not in document:
+        raise GenotypeError(f"{where}: expected an object with the key {key!r}")
+    value = document[key]
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise GenotypeError(f"{where}: {key!r} should be {kind.__name__}, is {type(value).__name__}")
+    return value
+
+
+def _read_cell(document: Any, where: str) -> Cell:
+    nodes = []
+    for index, edges in enumerate(_get(document, "nodes", list, where)):
+        if not isinstance(edges, list):
+            raise GenotypeError(f"{where}, node {index}: expected a list of edges, got {type(edges).__name__}")
+        nodes.append(tuple(_read_edge(edge, f"{where}, node {index}, edge {i}") for i, edge in enumerate(edges)))
+    concat = _get(document, "concat", list, where)
+    if not all(isinstance(node, int) for node in concat):
+        raise GenotypeError(f"{where}: 'concat' should hold node indices, holds {concat}")
+    inputs = _get(document, "inputs", int, where) if "inputs" in document else 2
+    try:
+        return Cell(nodes=tuple(nodes), concat=tuple(concat), inputs=inputs)
+    except GenotypeError as error:
+        raise GenotypeError(f"{where}, {error}") from error
+
+
+def _read_edge(document: Any, where: str) -> Edge:
+    return Edge(op=_get(document, "op", str, where), source=_get(document, "from", int, where))

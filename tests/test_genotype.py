@@ -1,0 +1,76 @@
+"""The genotype as a value and as a file."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnas import Genotype
+from rnas.errors import GenotypeError
+from rnas.genotype import Cell, Edge
+
+
+@st.composite
+def cells(draw: st.DrawFn) -> Cell:
+    inputs = draw(st.integers(1, 3))
+    count = draw(st.integers(1, 5))
+    nodes = tuple(
+        tuple(
+            Edge(draw(st.sampled_from(["skip_connect", "sep_conv_3x3"])), source)
+            for source in draw(st.lists(st.integers(0, inputs + node - 1), max_size=3))
+        )
+        for node in range(count)
+    )
+    concat = draw(st.lists(st.integers(0, inputs + count - 1), min_size=1, unique=True))
+    return Cell(nodes=nodes, concat=tuple(concat), inputs=inputs)
+
+
+@given(cells(), cells())
+def test_json_round_trip_keeps_value_and_hash(normal: Cell, reduce: Cell) -> None:
+    genotype = Genotype({"normal": normal, "reduce": reduce})
+    again = Genotype.from_json(genotype.to_json())
+    assert again == genotype
+    assert hash(again) == hash(genotype)
+    assert Genotype((("reduce", reduce), ("normal", normal))) == genotype
+
+
+def document() -> dict[str, dict[str, dict[str, object]]]:
+    edge = {"op": "skip_connect", "from": 0}
+    return {"cells": {"normal": {"nodes": [[edge, edge]], "concat": [2]}}}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            {"nodes": [[{"op": "skip_connect", "from": 2}]]},
+            ["normal", "node 2", "skip_connect", "reads node 2"],
+        ),
+        ({"nodes": [[{"op": "skip_connect"}]]}, ["normal", "node 0", "edge 0", "'from'"]),
+        ({"nodes": [[{"op": 3, "from": 0}]]}, ["node 0", "edge 0", "'op'", "str"]),
+        ({"nodes": [[{"op": "none", "from": True}]]}, ["edge 0", "'from'", "int"]),
+        ({"nodes": ["x"]}, ["node 0", "list"]),
+        ({"concat": [7]}, ["concat", "7"]),
+        ({"concat": []}, ["concat", "empty"]),
+    ],
+)
+def test_malformed_file_is_named_to_the_edge(change: dict[str, object], words: list[str]) -> None:
+    bad = document()
+    bad["cells"]["normal"].update(change)
+    with pytest.raises(GenotypeError) as caught:
+        Genotype.from_json(json.dumps(bad))
+    for word in words:
+        assert word in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"cells": {}}', '{"cells": 3}', "{"])
+def test_what_is_no_genotype_is_refused(text: str) -> None:
+    with pytest.raises(GenotypeError):
+        Genotype.from_json(text)
+
+
+def test_a_missing_kind_names_those_that_exist() -> None:
+    with pytest.raises(GenotypeError, match="no 'reduce' cell, only normal"):
+        Genotype.from_json(json.dumps(document()))["reduce"]
