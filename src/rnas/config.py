@@ -1,4 +1,4 @@
-"""What the typed configurations share: checks, and distances between images written as in the papers ("8/255").
+"""What the typed configurations share: checks, distances written as in the papers ("8/255"), and PGD's settings.
 
 A configuration is a frozen dataclass beside the thing it configures; it imports no torch, so that `rnas --help` and the
 parsing of a command line stay fast.
@@ -7,11 +7,13 @@ parsing of a command line stay fast.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, fields, is_dataclass
 from fractions import Fraction
+from typing import Any
 
 from rnas.errors import ConfigError
 
-__all__ = ["Distance", "require"]
+__all__ = ["Distance", "PgdConfig", "plain", "require"]
 
 
 class Distance(float):
@@ -61,3 +63,35 @@ def require(condition: bool, key: str, expected: str, value: object) -> None:
     """
     if not condition:
         raise ConfigError(f"{key}: expected {expected}, got {value!r}")
+
+
+def plain(config: Any) -> Any:
+    """A configuration as nested dictionaries, lists and scalars, as YAML and JSON write it; distances stay text."""
+    if is_dataclass(config):
+        return {field.name: plain(getattr(config, field.name)) for field in fields(config)}
+    if isinstance(config, dict):
+        return {key: plain(value) for key, value in config.items()}
+    if isinstance(config, (list, tuple)):
+        return [plain(value) for value in config]
+    return str(config) if isinstance(config, Distance) else config
+
+
+@dataclass(frozen=True)
+class PgdConfig:
+    """PGD in the Linf ball, as training and search use it; the paper's settings (Section 5.1) are the defaults.
+
+    Args:
+        eps: radius of the ball, in units of images in [0, 1]; a number or a fraction such as 8/255.
+        step_size: length of a step, in the same units, > 0.
+        steps: number of steps, at least 1.
+    """
+
+    eps: Distance = Distance("8/255")
+    step_size: Distance = Distance("2/255")
+    steps: int = 7
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        require(0 <= self.eps <= 1, "eps", "a distance in [0, 1]", self.eps)
+        require(0 < self.step_size <= 1, "step_size", "a distance in (0, 1]", self.step_size)
+        require(self.steps >= 1, "steps", "an integer >= 1", self.steps)

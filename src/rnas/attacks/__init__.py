@@ -1,0 +1,12 @@
+"""Attacks: pure functions of a model, images in [0, 1] and labels, giving adversarial images.
+
+They import nothing else of this package and raise `ValueError` for inputs they cannot use. Whatever happens in them,
+the model comes back as it was: the mode of every module, the parameters, their `.grad`, the buffers.
+"""
+
+from rnas.attacks.autoattack import auto_attack
+from rnas.attacks.carlini_wagner import carlini_wagner_l2
+from rnas.attacks.fast_gradient import fgsm
+from rnas.attacks.projected_gradient import pgd_linf
+
+__all__ = ["fgsm", "pgd_linf", "carlini_wagner_l2", "auto_attack"]

@@ -1,0 +1,87 @@
+"""PGD, projected gradient descent on the negative loss, in the L-infinity ball.
+
+Madry, Makelov, Schmidt, Tsipras and Vladu, "Towards Deep Learning Models Resistant to Adversarial Attacks", ICLR 2018,
+section 2.1. From a random point of the ball B = {x' : |x' - x|_inf <= eps, 0 <= x' <= 1}:
+
+    x_{t+1} = P_B(x_t + step_size * sign(grad_x L(x_t, y)))
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from rnas.attacks.guards import Model, check_at_least, check_distance, guarded, image_gradient, signs
+from rnas.attacks.margins import logit_margin
+
+__all__ = ["LOSSES", "pgd_linf"]
+
+LOSSES = {
+    "cross_entropy": lambda logits, labels: F.cross_entropy(logits, labels, reduction="sum"),
+    "margin": lambda logits, labels: -logit_margin(logits, labels).sum(),
+}
+"""What an attack can climb. The margin's gradient does not vanish where the model is very sure of itself."""
+
+
+@guarded
+def pgd_linf(
+    model: Model,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    eps: float,
+    step_size: float,
+    steps: int,
+    random_start: bool = True,
+    restarts: int = 1,
+    loss: str = "cross_entropy",
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Attack by projected signed gradient steps; the result is the last iterate, as in the paper.
+
+    Source: Madry et al. 2018, section 2.1. Deviations: `restarts` and the margin loss are additions, off by default.
+
+    Args:
+        model: images to logits (N, classes); unchanged afterwards.
+        images: (N, C, H, W), floating point in [0, 1].
+        labels: (N,), int64.
+        eps: radius of the L-infinity ball, in units of the images, >= 0.
+        step_size: length of a step in every pixel, in units of the images, >= 0.
+        steps: gradient steps, >= 1.
+        random_start: start from a uniformly random point of the ball instead of its centre.
+        restarts: runs, >= 1; of several, each image keeps the one that ends with its smallest logit margin.
+        loss: "cross_entropy", or "margin" for the largest other logit minus the label's.
+        generator: source of the random starts, on any device; None takes the global one.
+
+    Returns:
+        Adversarial images of the same shape, in [0, 1], at most eps from the images in every pixel.
+
+    Raises:
+        ValueError: if an input is malformed or the model's logits or gradients are not finite.
+    """
+    check_distance("eps", eps)
+    check_distance("step_size", step_size)
+    check_at_least("steps", steps, 1)
+    check_at_least("restarts", restarts, 1)
+    if loss not in LOSSES:
+        raise ValueError(f"loss: expected one of {', '.join(LOSSES)}, got {loss!r}")
+    lowest, highest = (images - eps).clamp(0, 1), (images + eps).clamp(0, 1)
+    best, best_margin = images, torch.full(labels.shape, torch.inf, device=images.device)
+    for _ in range(restarts):
+        adversarial = images
+        if random_start:
+            source = images.device if generator is None else generator.device
+            uniform = torch.rand(images.shape, generator=generator, device=source, dtype=images.dtype)
+            adversarial = (images + eps * (2 * uniform.to(images.device) - 1)).clamp(lowest, highest)
+        for _ in range(steps):
+            adversarial = adversarial.detach().requires_grad_()
+            gradient = image_gradient(LOSSES[loss](model(adversarial), labels), adversarial)
+            adversarial = (adversarial.detach() + step_size * signs(gradient)).clamp(lowest, highest)
+        if restarts == 1:
+            return adversarial
+        with torch.no_grad():
+            margin = logit_margin(model(adversarial), labels)
+        best = torch.where((margin < best_margin).view(-1, 1, 1, 1), adversarial, best)
+        best_margin = margin.minimum(best_margin)
+    return best

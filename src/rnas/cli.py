@@ -1,0 +1,202 @@
+"""The command line: parse, build, run. What is done stands in `rnas.recipes.stages`."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, cast, get_type_hints
+
+from jsonargparse import ArgumentError, ArgumentParser
+from jsonargparse.typing import register_type
+from rich.console import Console
+
+from rnas import __version__, recipes, reports
+from rnas.config import Distance
+from rnas.errors import ConfigError, RnasError, nearest
+from rnas.recipes.config import EvaluateCommand, RecipeCommand, SearchCommand, TrainCommand
+
+__all__ = ["main"]
+
+register_type(Distance, serializer=str, deserializer=Distance)
+
+HELP = """\
+usage: rnas COMMAND ...
+
+Find and prove adversarially robust neural networks.
+
+commands:
+  run RECIPE         search, train, attack and report: quickstart, small-cifar10 or paper-cifar10
+  search             search for a robust architecture under a bound on its vulnerability
+  train              train a found architecture, or a network of the zoo by name
+  evaluate RUN ...   attack trained networks: FGSM, PGD-20, C&W, AutoAttack
+  report RUN         write the page and the figures of a run
+
+Every command has --help, --print_config and --config FILE. A killed run is continued by the same command.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: what follows the program's name; None for this process's own.
+
+    Returns:
+        0; or 2 after an error that the user can mend, told in one line; or 130 after Ctrl-C.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        command, *rest = given or ["--help"]
+        if command in ("-h", "--help"):
+            print(HELP, end="")
+        elif command == "--version":
+            print(__version__)
+        elif command in COMMANDS:
+            COMMANDS[command](rest)
+        else:
+            raise ConfigError(f"no command is called {command!r}{nearest(command, COMMANDS)}")
+    except RnasError as error:
+        return fail(str(error))
+    except ArgumentError as error:
+        return fail(error.message)
+    except OSError as error:
+        return fail(f"{error.filename or 'the system'}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        print("rnas: interrupted; the same command continues from the last checkpoint", file=sys.stderr)
+        return 130
+    return 0
+
+
+def fail(message: str) -> int:
+    print(f"rnas: error: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+def parse(command: str, kind: type, arguments: list[str], *, recipe: Path | None = None) -> Any:
+    """Parse arguments into a configuration of a kind; a recipe's values replace the kind's defaults."""
+    parser = ArgumentParser(
+        prog=f"rnas {command}",
+        description=kind.__doc__.split("\n")[0] if kind.__doc__ else None,
+        exit_on_error=False,
+        default_config_files=[str(recipe)] if recipe else [],
+    )
+    parser.add_argument("--config", action="config", help="a YAML file with any of the settings below")
+    parser.add_class_arguments(kind)
+    try:
+        parsed = parser.instantiate(parser.parse_args(expand(arguments, known_keys(kind))))
+    except ArgumentError as error:
+        raise ConfigError(explain(error.message, known_keys(kind))) from error
+    return kind(**{field.name: parsed[field.name] for field in fields(kind)})
+
+
+def known_keys(kind: type, prefix: str = "") -> list[str]:
+    """All settings of a configuration, as they are written on the command line."""
+    keys = []
+    for name, annotation in get_type_hints(kind).items():
+        keys.append(prefix + name)
+        if is_dataclass(annotation):
+            keys += known_keys(cast("type", annotation), f"{prefix}{name}.")
+    return keys
+
+
+def explain(message: str, known: list[str]) -> str:
+    """A parser's error in one line, with the nearest setting where one is unknown."""
+    if message.startswith("unrecognized arguments"):
+        words = message.split(":", 1)[1].split()
+        unknown = next((word for word in words if word.startswith("--")), words[0])
+        key = unknown.removeprefix("--").partition("=")[0]
+        similar = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+        hint = f"; did you mean --{similar[0]}?" if similar else ""
+        return f"no setting is called {unknown!r}{hint} (--help lists all)"
+    if found := re.search(r"Group '([\w.]+)' does not accept option '([\w.]+)'", message):
+        return explain(f"unrecognized arguments: --{found[1]}.{found[2]}", known)
+    if found := re.search(r"Option '([\w.]+)' is not accepted", message):
+        return explain(f"unrecognized arguments: --{found[1]}", known)
+    if found := re.search(r'Parser key "([\w.]+)":\s*(.*)', message, re.DOTALL):
+        # The parser lists every type it tried; what was expected and what came is enough.
+        expected = re.findall(r"Expected an? ([^.]*?)(?:\.|$|\n)", found[2])
+        came = re.search(r"(?:Given value|Got value): (.*)", found[2])
+        if expected and came:
+            types = " or ".join(
+                re.sub(r"<class '(\w+)'>", r"\1", word).replace("NoneType", "null") for word in expected
+            )
+            return f"{found[1]}: expected {types}, got {came[1].strip()!r}"
+        return f"{found[1]}: {found[2].split(': ', 1)[-1] if 'Not of type' in found[2] else found[2]}"
+    return message
+
+
+def expand(arguments: list[str], known: list[str]) -> list[str]:
+    """Two short forms: ``--data SOURCE`` for ``--data.source SOURCE``, ``--resume RUN`` for the run's own settings."""
+    expanded: list[str] = []
+    items = iter(arguments)
+    for item in items:
+        name, equals, value = item.partition("=")
+        if name == "--resume" or (name == "--data" and "data.source" in known):
+            value = value if equals else next(items, "")
+            if not value:
+                raise ConfigError(f"{name}: expected {'a name or a path' if name == '--data' else 'a run directory'}")
+            if name == "--data":
+                expanded += ["--data.source", value]
+            else:
+                expanded += ["--config", str(Path(value) / "config.yaml"), "--out", value]
+        else:
+            expanded.append(item)
+    return expanded
+
+
+def search(arguments: list[str]) -> None:
+    command: SearchCommand = parse("search", SearchCommand, arguments)
+    print(f"found: {recipes.run_search(command)}/genotype.json")
+
+
+def train(arguments: list[str]) -> None:
+    command: TrainCommand = parse("train", TrainCommand, arguments)
+    print(f"trained: {recipes.run_training(command)}/weights.safetensors")
+
+
+def evaluate(arguments: list[str]) -> None:
+    folders, rest = positionals(arguments)
+    command: EvaluateCommand = parse("evaluate RUN ...", EvaluateCommand, rest)
+    if not folders:
+        raise ConfigError("expected at least one run directory: rnas evaluate RUN ...")
+    paths = [Path(folder) for folder in folders]
+    recipes.run_evaluation(paths, command)
+    for path in paths:
+        show(path)
+
+
+def report(arguments: list[str]) -> None:
+    folders, rest = positionals(arguments)
+    if len(folders) != 1 or rest:
+        raise ConfigError(f"expected one run directory: rnas report RUN, got {' '.join(arguments) or 'none'}")
+    print(f"report: {reports.report(Path(folders[0]))}")
+
+
+def run(arguments: list[str]) -> None:
+    names, rest = positionals(arguments)
+    resumed = any(argument.partition("=")[0] == "--resume" for argument in rest)
+    if len(names) != (0 if resumed else 1):
+        raise ConfigError(f"expected one recipe: rnas run RECIPE{nearest(' '.join(names), recipes.recipe_names())}")
+    file = None if resumed else recipes.recipe_file(names[0])
+    command: RecipeCommand = parse("run RECIPE", RecipeCommand, rest, recipe=file)
+    page = recipes.run_recipe(command)
+    show(page.parent)
+    print(f"report: {page}")
+
+
+def show(folder: Path) -> None:
+    """Print the robust-accuracy table of a folder's networks."""
+    Console().print(reports.rich_table(reports.load_results(folder)))
+
+
+def positionals(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """The leading arguments that are no options, and the rest."""
+    count = next((index for index, word in enumerate(arguments) if word.startswith("-")), len(arguments))
+    return arguments[:count], arguments[count:]
+
+
+COMMANDS = {"run": run, "search": search, "train": train, "evaluate": evaluate, "report": report}

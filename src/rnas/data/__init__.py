@@ -1,0 +1,50 @@
+"""Images: from a name or a path to uint8 tensors on the device, and from there to batches.
+
+In the order in which data flows: `finding` (a name or path -> a source, in `folders` or on the `hub`), `decoding` and
+`cache` (a source -> uint8 tensors), `loading` (all of that together: `load`), `splits` (seeded stratified index sets),
+`augmentation` and `batches`.
+`config` imports no torch; what does is imported when it is first used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+from rnas.data.config import DataConfig
+
+if TYPE_CHECKING:
+    from rnas.data.augmentation import crop_and_flip
+    from rnas.data.batches import Batches
+    from rnas.data.images import ImageDataset, LabelledImages
+    from rnas.data.loading import load
+    from rnas.data.splits import halves, stratified_subset
+
+__all__ = [
+    "DataConfig",
+    "LabelledImages",
+    "ImageDataset",
+    "load",
+    "stratified_subset",
+    "halves",
+    "crop_and_flip",
+    "Batches",
+]
+
+_MODULE_OF = {
+    "LabelledImages": "images",
+    "ImageDataset": "images",
+    "load": "loading",
+    "stratified_subset": "splits",
+    "halves": "splits",
+    "crop_and_flip": "augmentation",
+    "Batches": "batches",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _MODULE_OF:
+        return getattr(importlib.import_module(f"rnas.data.{_MODULE_OF[name]}"), name)
+    raise AttributeError(f"module 'rnas.data' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULE_OF})

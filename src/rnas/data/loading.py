@@ -1,0 +1,102 @@
+"""One name or path gives a data set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from rnas.config import require
+from rnas.data import cache
+from rnas.data.finding import find
+from rnas.data.images import Decoded, ImageDataset, LabelledImages, content_hash
+from rnas.data.splits import held_out, stratified_subset
+from rnas.errors import DataError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from rnas.data.sources import Source
+
+__all__ = ["load"]
+
+
+def load(
+    source: str,
+    *,
+    limit: int | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    seed: int = 0,
+) -> ImageDataset:
+    """Load a data set into memory, decoded, checked and, after the first time, from the cache.
+
+    Args:
+        source: ``digits`` (embedded), ``cifar10``, ``cifar100``, ``svhn``, a hub id (``owner/name`` or
+            ``owner/name:configuration``), a folder of parquet files, or a folder with one sub-folder of images for each
+            class, below ``train`` and ``test`` or directly. Data without a test part lose a stratified fifth to one,
+            the same fifth whatever the seed.
+        limit: number of training images to keep, stratified, at least one of each class; None keeps all.
+        image_column: the column of images; None finds it.
+        label_column: the column of labels; None finds it.
+        seed: decides which training images `limit` keeps.
+
+    Returns:
+        The data set, on the CPU.
+
+    Raises:
+        ConfigError: if `limit` is not positive.
+        UnknownNameError: if `source` is no known name, no path and no hub id.
+        DataError: if the data cannot be read or used; one line says what and where.
+    """
+    require(limit is None or limit > 0, "limit", "an integer > 0, or null for all images", limit)
+    if source == "digits":
+        if image_column is not None or label_column is not None:
+            raise DataError(f"digits has no columns to choose, got {image_column or label_column!r}")
+        name, flip, decoded = source, False, _digits()
+    else:
+        found = find(source)
+        name, flip, decoded = found.name, found.flip, _decoded(found, image_column, label_column)
+    train, test = decoded.train, decoded.test
+    if test is None:
+        few = [name for name, size in zip(decoded.class_names, train.labels.bincount(), strict=True) if size < 2]
+        if few:
+            raise DataError(
+                f"{source}: there is no test part, and to hold one out takes 2 images of each class, "
+                f"but there is only 1 of {', '.join(map(repr, few))}"
+            )
+        kept, chosen = held_out(train.labels, len(decoded.class_names))
+        train, test = train.select(kept), train.select(chosen)
+    if limit is not None and limit < len(train):
+        if limit < len(decoded.class_names):
+            raise DataError(
+                f"{source}: a limit of {limit} leaves classes without an image, "
+                f"the {len(decoded.class_names)} classes need at least as many"
+            )
+        train = train.select(stratified_subset(train.labels, limit, seed))
+    fingerprint = content_hash(decoded.class_names, train, test)
+    return ImageDataset(name, fingerprint, decoded.class_names, train, test, flip)
+
+
+def _decoded(source: Source, image_column: str | None, label_column: str | None) -> Decoded:
+    file = cache.cache_file(source, image_column, label_column)
+    decoded = cache.read(file)
+    if decoded is None:
+        # Here, because `datasets` takes longer to import than a kept data set to read.
+        from rnas.data.decoding import decode
+
+        decoded = decode(source, image_column, label_column)
+        cache.write(file, decoded)
+    return decoded
+
+
+def _digits() -> Decoded:
+    """scikit-learn's digits: 1,797 images of 8x8 pixels (UCI, Optical Recognition of Handwritten Digits)."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    images: Tensor = torch.from_numpy(bunch.images)[:, None]
+    # The values count black pixels in 4x4 blocks: 0 to 16.
+    scaled = (images * (255 / 16)).round().to(torch.uint8)
+    labels = torch.from_numpy(bunch.target).to(torch.int64)
+    return Decoded(tuple(str(name) for name in bunch.target_names), LabelledImages(scaled, labels), None)

@@ -1,0 +1,51 @@
+"""Where the work is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from rnas.errors import ConfigError
+
+__all__ = ["cpu_threads", "select_device"]
+
+
+def select_device(name: str) -> torch.device:
+    """The device of a name.
+
+    Args:
+        name: "auto" for the accelerator that torch sees, else the CPU; or a torch device such as "cpu" or "cuda:1".
+
+    Raises:
+        ConfigError: if torch knows no such device or this machine has none.
+    """
+    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    if name == "auto":
+        return accelerator or torch.device("cpu")
+    here = f"this machine has cpu{f' and {accelerator.type}' if accelerator else ' only'}"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(
+            f"device: expected auto, cpu or an accelerator such as cuda:0, got {name!r}; {here}"
+        ) from error
+    if device.type != "cpu" and (accelerator is None or device.type != accelerator.type):
+        raise ConfigError(f"device: {name!r} is not available; {here}")
+    if device.type != "cpu" and (device.index or 0) >= torch.accelerator.device_count():
+        raise ConfigError(
+            f"device: {name!r} is not available; this machine has {torch.accelerator.device_count()} of them"
+        )
+    return device
+
+
+@contextmanager
+def cpu_threads(count: int | None) -> Iterator[None]:
+    """Compute with so many CPU threads inside; None leaves torch's choice. Also fixes the order of CPU sums."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,261 @@
+"""The evaluation of one model: every attack, batch by batch, verified, recorded, and resumed where it stopped.
+
+A batch's outcome depends on the model, the images, the attack's settings and a seed derived for that batch, on nothing
+that ran before; a resumed evaluation therefore ends with the outcomes of an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rnas.attacks.guards import TOLERANCE, Model, evaluation_mode
+from rnas.config import Distance
+from rnas.data.splits import stratified_subset
+from rnas.errors import DataError, ModelError, RnasError
+from rnas.evaluation.config import EvaluationConfig
+from rnas.evaluation.fingerprints import as_floats, images_fingerprint, model_fingerprint
+from rnas.evaluation.outcomes import Outcomes, Record
+from rnas.evaluation.suite import ATTACKS, AttackCard
+from rnas.evaluation.summary import CLEAN, Evaluation
+from rnas.seeding import derive
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    model: Model,
+    images: Tensor,
+    labels: Tensor,
+    attacks: Sequence[str] = ("fgsm", "pgd20", "cw", "autoattack"),
+    *,
+    eps: float = 8 / 255,
+    step_size: float = 2 / 255,
+    autoattack_images: int | None = None,
+    batch_size: int = 128,
+    seed: int = 0,
+    folder: Path | None = None,
+    progress: Callable[..., None] | None = None,
+) -> Evaluation:
+    """Attack a model and count what withstands.
+
+    The model is evaluated in evaluation mode, on the device of its parameters, and left as it was. Images that it
+    misclassifies count as broken by every attack and are not attacked.
+
+    Args:
+        model: images (N, C, H, W) in [0, 1] to logits (N, classes).
+        images: (N, C, H, W), uint8, or floating point in [0, 1]; at least one.
+        labels: (N,), integers in [0, classes).
+        attacks: names from `rnas.evaluation.ATTACKS`, in the order in which they run; none gives the clean accuracy.
+        eps: radius of the L-infinity ball of FGSM, PGD and AutoAttack, in units of images in [0, 1], >= 0.
+        step_size: of PGD, in the same units, > 0.
+        autoattack_images: size of the stratified subset that AutoAttack gets, >= 1; None for all images.
+        batch_size: images attacked at once, >= 1.
+        seed: of all randomness.
+        folder: where `outcomes.parquet` is kept, saved after every batch. What it holds of the same model and images is
+            not repeated, so that an interrupted evaluation continues and further attacks extend a finished one. None
+            keeps the outcomes in memory.
+        progress: called after every batch as ``progress(attack=title, done=images, total=images,
+            robust_accuracy=fraction so far)``, and once for what a folder holds already.
+
+    Returns:
+        Robust accuracies, and the outcomes they come from.
+
+    Raises:
+        ConfigError: if a setting is out of range, or no attack has that name.
+        DataError: if there are no images, they lie outside [0, 1], or the labels do not fit them.
+        ModelError: if the model cannot take the images, its logits are not finite, or do not fit the labels.
+        RunError: if the folder holds outcomes of something else, a damaged file, or cannot be written.
+        RnasError: if an attack leaves its bound or [0, 1].
+    """
+    config = EvaluationConfig(
+        attacks=list(attacks),
+        eps=Distance(eps),
+        step_size=Distance(step_size),
+        autoattack_images=autoattack_images,
+        batch_size=batch_size,
+    )
+    _check_data(images, labels)
+    with evaluation_mode(model), torch.no_grad():
+        _check_model(model, images, labels, config)
+        evaluator = _Evaluator(model, images, labels.long().cpu(), config, seed, folder, progress)
+        for name in (CLEAN, *attacks):
+            evaluator.run(name)
+    return evaluator.result()
+
+
+class _Evaluator:
+    """One evaluation under way; the arguments are those of `evaluate`, checked, the labels on the CPU."""
+
+    def __init__(
+        self,
+        model: Model,
+        images: Tensor,
+        labels: Tensor,
+        config: EvaluationConfig,
+        seed: int,
+        folder: Path | None,
+        progress: Callable[..., None] | None,
+    ) -> None:
+        self.model, self.images, self.labels = model, images, labels
+        self.config, self.seed, self.progress = config, seed, progress
+        self.device = _device(model, images)
+        identity: dict[str, str | int] = {}
+        if folder is not None:
+            if not isinstance(model, nn.Module):
+                raise ModelError(
+                    f"to keep outcomes in a folder the model must be a torch.nn.Module, got {type(model).__name__}"
+                )
+            identity = {
+                "model": model_fingerprint(model),
+                "images": images_fingerprint(images, labels),
+                "seed": seed,
+                "batch_size": config.batch_size,
+            }
+        self.record = Record(folder, identity)
+        self.names: list[str] = []
+
+    def run(self, name: str) -> None:
+        """Run an attack, or no attack ("clean"), on the batches that are not recorded yet."""
+        card = None if name == CLEAN else ATTACKS[name]
+        title = "Clean" if card is None else card.title
+        chosen = self._images_of(name)
+        settings = {} if card is None else {**card.settings(self.config), "images": len(chosen)}
+        done = self.record.begin(name, settings, chosen.numpy())
+        self.names.append(name)
+        if done:
+            self._report(name, title, done, len(chosen))
+        while done < len(chosen):
+            begun = time.perf_counter()
+            batch = chosen[done : done + self.config.batch_size]
+            seed = derive(self.seed, name, done // self.config.batch_size)
+            outcomes = self._clean(batch) if card is None else self._attack(name, card, batch, seed)
+            self.record.append(name, outcomes, time.perf_counter() - begun)
+            done += len(batch)
+            self._report(name, title, done, len(chosen))
+
+    def result(self) -> Evaluation:
+        """What was asked for, of all that the record holds."""
+        settings = {name: self.record.settings[name] for name in self.names}
+        return Evaluation(self.record.outcomes.of(*self.names), settings, self.record.seconds)
+
+    def _images_of(self, name: str) -> Tensor:
+        count = self.config.autoattack_images
+        if name == "autoattack" and count is not None:
+            return stratified_subset(self.labels, count, self.seed)
+        return torch.arange(len(self.labels))
+
+    def _clean(self, batch: Tensor) -> Outcomes:
+        predictions = self._predictions(self._select(batch), "the clean images")
+        distance = torch.zeros(len(batch))
+        return self._outcomes(CLEAN, batch, predictions, predictions, distance, distance)
+
+    def _attack(self, name: str, card: AttackCard, batch: Tensor, seed: int) -> Outcomes:
+        labels = self.labels[batch]
+        clean_predictions = torch.from_numpy(self.record.outcomes.of(CLEAN).prediction)[batch]
+        predictions, linf, l2 = clean_predictions.clone(), torch.zeros(len(batch)), torch.zeros(len(batch))
+        correct = clean_predictions == labels
+        if correct.any():
+            clean, targets = self._select(batch[correct]), labels[correct].to(self.device)
+            try:
+                adversarial = card.run(self.model, clean, targets, self.config, seed)
+            except ValueError as error:
+                raise ModelError(f"{card.title} cannot attack this model: {error}") from error
+            change = (adversarial - clean).flatten(1)
+            _verify(card, adversarial, change, self.config.eps)
+            predictions[correct] = self._predictions(adversarial, f"the adversarial images of {card.title}")
+            linf[correct], l2[correct] = change.abs().amax(dim=1).cpu(), change.norm(dim=1).cpu()
+        return self._outcomes(name, batch, clean_predictions, predictions, linf, l2)
+
+    def _select(self, batch: Tensor) -> Tensor:
+        return as_floats(self.images[batch.to(self.images.device)].to(self.device))
+
+    def _predictions(self, images: Tensor, what: str) -> Tensor:
+        logits = self.model(images)
+        if not bool(logits.isfinite().all()):
+            raise ModelError(f"the model's logits for {what} are not finite")
+        return logits.argmax(dim=1).cpu()
+
+    def _outcomes(
+        self, name: str, batch: Tensor, clean_predictions: Tensor, predictions: Tensor, linf: Tensor, l2: Tensor
+    ) -> Outcomes:
+        labels = self.labels[batch]
+        return Outcomes(
+            image=batch.numpy(),
+            label=labels.numpy(),
+            clean_prediction=clean_predictions.numpy(),
+            attack=np.full(len(batch), name),
+            prediction=predictions.numpy(),
+            broken=(predictions != labels).numpy(),
+            linf=linf.double().numpy(),
+            l2=l2.double().numpy(),
+        )
+
+    def _report(self, name: str, title: str, done: int, total: int) -> None:
+        if self.progress is not None:
+            robust = 1 - float(self.record.outcomes.of(name).broken.mean())
+            self.progress(attack=title, done=done, total=total, robust_accuracy=robust)
+
+
+def _device(model: Model, images: Tensor) -> torch.device:
+    tensor = next(model.parameters(), None) if isinstance(model, nn.Module) else None
+    return images.device if tensor is None else tensor.device
+
+
+def _verify(card: AttackCard, adversarial: Tensor, change: Tensor, eps: float) -> None:
+    """An attack that cheats would make a model look weak: nothing that breaks the rules is ever counted."""
+    lowest, highest, largest = torch.stack([*adversarial.aminmax(), change.abs().amax()]).tolist()
+    if not (lowest >= -TOLERANCE and highest <= 1 + TOLERANCE):
+        raise RnasError(f"{card.title} left [0, 1]: its images have values from {lowest:.6g} to {highest:.6g}")
+    if card.norm == "Linf" and not largest <= eps + TOLERANCE:
+        raise RnasError(f"{card.title} left its bound: a pixel changed by {largest:.6g}, eps is {eps:.6g}")
+
+
+def _check_data(images: Tensor, labels: Tensor) -> None:
+    if images.dim() != 4 or not (images.dtype == torch.uint8 or images.is_floating_point()):
+        raise DataError(
+            f"expected images (N, C, H, W), uint8 or floating point, got {images.dtype} {tuple(images.shape)}"
+        )
+    if images.numel() == 0:
+        raise DataError(f"expected at least one image, got shape {tuple(images.shape)}")
+    if labels.shape != images.shape[:1] or labels.is_floating_point() or labels.dtype == torch.bool:
+        raise DataError(f"expected {len(images)} integer labels, got {labels.dtype} of shape {tuple(labels.shape)}")
+    if images.dtype != torch.uint8:
+        lowest, highest = torch.stack(images.detach().aminmax()).tolist()
+        if not (lowest >= -TOLERANCE and highest <= 1 + TOLERANCE):
+            raise DataError(
+                f"expected finite images in [0, 1], got values from {lowest:.6g} to {highest:.6g}: "
+                "normalisation belongs into the model, as its first layer"
+            )
+    if int(labels.min()) < 0:
+        raise DataError(f"expected labels >= 0, got {int(labels.min())}")
+
+
+def _check_model(model: Model, images: Tensor, labels: Tensor, config: EvaluationConfig) -> None:
+    """Fail within one forward pass rather than after an hour of attacks."""
+    if not callable(model):
+        raise ModelError(f"expected a model that can be called, got {type(model).__name__}")
+    shape = tuple(images.shape[1:])
+    try:
+        logits = model(as_floats(images[:2].to(_device(model, images))))
+    except Exception as error:
+        reason = (str(error) or "no message").splitlines()[0]
+        raise ModelError(f"the model cannot take images of shape {shape}: {type(error).__name__}: {reason}") from error
+    expected = len(images[:2])
+    if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != expected:
+        came = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise ModelError(f"expected logits of shape ({expected}, classes) for {expected} images, got {came}")
+    if not bool(logits.isfinite().all()):
+        raise ModelError("the model's logits are not finite")
+    classes, highest = logits.shape[1], int(labels.max())
+    if highest >= classes:
+        raise ModelError(f"the model tells {classes} classes apart, but the labels go up to {highest}")
+    for name in config.attacks:
+        if classes < ATTACKS[name].least_classes:
+            least = ATTACKS[name].least_classes
+            raise ModelError(f"{ATTACKS[name].title} needs at least {least} classes, the model has {classes}")

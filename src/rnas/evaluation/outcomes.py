@@ -1,0 +1,194 @@
+"""What happened to each image under each attack, and the parquet file that keeps it.
+
+The file grows by finished batches and is replaced as a whole, so that a killed evaluation loses one batch at most. Its
+metadata say of which model, images and settings it tells; outcomes of anything else are refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from rnas.errors import RunError
+from rnas.evaluation.suite import Settings
+from rnas.files import write_atomically
+
+__all__ = ["FILE_NAME", "Outcomes", "Record", "read_outcomes"]
+
+FILE_NAME = "outcomes.parquet"
+
+SCHEMA = pa.schema(
+    [
+        ("image", pa.int64()),
+        ("label", pa.int64()),
+        ("clean_prediction", pa.int64()),
+        ("attack", pa.string()),
+        ("prediction", pa.int64()),
+        ("broken", pa.bool_()),
+        ("linf", pa.float64()),
+        ("l2", pa.float64()),
+    ]
+)
+
+METADATA_KEY = b"rnas"
+REMEDY = "remove the file or choose another folder"
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Columns of equal length; a row is one image under one attack ("clean" for none).
+
+    Args:
+        image: index of the image in the evaluated set.
+        label: its class.
+        clean_prediction: the class predicted for the image itself.
+        attack: name of the attack.
+        prediction: the class predicted for the adversarial image.
+        broken: whether the prediction is not the label; true for every attack where the clean prediction is wrong.
+        linf: largest change of a pixel, in units of images in [0, 1].
+        l2: Euclidean norm of the change, in the same units.
+    """
+
+    image: NDArray[np.int64]
+    label: NDArray[np.int64]
+    clean_prediction: NDArray[np.int64]
+    attack: NDArray[np.str_]
+    prediction: NDArray[np.int64]
+    broken: NDArray[np.bool_]
+    linf: NDArray[np.float64]
+    l2: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def of(self, *attacks: str) -> Outcomes:
+        """The rows of some attacks, in the order of the images for each."""
+        return Outcomes(**{name: column[np.isin(self.attack, attacks)] for name, column in self._columns().items()})
+
+    def followed_by(self, others: Outcomes) -> Outcomes:
+        """These rows, then the others."""
+        second = others._columns()
+        return Outcomes(**{name: np.concatenate([first, second[name]]) for name, first in self._columns().items()})
+
+    def to_table(self) -> pa.Table:
+        """The columns as an Arrow table."""
+        return pa.table({name: pa.array(column) for name, column in self._columns().items()}, schema=SCHEMA)
+
+    @classmethod
+    def from_table(cls, table: pa.Table) -> Outcomes:
+        """The columns of an Arrow table that `to_table` made."""
+        columns = {name: table.column(name).to_numpy() for name in SCHEMA.names}
+        return cls(**{**columns, "attack": columns["attack"].astype(np.str_)})
+
+    def _columns(self) -> dict[str, NDArray[Any]]:
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+
+class Record:
+    """The outcomes of one model on one set of images, kept in a file where there is a folder.
+
+    Args:
+        folder: where `outcomes.parquet` is or will be; None keeps the outcomes in memory.
+        identity: what every attack's outcomes depend on, by name: model, images, seed, batch size.
+
+    Raises:
+        RunError: if the folder holds outcomes of another identity, or a damaged file, or cannot be used.
+    """
+
+    def __init__(self, folder: Path | None, identity: dict[str, str | int]) -> None:
+        self.path: Path | None = None
+        self.identity = identity
+        self.settings: dict[str, Settings] = {}
+        self.seconds: dict[str, float] = {}
+        self.outcomes = Outcomes.from_table(SCHEMA.empty_table())
+        if folder is None:
+            return
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"cannot use the folder {folder}: {error.strerror or error}") from error
+        self.path = folder / FILE_NAME
+        if self.path.exists():
+            self.outcomes, about = _read(self.path)
+            for name, asked in identity.items():
+                self._require_same(name.replace("_", " "), about["identity"].get(name), asked)
+            self.settings, self.seconds = about["settings"], about["seconds"]
+
+    def begin(self, attack: str, settings: Settings, images: NDArray[np.int64]) -> int:
+        """Get ready for an attack's outcomes.
+
+        Args:
+            attack: its name.
+            settings: what its outcomes depend on.
+            images: indices of the images it will run on, in that order.
+
+        Returns:
+            How many of those the record holds already.
+
+        Raises:
+            RunError: if the record holds outcomes of that attack with other settings, or on other images.
+        """
+        recorded = self.settings.get(attack, settings)
+        for name in {**settings, **recorded}:
+            self._require_same(f"{name} of {attack}", recorded.get(name), settings.get(name))
+        done = self.outcomes.of(attack).image
+        if not np.array_equal(done, images[: len(done)]):
+            raise RunError(f"{self.path} is damaged: its rows for {attack} are not those of the first images; {REMEDY}")
+        self.settings[attack] = settings
+        self.seconds.setdefault(attack, 0.0)
+        return len(done)
+
+    def append(self, attack: str, outcomes: Outcomes, seconds: float) -> None:
+        """Add a finished batch of an attack that has begun, and save.
+
+        Raises:
+            RunError: if the file cannot be written; what it held before is intact.
+        """
+        self.outcomes = self.outcomes.followed_by(outcomes)
+        self.seconds[attack] += seconds
+        if self.path is not None:
+            about = {"identity": self.identity, "settings": self.settings, "seconds": self.seconds}
+            table = self.outcomes.to_table().replace_schema_metadata({METADATA_KEY: json.dumps(about).encode()})
+            buffer = io.BytesIO()
+            pq.write_table(table, buffer)
+            write_atomically(self.path, buffer.getvalue())
+
+    def _require_same(self, name: str, recorded: object, asked: object) -> None:
+        if recorded != asked:
+            there, here = (str(value)[:12] for value in (recorded, asked))
+            raise RunError(f"{self.path} holds outcomes for another {name} ({there} there, {here} here); {REMEDY}")
+
+
+def read_outcomes(path: Path) -> Outcomes:
+    """Read an `outcomes.parquet`.
+
+    Raises:
+        RunError: if it is missing, damaged or no file of outcomes.
+    """
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[Outcomes, dict[str, Any]]:
+    try:
+        table = pq.read_table(io.BytesIO(path.read_bytes()))
+        about = json.loads((table.schema.metadata or {})[METADATA_KEY])
+        if not table.schema.equals(SCHEMA):
+            raise ValueError(f"unexpected columns {', '.join(table.schema.names)}")
+        if set(about) != {"identity", "settings", "seconds"}:
+            raise ValueError("unexpected metadata")
+        return Outcomes.from_table(table), about
+    except OSError as error:
+        # Arrow raises OSError for damaged pages too, then without an error number.
+        reason = error.strerror or "damaged"
+    except (pa.ArrowException, KeyError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+    raise RunError(f"cannot read {path} as a file of outcomes ({reason}); {REMEDY}")

@@ -1,0 +1,31 @@
+"""Which network is built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rnas.config import require
+
+__all__ = ["NetworkConfig"]
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """A network by name, or a genotype's cells stacked.
+
+    Args:
+        name: a network of the zoo, for example resnet18; null to stack the cells of `genotype`.
+        genotype: path of a genotype.json, for example that of a search.
+        channels: channels of the first stage; null for the published width (36 for cells).
+        cells: number of cells; null for the published depth (20). Only for cell networks.
+    """
+
+    name: str | None = None
+    genotype: str | None = None
+    channels: int | None = None
+    cells: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        require(self.channels is None or self.channels >= 1, "channels", "an integer >= 1 or null", self.channels)
+        require(self.cells is None or self.cells >= 3, "cells", "an integer >= 3 or null", self.cells)

@@ -1,0 +1,153 @@
+"""A network's description in a file, enough to build it again before its weights are loaded."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from rnas.checkpoints import load_weights
+from rnas.errors import ConfigError, GenotypeError, ModelError, RnasError, RunError
+from rnas.files import write_atomically
+from rnas.genotype import Genotype
+from rnas.networks import zoo
+from rnas.networks.cells import CellNetwork
+from rnas.networks.config import NetworkConfig
+
+__all__ = ["NetworkSpec", "load_network"]
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """All that decides a network but its weights.
+
+    Args:
+        name: a network of the zoo, or None for the cells of `genotype`.
+        genotype: the cells, where there is no name.
+        num_classes: number of classes.
+        in_channels: channels of the images.
+        channels: channels of the first stage; None for the published width.
+        cells: number of cells; None for the published depth, and for networks that have none.
+    """
+
+    name: str | None
+    genotype: Genotype | None
+    num_classes: int
+    in_channels: int
+    channels: int | None = None
+    cells: int | None = None
+
+    @classmethod
+    def of(cls, config: NetworkConfig, *, num_classes: int, in_channels: int) -> NetworkSpec:
+        """The network that a configuration describes, for images of a data set.
+
+        Raises:
+            ConfigError: if it names both a network and a genotype, or neither.
+            GenotypeError: if the genotype's file is missing or malformed.
+        """
+        if (config.name is None) == (config.genotype is None):
+            came = "neither" if config.name is None else f"both {config.name!r} and {config.genotype!r}"
+            raise ConfigError(f"network: expected a name (resnet18, ...) or the path of a genotype.json, got {came}")
+        genotype = None if config.genotype is None else Genotype.load(Path(config.genotype))
+        return cls(config.name, genotype, num_classes, in_channels, config.channels, config.cells)
+
+    @property
+    def cell_genotype(self) -> Genotype | None:
+        """The cells of the network, also where the zoo names it; None if it is not made of cells."""
+        return zoo.NETWORKS[self.name].genotype if self.name is not None else self.genotype
+
+    def build(self, *, seed: int) -> nn.Module:
+        """The network with fresh weights.
+
+        Args:
+            seed: decides the weights; the global random state is left as it was.
+
+        Raises:
+            UnknownNameError, ConfigError, GenotypeError: as `zoo.build` and `CellNetwork`.
+        """
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            if self.name is not None:
+                return zoo.build(
+                    self.name,
+                    self.num_classes,
+                    in_channels=self.in_channels,
+                    channels=self.channels,
+                    cells=self.cells,
+                )
+            if self.genotype is None:
+                raise GenotypeError("a network without a name needs a genotype")
+            return CellNetwork(
+                self.genotype,
+                self.num_classes,
+                channels=self.channels or zoo.PUBLISHED_CHANNELS,
+                cells=self.cells or zoo.PUBLISHED_CELLS,
+                in_channels=self.in_channels,
+            )
+
+    def save(self, folder: Path) -> None:
+        """Write model.json, and genotype.json where there are cells."""
+        document: dict[str, Any] = {
+            "network": self.name or "genotype.json",
+            "num_classes": self.num_classes,
+            "in_channels": self.in_channels,
+            "channels": self.channels,
+            "cells": self.cells,
+        }
+        if (genotype := self.cell_genotype) is not None:
+            write_atomically(folder / "genotype.json", genotype.to_json())
+        write_atomically(folder / "model.json", json.dumps(document, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> NetworkSpec:
+        """Read what `save` wrote.
+
+        Raises:
+            RunError: if the folder holds no model, or its description is damaged.
+        """
+        path = folder / "model.json"
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            name = document["network"]
+            return cls(
+                name=None if name == "genotype.json" else name,
+                genotype=Genotype.load(folder / name) if name == "genotype.json" else None,
+                num_classes=int(document["num_classes"]),
+                in_channels=int(document["in_channels"]),
+                channels=document["channels"],
+                cells=document["cells"],
+            )
+        except FileNotFoundError as error:
+            raise RunError(f"{folder} holds no trained network: it has no model.json") from error
+        except RnasError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{path} is damaged: {error!r}") from error
+
+
+def load_network(folder: Path) -> nn.Module:
+    """The trained network of a run directory, in evaluation mode, on the CPU.
+
+    Args:
+        folder: a directory that `rnas train` wrote.
+
+    Returns:
+        A module from images in [0, 1], shape (N, in_channels, H, W), to logits (N, num_classes).
+
+    Raises:
+        RunError: if there is no network, no weights yet, or a damaged file.
+        ModelError: if the weights do not fit the network.
+    """
+    spec = NetworkSpec.load(folder)
+    network = spec.build(seed=0)
+    weights = folder / "weights.safetensors"
+    if not weights.exists():
+        raise ModelError(
+            f"{folder} has no weights.safetensors: its training has not finished; run it again to continue"
+        )
+    load_weights(weights, network)
+    return network.eval()

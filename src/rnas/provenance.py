@@ -1,0 +1,68 @@
+"""What a number needs beside it: versions, commit, hardware, command."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+__all__ = ["command_line", "git_state", "hardware", "versions"]
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, of this package and of what its numbers depend on."""
+    packages = ("rnas", "torch", "numpy", "datasets", "pyautoattack", "scikit-learn")
+    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in packages}}
+
+
+def git_state() -> tuple[str | None, bool | None]:
+    """The commit that this package's sources are at, and whether they differ from it; None outside a checkout."""
+
+    def git(*arguments: str) -> str | None:
+        folder = Path(__file__).parent
+        try:
+            answer = subprocess.run(
+                ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10
+            )
+        except (OSError, subprocess.SubprocessError):
+            return None
+        return answer.stdout.strip()
+
+    # An installed copy may lie inside somebody else's repository; its commit would say nothing about this code.
+    if git("ls-files", "--error-unmatch", Path(__file__).name) is None:
+        return None, None
+    changes = git("status", "--porcelain", "--", "..")
+    return git("rev-parse", "HEAD"), None if changes is None else bool(changes)
+
+
+def hardware(device: str) -> dict[str, str | int | None]:
+    """The machine, in words.
+
+    Args:
+        device: the device that is used, for example "cuda:0".
+    """
+    name = None
+    if device != "cpu":
+        import torch
+
+        name = torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+    return {"device": device, "cpu": cpu_name(), "cores": os.cpu_count(), "gpu": name}
+
+
+def cpu_name() -> str:
+    information = Path("/proc/cpuinfo")
+    if information.is_file():
+        for line in information.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def command_line() -> str:
+    """The command of this process, as one would type it."""
+    program = Path(sys.argv[0]).name or "python"
+    return shlex.join([program, *sys.argv[1:]])

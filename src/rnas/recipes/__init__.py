@@ -1,0 +1,48 @@
+"""Complete, named configurations, and the stages they are made of: search, train, evaluate, report.
+
+A recipe is a YAML file in this folder; `rnas run NAME` runs it, every value can be overridden.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rnas.errors import UnknownNameError, nearest
+from rnas.lazy import lazily
+from rnas.recipes.config import EvaluateCommand, RecipeCommand, SearchCommand, TrainCommand
+
+if TYPE_CHECKING:
+    from rnas.recipes.stages import run_evaluation, run_recipe, run_search, run_training
+
+__all__ = [
+    "EvaluateCommand",
+    "RecipeCommand",
+    "SearchCommand",
+    "TrainCommand",
+    "recipe_file",
+    "recipe_names",
+    "run_evaluation",
+    "run_recipe",
+    "run_search",
+    "run_training",
+]
+
+__getattr__ = lazily(__name__, dict.fromkeys(("run_evaluation", "run_recipe", "run_search", "run_training"), "stages"))
+
+
+def recipe_names() -> list[str]:
+    """The recipes that exist."""
+    return sorted(path.stem for path in Path(str(resources.files("rnas.recipes"))).glob("*.yaml"))
+
+
+def recipe_file(name: str) -> Path:
+    """The file of a recipe.
+
+    Raises:
+        UnknownNameError: if there is no such recipe; the message lists them.
+    """
+    if name not in recipe_names():
+        raise UnknownNameError(f"no recipe is called {name!r}{nearest(name, recipe_names())}")
+    return Path(str(resources.files("rnas.recipes"))) / f"{name}.yaml"

@@ -1,0 +1,125 @@
+"""What each command takes. The same keys serve the command line, a YAML file and a Python call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rnas.config import require
+from rnas.data.config import DataConfig
+from rnas.evaluation.config import EvaluationConfig
+from rnas.networks.config import NetworkConfig
+from rnas.search.config import SearchConfig
+from rnas.training.config import TrainingConfig
+
+__all__ = ["EvaluateCommand", "RecipeCommand", "SearchCommand", "TrainCommand"]
+
+
+@dataclass(frozen=True)
+class RunCommand:
+    """What every command that makes a run directory takes.
+
+    Args:
+        out: the run directory; the same command again continues a killed run and repeats nothing that is finished.
+        seed: decides everything random, >= 0.
+        device: auto, cpu, or an accelerator such as cuda:0.
+        checkpoint_every: steps between two checkpoints, at least 1; one is also written at each epoch's end.
+        threads: of the CPU; null for torch's choice. Sums depend on it in their last bits.
+    """
+
+    out: str
+    seed: int = 0
+    device: str = "auto"
+    checkpoint_every: int = 100
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        require(bool(self.out), "out", "a path", self.out)
+        require(self.seed >= 0, "seed", "an integer >= 0", self.seed)
+        require(self.checkpoint_every >= 1, "checkpoint_every", "an integer >= 1", self.checkpoint_every)
+        require(self.threads is None or self.threads >= 1, "threads", "an integer >= 1 or null", self.threads)
+
+
+@dataclass(frozen=True)
+class SearchCommand(RunCommand):
+    """Search for an architecture.
+
+    Args:
+        out: the run directory; the same command again continues a killed run and repeats nothing that is finished.
+        data: the images.
+        search: the search.
+    """
+
+    out: str = "runs/search"
+    data: DataConfig = field(default_factory=DataConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
+
+
+@dataclass(frozen=True)
+class TrainCommand(RunCommand):
+    """Train a network.
+
+    Args:
+        out: the run directory; the same command again continues a killed run and repeats nothing that is finished.
+        data: the images.
+        network: which network.
+        training: how it is trained.
+    """
+
+    out: str = "runs/train"
+    data: DataConfig = field(default_factory=DataConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+
+@dataclass(frozen=True)
+class EvaluateCommand:
+    """Attack trained networks and save what became of each image.
+
+    Args:
+        evaluation: which attacks, on how many images.
+        seed: decides the choice of images and the attacks' random starts, >= 0.
+        device: auto, cpu, or an accelerator such as cuda:0.
+        threads: of the CPU; null for torch's choice.
+        data: test images of this name or path; null for the data that each network was trained on.
+    """
+
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    seed: int = 0
+    device: str = "auto"
+    threads: int | None = None
+    data: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        require(self.seed >= 0, "seed", "an integer >= 0", self.seed)
+        require(self.threads is None or self.threads >= 1, "threads", "an integer >= 1 or null", self.threads)
+
+
+@dataclass(frozen=True)
+class RecipeCommand(RunCommand):
+    """The whole chain: search, train the found network and a baseline, attack both, report.
+
+    Args:
+        out: the run directory; the same command again continues a killed run and repeats nothing that is finished.
+        data: the images.
+        search: the search.
+        network: width and depth of the network made of the found cells; its name and genotype stay null.
+        baseline: the network to compare with.
+        training: how both are trained.
+        evaluation: how both are attacked.
+    """
+
+    out: str = "runs/recipe"
+    data: DataConfig = field(default_factory=DataConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    baseline: NetworkConfig = field(default_factory=lambda: NetworkConfig(name="resnet18"))
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+    def __post_init__(self) -> None:
+        """Check the ranges, and that the network is left to the search."""
+        super().__post_init__()
+        came = self.network.name or self.network.genotype
+        require(came is None, "network", "null for name and genotype: the search finds the cells", came)

@@ -1,0 +1,210 @@
+"""The stages as functions of their typed configuration: what `rnas search`, `train`, `evaluate` and `run` do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from rnas import reports
+from rnas.config import plain
+from rnas.data import ImageDataset, load, stratified_subset
+from rnas.data.config import DataConfig
+from rnas.devices import cpu_threads, select_device
+from rnas.errors import RunError
+from rnas.evaluation import evaluate
+from rnas.files import write_atomically
+from rnas.networks.spec import NetworkSpec, load_network
+from rnas.networks.zoo import count_parameters
+from rnas.progress import reporting
+from rnas.recipes.config import EvaluateCommand, RecipeCommand, SearchCommand, TrainCommand
+from rnas.runs import Run, open_run, read_manifest
+from rnas.search.loop import search
+from rnas.seeding import derive
+from rnas.training.loop import train
+
+__all__ = ["run_evaluation", "run_recipe", "run_search", "run_training"]
+
+
+def load_data(config: DataConfig, seed: int) -> ImageDataset:
+    return load(
+        config.source,
+        limit=config.limit,
+        image_column=config.image_column,
+        label_column=config.label_column,
+        seed=derive(seed, "data"),
+    )
+
+
+def check_data(run: Run, data: ImageDataset) -> None:
+    """Write the data set's fingerprint into a new run; refuse to continue one with other images."""
+    known = run.manifest.setdefault("data", {"name": data.name, "fingerprint": data.fingerprint})
+    if known["fingerprint"] != data.fingerprint:
+        raise RunError(f"{run.path} was begun with other images than {data.name} holds now; choose another --out")
+    run.write_json("manifest.json", run.manifest)
+
+
+def run_search(command: SearchCommand) -> Path:
+    """Search as configured; a finished search is not repeated.
+
+    Returns:
+        The run directory, which holds genotype.json.
+    """
+    device = select_device(command.device)
+    out = Path(command.out)
+    with (
+        cpu_threads(command.threads),
+        open_run(out, "search", plain(command), seed=command.seed, device=str(device)) as run,
+    ):
+        if not run.finished:
+            data = load_data(command.data, command.seed)
+            check_data(run, data)
+            search(
+                data,
+                command.search,
+                run,
+                augmentation=command.data,
+                device=device,
+                checkpoint_every=command.checkpoint_every,
+            )
+            run.finish()
+    return out
+
+
+def run_training(command: TrainCommand) -> Path:
+    """Train as configured; a finished training is not repeated.
+
+    Returns:
+        The run directory, which holds model.json and weights.safetensors.
+    """
+    device = select_device(command.device)
+    out = Path(command.out)
+    with (
+        cpu_threads(command.threads),
+        open_run(out, "train", plain(command), seed=command.seed, device=str(device)) as run,
+    ):
+        if not run.finished:
+            data = load_data(command.data, command.seed)
+            check_data(run, data)
+            spec = NetworkSpec.of(command.network, num_classes=data.num_classes, in_channels=data.channels)
+            network = spec.build(seed=derive(command.seed, "network"))
+            spec.save(out)
+            train(
+                network,
+                data,
+                command.training,
+                run,
+                augmentation=command.data,
+                device=device,
+                checkpoint_every=command.checkpoint_every,
+            )
+            run.finish()
+    return out
+
+
+def run_evaluation(folders: list[Path], command: EvaluateCommand) -> list[dict[str, Any]]:
+    """Attack trained networks; batches that were attacked before are not attacked again.
+
+    Args:
+        folders: run directories that `run_training` wrote.
+        command: attacks and images.
+
+    Returns:
+        The content of each folder's results.json.
+    """
+    networks = [load_network(folder) for folder in folders]
+    device = select_device(command.device)
+    results = []
+    with cpu_threads(command.threads):
+        for folder, network in zip(folders, networks, strict=True):
+            document = evaluate_network(folder, network.to(device), command)
+            write_atomically(folder / "results.json", json.dumps(document, indent=1) + "\n")
+            results.append(document)
+    return results
+
+
+def evaluate_network(folder: Path, network: nn.Module, command: EvaluateCommand) -> dict[str, Any]:
+    """The results of one network, as its results.json holds them."""
+    manifest = read_manifest(folder)
+    source = DataConfig(**manifest["config"]["data"]) if command.data is None else DataConfig(source=command.data)
+    data = load_data(source, manifest["seed"])
+    settings = command.evaluation
+    test = data.test
+    if settings.images is not None:
+        test = test.select(stratified_subset(test.labels, settings.images, derive(command.seed, "test images")))
+    with evaluation_progress(folder.name, len(settings.attacks) + 1) as progress:
+        evaluation = evaluate(
+            network,
+            test.images,
+            test.labels,
+            settings.attacks,
+            eps=settings.eps,
+            step_size=settings.step_size,
+            autoattack_images=settings.autoattack_images,
+            batch_size=settings.batch_size,
+            seed=command.seed,
+            folder=folder,
+            progress=progress,
+        )
+    return {
+        "model": {"name": folder.name, "parameters": count_parameters(network)},
+        "data": {
+            "name": data.name,
+            "fingerprint": data.fingerprint,
+            "images": len(test),
+            "classes": data.num_classes,
+        },
+        "attacks": evaluation.to_json(),
+    }
+
+
+@contextmanager
+def evaluation_progress(name: str, attacks: int) -> Iterator[Callable[..., None]]:
+    """Progress over all images of all attacks, in percent of each attack."""
+    finished: dict[str, float] = {}
+    with reporting(f"attacking {name}", 100 * attacks) as reporter:
+
+        def show(attack: str, done: int, total: int, robust_accuracy: float) -> None:
+            finished[attack] = done / total
+            reporter.update(round(100 * sum(finished.values())), attack=attack, robust=robust_accuracy)
+
+        yield show
+
+
+def run_recipe(command: RecipeCommand) -> Path:
+    """Search, train the found network and the baseline, attack both, report.
+
+    Returns:
+        The report, an HTML page.
+    """
+    device = select_device(command.device)
+    out = Path(command.out)
+    common: Any = {key: getattr(command, key) for key in ("seed", "device", "checkpoint_every", "threads")}
+    with open_run(out, "run", plain(command), seed=command.seed, device=str(device)) as run:
+        searched = run_search(
+            SearchCommand(out=str(out / "search"), data=command.data, search=command.search, **common)
+        )
+        found = replace(command.network, genotype=str(searched / "genotype.json"))
+        networks = {"searched": found, command.baseline.name or "baseline": command.baseline}
+        folders = [
+            run_training(
+                TrainCommand(
+                    out=str(out / name), data=command.data, network=network, training=command.training, **common
+                )
+            )
+            for name, network in networks.items()
+        ]
+        results = run_evaluation(
+            folders,
+            EvaluateCommand(
+                evaluation=command.evaluation, seed=command.seed, device=command.device, threads=command.threads
+            ),
+        )
+        run.write_json("results.json", {"models": results})
+        run.finish()
+    return reports.report(out)

@@ -1,0 +1,209 @@
+"""What a folder holds: a whole run, a search, models, or one of these alone.
+
+A part is recognised by its manifest's kind; a folder without a manifest by its files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from rnas.errors import GenotypeError, RunError
+from rnas.genotype import Genotype
+from rnas.reports.documents import Metrics, read_bytes, read_json, read_metrics
+from rnas.reports.results import ModelResults, parse_results
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["Contents", "Part", "load_results", "read_folder"]
+
+_SEARCH_RECORDS = frozenset({"theta", "alpha_step", "vulnerability", "projection", "alpha"})
+
+
+@dataclass(frozen=True)
+class Part:
+    """A search or a model: the content of one directory.
+
+    Args:
+        name: how the report calls it.
+        kind: "search" or "model".
+        path: its directory.
+        manifest: content of manifest.json, empty if there is none.
+        configuration: the full configuration as YAML text, empty if there is none.
+        metrics: what was recorded on the way.
+        genotype: the architecture, or None.
+        summary: content of results.json, empty if there is none.
+        results: a model's results, or None if it has not been evaluated.
+    """
+
+    name: str
+    kind: str
+    path: Path
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+    configuration: str = ""
+    metrics: Metrics = field(default_factory=Metrics)
+    genotype: Genotype | None = None
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    results: ModelResults | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to do; without a manifest nothing says that there is."""
+        return not self.manifest or bool(self.manifest.get("finished") and (self.kind == "search" or self.results))
+
+    @property
+    def state(self) -> str:
+        """Whether it is finished, in words."""
+        if not self.manifest:
+            return "not recorded (no manifest.json)"
+        if self.manifest.get("finished"):
+            return "finished" if self.complete else "finished, not evaluated"
+        last = self.metrics.last_step
+        return "unfinished" if last is None else f"unfinished, last record at step {last}"
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What there is to report.
+
+    Args:
+        path: the folder.
+        manifest: of the whole run, empty if the folder is not a run.
+        configuration: of the whole run, as YAML text.
+        search: the search, or None.
+        models: the models, those made of cells first.
+    """
+
+    path: Path
+    manifest: Mapping[str, Any]
+    configuration: str
+    search: Part | None
+    models: tuple[Part, ...]
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The search, if there is one, and the models."""
+        return ((self.search,) if self.search else ()) + self.models
+
+    @property
+    def results(self) -> tuple[ModelResults, ...]:
+        """The results of the models that were evaluated."""
+        return tuple(model.results for model in self.models if model.results is not None)
+
+
+def read_folder(folder: Path) -> Contents:
+    """Read what a folder holds.
+
+    Args:
+        folder: a run's directory, a search's, a model's, or one that holds such directories.
+
+    Raises:
+        RunError: if the folder does not exist, holds none of these, or a file in it is damaged.
+    """
+    if not folder.is_dir():
+        raise RunError(f"{folder}: no such folder" if not folder.exists() else f"{folder} is a file, expected a folder")
+    own = _read_part(folder)
+    parts = [own] if own is not None else []
+    if not parts:
+        try:
+            children = sorted(child for child in folder.iterdir() if child.is_dir() and child.name[0] != ".")
+        except OSError as error:
+            raise RunError(f"{folder} cannot be read: {error.strerror or error}") from error
+        parts = [part for part in map(_read_part, children) if part is not None]
+    searches = [part for part in parts if part.kind == "search"]
+    if len(searches) > 1:
+        names = ", ".join(part.path.name for part in searches)
+        raise RunError(f"{folder} holds {len(searches)} searches ({names}), expected one: report them one by one")
+    manifest = (read_json(folder / "manifest.json") or {}) if own is None else {}
+    if not parts and not manifest:
+        raise RunError(
+            f"{folder} has nothing to report: expected a run's folder, a search's or a model's "
+            "(with manifest.json, metrics.jsonl, genotype.json or results.json)"
+        )
+    models = sorted((part for part in parts if part.kind == "model"), key=lambda part: part.genotype is None)
+    return Contents(
+        path=folder,
+        manifest=manifest,
+        configuration=_configuration(folder, manifest) if manifest else "",
+        search=searches[0] if searches else None,
+        models=_distinct(models),
+    )
+
+
+def load_results(folder: Path) -> tuple[ModelResults, ...]:
+    """The results of every evaluated model in a folder, for the tables.
+
+    Raises:
+        RunError: as `read_folder`.
+    """
+    return read_folder(folder).results
+
+
+def _read_part(path: Path) -> Part | None:
+    """The search or model in a directory, or None if it holds neither."""
+    manifest = read_json(path / "manifest.json") or {}
+    summary = read_json(path / "results.json") or {}
+    metrics = read_metrics(path / "metrics.jsonl")
+    genotype = None
+    if (path / "genotype.json").is_file():
+        try:
+            genotype = Genotype.load(path / "genotype.json")
+        except GenotypeError as error:
+            raise RunError(str(error)) from error
+    kind = _kind(manifest, summary, metrics, genotype)
+    if kind is None:
+        return None
+    results = None
+    if kind == "model" and "attacks" in summary:
+        results = parse_results(summary, str(path / "results.json"), name=path.name)
+    return Part(
+        name=results.name if results else path.name,
+        kind=kind,
+        path=path,
+        manifest=manifest,
+        configuration=_configuration(path, manifest),
+        metrics=metrics,
+        genotype=genotype,
+        summary=summary,
+        results=results,
+    )
+
+
+def _kind(
+    manifest: Mapping[str, Any], summary: Mapping[str, Any], metrics: Metrics, genotype: Genotype | None
+) -> str | None:
+    if manifest.get("kind") == "run":
+        return None
+    if manifest.get("kind") == "search":
+        return "search"
+    if manifest.get("kind") in ("train", "evaluate") or "attacks" in summary:
+        return "model"
+    if metrics.records:
+        return "search" if any(record.values["kind"] in _SEARCH_RECORDS for record in metrics.records) else "model"
+    return "search" if genotype is not None else None
+
+
+def _configuration(path: Path, manifest: Mapping[str, Any]) -> str:
+    content = read_bytes(path / "config.yaml")
+    if content is not None:
+        return content.decode("utf-8", errors="replace").strip()
+    config = manifest.get("config")
+    return yaml.safe_dump(config, sort_keys=False).strip() if config else ""
+
+
+def _distinct(models: list[Part]) -> tuple[Part, ...]:
+    """The models, named so that no two share a name: those that did also show their folder."""
+    names = [model.name for model in models]
+    parts = []
+    for model in models:
+        if names.count(model.name) > 1:
+            name = f"{model.name} ({model.path.name})"
+            results = replace(model.results, name=name) if model.results else None
+            parts.append(replace(model, name=name, results=results))
+        else:
+            parts.append(model)
+    return tuple(parts)

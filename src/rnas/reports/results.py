@@ -1,0 +1,171 @@
+"""A model's results.json: how many images it classifies correctly under each attack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rnas.errors import RunError
+from rnas.reports.documents import is_number, read_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["AttackResult", "ModelResults", "describe_settings", "parse_results", "read_results"]
+
+_DISTANCES = ("eps", "step_size")
+
+
+@dataclass(frozen=True)
+class AttackResult:
+    """How a model fared under one attack.
+
+    Args:
+        name: the attack, for example "pgd20"; "clean" for none.
+        title: the name as it should be read.
+        images: number of images that were attacked.
+        accuracy: fraction that is still classified correctly, in [0, 1].
+        low: lower end of the 95% interval (Wilson), in [0, 1].
+        high: upper end, in [0, 1].
+        settings: what the attack ran with.
+        seconds: time it took, or None.
+    """
+
+    name: str
+    title: str
+    images: int
+    accuracy: float
+    low: float
+    high: float
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class ModelResults:
+    """A model and its results.
+
+    Args:
+        name: the model, unique in a table.
+        attacks: in the order in which they were run.
+        parameters: number of its parameters, or None if it is not recorded.
+        data: name of the data set.
+        fingerprint: of the data set; only models with the same one are compared.
+        images: number of test images that an attack could have used, or None.
+        classes: number of classes, or None.
+    """
+
+    name: str
+    attacks: tuple[AttackResult, ...]
+    parameters: int | None = None
+    data: str = ""
+    fingerprint: str = ""
+    images: int | None = None
+    classes: int | None = None
+
+    def attack(self, name: str) -> AttackResult | None:
+        """The result under an attack, or None if it was not run."""
+        return next((attack for attack in self.attacks if attack.name == name), None)
+
+
+def read_results(path: Path) -> ModelResults:
+    """Read a model's results.json.
+
+    Raises:
+        RunError: if there is no such file, or it is damaged.
+    """
+    document = read_json(path)
+    if document is None:
+        raise RunError(f"{path}: no such results file")
+    return parse_results(document, str(path), name=path.parent.name)
+
+
+def parse_results(document: Mapping[str, Any], where: str, *, name: str) -> ModelResults:
+    """The results in the content of a results.json.
+
+    Args:
+        document: the content.
+        where: the file, for errors.
+        name: the model's name, where the document gives none.
+
+    Raises:
+        RunError: if a value is missing, of another type or out of its range.
+    """
+    model, data = (_part(document, key, where) for key in ("model", "data"))
+    attacks = document.get("attacks")
+    if not isinstance(attacks, list):
+        raise RunError(f"{where}: expected a list 'attacks', got {type(attacks).__name__}")
+    results = tuple(_attack(attack, f"{where}, attack {number}") for number, attack in enumerate(attacks, start=1))
+    names = [result.name for result in results]
+    if len(set(names)) < len(names):
+        raise RunError(f"{where}: an attack is listed twice: {', '.join(names)}")
+    return ModelResults(
+        name=str(model.get("name") or name),
+        attacks=results,
+        parameters=_whole(model, "parameters", where),
+        data=str(data.get("name") or ""),
+        fingerprint=str(data.get("fingerprint") or ""),
+        images=_whole(data, "images", where),
+        classes=_whole(data, "classes", where),
+    )
+
+
+def describe_settings(settings: Mapping[str, Any]) -> str:
+    """An attack's settings as words, without the number of images, which stands beside the accuracy.
+
+    Distances are in grey levels where they are whole ones: ``"eps 8/255"``.
+    """
+    words = []
+    for key, value in settings.items():
+        if key == "images":
+            continue
+        shown = f"{value:g}" if isinstance(value, float) else str(value)
+        if isinstance(value, list):
+            shown = " and ".join(map(str, value))
+        if key in _DISTANCES and is_number(value):
+            levels = float(value) * 255
+            if 0 < levels <= 64 and abs(levels - round(levels)) < 1e-6:
+                shown = f"{round(levels)}/255"
+        words.append(f"{key.replace('_', ' ')} {shown}")
+    return ", ".join(words)
+
+
+def _part(document: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
+    part = document.get(key, {})
+    if not isinstance(part, dict):
+        raise RunError(f"{where}: {key!r} should be an object, is {type(part).__name__}")
+    return part
+
+
+def _attack(document: Any, where: str) -> AttackResult:
+    if not isinstance(document, dict) or not isinstance(document.get("name"), str):
+        raise RunError(f"{where}: expected an object with a 'name'")
+    where = f"{where} ({document['name']!r})"
+    images = _whole(document, "images", where)
+    if images is None or images < 1:
+        raise RunError(f"{where}: 'images' should be a positive integer, is {document.get('images')!r}")
+    fractions = []
+    for key in ("accuracy", "low", "high"):
+        value = document.get(key)
+        if not is_number(value) or not 0.0 <= float(value or 0.0) <= 1.0:
+            raise RunError(f"{where}: {key!r} should be a number in [0, 1], is {value!r}")
+        fractions.append(float(value or 0.0))
+    seconds = document.get("seconds")
+    return AttackResult(
+        name=document["name"],
+        title=str(document.get("title") or document["name"]),
+        images=images,
+        accuracy=fractions[0],
+        low=fractions[1],
+        high=fractions[2],
+        settings=_part(document, "settings", where),
+        seconds=float(seconds) if is_number(seconds) and seconds is not None else None,
+    )
+
+
+def _whole(document: Mapping[str, Any], key: str, where: str) -> int | None:
+    value = document.get(key)
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+        raise RunError(f"{where}: {key!r} should be an integer, is {value!r}")
+    return value

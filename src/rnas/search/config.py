@@ -1,0 +1,118 @@
+"""How a search is made; the defaults are the paper's (Section 5.1)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from rnas.config import PgdConfig, require
+from rnas.errors import ConfigError
+
+__all__ = ["ConstraintConfig", "SearchConfig", "parse_bound"]
+
+
+def parse_bound(bound: float | str) -> tuple[float, bool]:
+    """Read a bound on the vulnerability.
+
+    Args:
+        bound: H itself, or a percentage such as "50%" of F at the end of the warm-up.
+
+    Returns:
+        The number (0.5 for "50%"), and whether it is relative.
+
+    Raises:
+        ConfigError: if it is neither, not positive, or not finite.
+    """
+    text = str(bound).strip()
+    relative = text.endswith("%")
+    try:
+        value = float(text.removesuffix("%")) / (100 if relative else 1)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise ConfigError(f"bound: expected H > 0 such as 1e-4, or a percentage such as 50%, got {bound!r}")
+    return value, relative
+
+
+@dataclass(frozen=True)
+class ConstraintConfig:
+    """The bound on the network vulnerability (Eq. 8) and its projection (Eq. 9).
+
+    Args:
+        bound: H: a number as in the paper, or a percentage of F at the end of the warm-up, such as 50%.
+        metric: how a map's deviation is measured; a name in rnas.vulnerability.METRICS.
+        solver: "linearised" or "dual_ascent".
+        images: validation images on which F is defined, a fixed sample, at least 1.
+        tolerance: on F / H - 1 and on the KKT residual, > 0.
+        max_iterations: of a projection, at least 1; null for T - u, what Algorithm 1 leaves of an epoch.
+    """
+
+    bound: float | str = 1e-4
+    metric: str = "kl_per_position"
+    solver: str = "linearised"
+    images: int = 128
+    tolerance: float = 1e-3
+    max_iterations: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        parse_bound(self.bound)
+        require(self.images >= 1, "images", "an integer >= 1", self.images)
+        require(0 < self.tolerance < 1, "tolerance", "a number in (0, 1)", self.tolerance)
+        iterations = self.max_iterations
+        require(iterations is None or iterations >= 1, "max_iterations", "an integer >= 1 or null", iterations)
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """Settings of a search.
+
+    Args:
+        algorithm: "rnas", the paper's Algorithm 1.
+        channels: channels of the supernet's first cells (C), a positive even number.
+        cells: number of cells, at least 3.
+        epochs: passes over the half of the training images that trains the weights, at least 1.
+        warmup_epochs: of these, epochs that train the weights only (Phase I).
+        batch_size: images a step, at least 2.
+        unconstrained_fraction: u / T, the part of an epoch's iterations before the projection, in (0, 1].
+        learning_rate: of the weights at the start (SGD, cosine), > 0.
+        momentum: in [0, 1).
+        weight_decay: on the weights, >= 0.
+        gradient_clip: largest norm of the gradient of all weights, > 0.
+        alpha_learning_rate: of the architecture parameters (Adam), > 0.
+        alpha_weight_decay: on the architecture parameters, >= 0.
+        attack: the PGD of adversarial training, of the validation objective, and of F.
+        constraint: the bound on the vulnerability.
+    """
+
+    algorithm: str = "rnas"
+    channels: int = 16
+    cells: int = 8
+    epochs: int = 60
+    warmup_epochs: int = 15
+    batch_size: int = 128
+    unconstrained_fraction: float = 0.8
+    learning_rate: float = 0.01
+    momentum: float = 0.9
+    weight_decay: float = 3e-4
+    gradient_clip: float = 5.0
+    alpha_learning_rate: float = 6e-4
+    alpha_weight_decay: float = 1e-3
+    attack: PgdConfig = field(default_factory=PgdConfig)
+    constraint: ConstraintConfig = field(default_factory=ConstraintConfig)
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        require(self.channels >= 2 and self.channels % 2 == 0, "channels", "an even integer >= 2", self.channels)
+        require(self.cells >= 3, "cells", "an integer >= 3 (the two reduction cells differ from the first)", self.cells)
+        require(self.epochs >= 1, "epochs", "an integer >= 1", self.epochs)
+        require(0 <= self.warmup_epochs <= self.epochs, "warmup_epochs", "0 to epochs", self.warmup_epochs)
+        require(self.batch_size >= 2, "batch_size", "an integer >= 2", self.batch_size)
+        fraction = self.unconstrained_fraction
+        require(0 < fraction <= 1, "unconstrained_fraction", "a number in (0, 1]", fraction)
+        require(self.learning_rate > 0, "learning_rate", "a number > 0", self.learning_rate)
+        require(0 <= self.momentum < 1, "momentum", "a number in [0, 1)", self.momentum)
+        require(self.weight_decay >= 0, "weight_decay", "a number >= 0", self.weight_decay)
+        require(self.gradient_clip > 0, "gradient_clip", "a number > 0", self.gradient_clip)
+        require(self.alpha_learning_rate > 0, "alpha_learning_rate", "a number > 0", self.alpha_learning_rate)
+        require(self.alpha_weight_decay >= 0, "alpha_weight_decay", "a number >= 0", self.alpha_weight_decay)

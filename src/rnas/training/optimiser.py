@@ -1,0 +1,86 @@
+"""The optimiser of weights, the same in training and in search: SGD with momentum, cosine schedule, clipping."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import CosineAnnealingLR
+
+from rnas.errors import DivergenceError
+
+__all__ = ["WeightOptimiser", "WeightSettings"]
+
+
+class WeightSettings(Protocol):
+    """The settings that this optimiser reads, from any configuration that has them."""
+
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def momentum(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
+    @property
+    def gradient_clip(self) -> float: ...
+
+
+class WeightOptimiser:
+    """SGD with momentum and weight decay; the rate falls along a half cosine to zero over all steps.
+
+    Args:
+        network: whose parameters are trained.
+        settings: rate, momentum, decay, clipping.
+        steps: number of steps in all.
+    """
+
+    def __init__(self, network: nn.Module, settings: WeightSettings, steps: int) -> None:
+        self.parameters = list(network.parameters())
+        self.gradient_clip = settings.gradient_clip
+        self.sgd = torch.optim.SGD(
+            self.parameters,
+            lr=settings.learning_rate,
+            momentum=settings.momentum,
+            weight_decay=settings.weight_decay,
+        )
+        self.schedule = CosineAnnealingLR(self.sgd, T_max=max(1, steps))
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next step."""
+        return float(self.sgd.param_groups[0]["lr"])
+
+    def step(self, loss: Tensor) -> float:
+        """Descend once.
+
+        Args:
+            loss: a scalar tensor.
+
+        Returns:
+            Its value.
+
+        Raises:
+            DivergenceError: if the loss or its gradient is not finite; the weights are then unchanged.
+        """
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise DivergenceError(f"the loss is {value}")
+        self.sgd.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = float(nn.utils.clip_grad_norm_(self.parameters, self.gradient_clip))
+        if not math.isfinite(norm):
+            raise DivergenceError(f"the gradient of the weights has norm {norm}")
+        self.sgd.step()
+        self.schedule.step()
+        return value
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"sgd": self.sgd.state_dict(), "schedule": self.schedule.state_dict()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from `state`."""
+        self.sgd.load_state_dict(state["sgd"])
+        self.schedule.load_state_dict(state["schedule"])

@@ -1,0 +1,199 @@
+"""Outcomes kept in a folder: a killed evaluation ends as an uninterrupted one, and nothing foreign is taken for it."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+from torch import Tensor, nn
+
+from rnas.errors import ModelError, RunError
+from rnas.evaluation import evaluate, read_outcomes
+from rnas.evaluation.fingerprints import images_fingerprint, model_fingerprint
+
+SETTINGS: dict[str, Any] = {"eps": 0.05, "batch_size": 4, "seed": 5}
+ATTACKS = ("fgsm", "pgd20", "cw")
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+def problem() -> tuple[nn.Module, Tensor, Tensor]:
+    """A random network and 10 images, most of which it gets right."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 3, 2), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(12, 4))
+    images = torch.rand(10, 1, 3, 3)
+    labels = model.eval()(images).argmax(dim=1)
+    labels[3] = (labels[3] + 1) % 4
+    return model, images, labels
+
+
+def killer(batches: int) -> Any:
+    """A progress function that ends everything after so many batches."""
+    left = [batches]
+
+    def progress(**_: object) -> None:
+        left[0] -= 1
+        if not left[0]:
+            raise KilledError
+
+    return progress
+
+
+class Counting(nn.Module):
+    """Counts its passes."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner, self.passes = inner, 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.passes += 1
+        logits: Tensor = self.inner(images)
+        return logits
+
+
+@pytest.mark.parametrize("batches", range(1, 12))
+def test_killed_anywhere_ends_the_same(batches: int, tmp_path: Path) -> None:
+    """3 batches of each of clean, FGSM, PGD-20 and C&W; killed after each of them."""
+    whole = evaluate(*problem(), ATTACKS, **SETTINGS)
+    with pytest.raises(KilledError):
+        evaluate(*problem(), ATTACKS, **SETTINGS, folder=tmp_path, progress=killer(batches))
+    assert len(read_outcomes(tmp_path / "outcomes.parquet")) == sum([4, 4, 2][batch % 3] for batch in range(batches))
+    resumed = evaluate(*problem(), ATTACKS, **SETTINGS, folder=tmp_path)
+    assert resumed.outcomes.to_table().equals(whole.outcomes.to_table())
+    assert read_outcomes(tmp_path / "outcomes.parquet").to_table().equals(whole.outcomes.to_table())
+    assert [path.name for path in tmp_path.iterdir()] == ["outcomes.parquet"]
+
+
+def test_kill_9(tmp_path: Path) -> None:
+    script = f"""
+import os, pathlib, signal, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_evaluation_resume import ATTACKS, SETTINGS, evaluate, problem
+def progress(attack, done, **_):
+    if (attack, done) == ("PGD-20", 8):
+        os.kill(os.getpid(), signal.SIGKILL)
+evaluate(*problem(), ATTACKS, **SETTINGS, folder=pathlib.Path({str(tmp_path)!r}), progress=progress)
+"""
+    killed = subprocess.run([sys.executable, "-c", script], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    resumed = evaluate(*problem(), ATTACKS, **SETTINGS, folder=tmp_path)
+    assert resumed.outcomes.to_table().equals(evaluate(*problem(), ATTACKS, **SETTINGS).outcomes.to_table())
+
+
+def test_a_finished_evaluation_is_not_repeated_and_can_be_extended(tmp_path: Path) -> None:
+    model, images, labels = problem()
+    counting = Counting(model)
+    short = evaluate(counting, images, labels, ("fgsm",), **SETTINGS, folder=tmp_path)
+    counting.passes = 0
+    again = evaluate(counting, images, labels, ("fgsm",), **SETTINGS, folder=tmp_path)
+    assert counting.passes == 1  # the check that the model takes the images
+    assert again.to_json() == short.to_json()  # the seconds as well
+    assert again.outcomes.to_table().equals(short.outcomes.to_table())
+
+    calls: list[tuple[str, int]] = []
+    longer = evaluate(
+        counting,
+        images,
+        labels,
+        ("pgd20", "fgsm"),
+        **SETTINGS,
+        folder=tmp_path,
+        progress=lambda attack, done, **_: calls.append((attack, done)),
+    )
+    assert calls == [("Clean", 10), ("PGD-20", 4), ("PGD-20", 8), ("PGD-20", 10), ("FGSM", 10)]
+    assert [row.name for row in longer.rows] == ["clean", "pgd20", "fgsm", "worst_case"]
+    assert longer["fgsm"] == short["fgsm"]
+    assert longer["pgd20"].robust == evaluate(*problem(), ("pgd20",), **SETTINGS)["pgd20"].robust
+    # Asking for less afterwards gives less, and the file keeps the rest.
+    assert [row.name for row in evaluate(counting, images, labels, (), **SETTINGS, folder=tmp_path).rows] == ["clean"]
+    assert set(read_outcomes(tmp_path / "outcomes.parquet").attack) == {"clean", "fgsm", "pgd20"}
+
+
+def test_extended_by_autoattack_on_fewer_images(tmp_path: Path) -> None:
+    settings = {**SETTINGS, "eps": 0.9}
+    _, images, labels = problem()
+    given = nn.Sequential(nn.Flatten(), nn.Linear(9, 4)), images, labels
+    evaluate(*given, ("fgsm",), **settings, folder=tmp_path)
+    evaluation = evaluate(*given, ("fgsm", "autoattack"), **settings, autoattack_images=5, folder=tmp_path)
+    assert evaluation["autoattack"].images == 5
+    with pytest.raises(RunError, match=r"another images of autoattack \(5 there, 10 here\)"):
+        evaluate(*given, ("autoattack",), **settings, folder=tmp_path)
+
+
+def test_foreign_outcomes_are_refused(tmp_path: Path) -> None:
+    model, images, labels = problem()
+    evaluate(model, images, labels, ("fgsm",), **SETTINGS, folder=tmp_path)
+    before = (tmp_path / "outcomes.parquet").read_bytes()
+    other = problem()[0]
+    with torch.no_grad():
+        next(other.parameters())[0] += 1e-6
+    cases: list[tuple[str, tuple[nn.Module, Tensor, Tensor], dict[str, Any]]] = [
+        ("model", (other, images, labels), {}),
+        ("images", (model, images.flip(0), labels), {}),
+        ("images", (model, images, labels.flip(0)), {}),
+        ("seed", (model, images, labels), {"seed": 6}),
+        ("batch size", (model, images, labels), {"batch_size": 5}),
+        ("eps of fgsm", (model, images, labels), {"eps": 0.06}),
+    ]
+    for what, given, changed in cases:
+        with pytest.raises(RunError, match=f"holds outcomes for another {what} .* choose another folder") as caught:
+            evaluate(*given, ("fgsm",), **{**SETTINGS, **changed}, folder=tmp_path)
+        assert "\n" not in str(caught.value)
+    assert (tmp_path / "outcomes.parquet").read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "text", "empty", "other columns", "no metadata", "folder"])
+def test_a_damaged_file_is_refused(damage: str, tmp_path: Path) -> None:
+    evaluate(*problem(), ("fgsm",), **SETTINGS, folder=tmp_path)
+    path = tmp_path / "outcomes.parquet"
+    content = path.read_bytes()
+    table = pq.read_table(path)
+    if damage == "truncated":
+        path.write_bytes(content[: len(content) // 2])
+    elif damage == "flipped":
+        path.write_bytes(content[:8] + bytes(byte ^ 255 for byte in content[8:200]) + content[200:])
+    elif damage == "text":
+        path.write_text("image,label\n0,1\n")
+    elif damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "other columns":
+        pq.write_table(table.drop_columns(["l2"]), path)
+    elif damage == "no metadata":
+        pq.write_table(table.replace_schema_metadata(None), path)
+    else:
+        path.unlink()
+        path.mkdir()
+    with pytest.raises(RunError, match="remove the file or choose another folder") as caught:
+        evaluate(*problem(), ("fgsm",), **SETTINGS, folder=tmp_path)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_folder_errors(tmp_path: Path) -> None:
+    occupied = tmp_path / "file"
+    occupied.touch()
+    with pytest.raises(RunError, match=r"cannot use the folder .*file"):
+        evaluate(*problem(), (), folder=occupied)
+    model, images, labels = problem()
+    with pytest.raises(ModelError, match=r"must be a torch\.nn.Module, got function"):
+        evaluate(lambda batch: model(batch), images, labels, (), folder=tmp_path)
+
+
+def test_fingerprints_tell_apart_what_differs() -> None:
+    model, images, labels = problem()
+    print_of = model_fingerprint(model)
+    assert model_fingerprint(model.train()) == print_of
+    assert model_fingerprint(model.to(memory_format=torch.channels_last)) == print_of  # type: ignore[call-overload]
+    assert model_fingerprint(nn.Sequential(model, nn.Identity())) != print_of
+    model[1].register_buffer("shift", torch.zeros(()), persistent=False)  # type: ignore[index]
+    assert model_fingerprint(model) != print_of
+    levels = (images * 255).round().byte()
+    assert images_fingerprint(levels, labels) == images_fingerprint(levels.float() / 255, labels.int())
+    assert images_fingerprint(images, labels) != images_fingerprint(images.view(10, 1, 9, 1), labels)

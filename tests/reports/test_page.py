@@ -1,0 +1,269 @@
+"""The page: complete, self-contained, the same each time, and honest about what is missing."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import matplotlib
+import pytest
+
+from rnas.errors import RunError
+from rnas.reports import report
+
+FIGURES = {
+    "accuracy",
+    "cells",
+    "alpha_normal",
+    "alpha_reduce",
+    "vulnerability",
+    "losses_search",
+    "losses_searched",
+    "losses_resnet18",
+}
+VOID = {"meta", "img", "br", "link", "hr"}
+
+
+class Page(HTMLParser):
+    """Checks that elements nest, and collects sources, headings and text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.sources: list[str] = []
+        self.tags: list[str] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+        for name, value in attrs:
+            if name in ("src", "href", "srcset"):
+                self.sources.append(value or "")
+            assert name != "alt" or value
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def read(path: Path) -> Page:
+    return Page(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def change(run_folder: Path) -> Callable[[str, dict[str, object]], None]:
+    """Change values of a JSON file of the run."""
+
+    def apply(name: str, values: dict[str, object]) -> None:
+        path = run_folder / name
+        path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **values}), encoding="utf-8")
+
+    return apply
+
+
+def test_report_of_a_run_is_complete_and_self_contained(run_folder: Path) -> None:
+    before = dict(matplotlib.rcParams)
+    path = report(run_folder)
+    assert dict(matplotlib.rcParams) == before
+    assert path == run_folder / "report.html"
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"https?://|@import|url\(", text)
+    page = read(path)
+    assert page.sources
+    assert all(source.startswith("data:image/svg+xml;base64,") for source in page.sources)
+    assert len(page.sources) == len(FIGURES)
+    assert {file.name for file in (run_folder / "figures").iterdir()} == {
+        f"{name}.{suffix}" for name in FIGURES for suffix in ("svg", "png")
+    }
+    assert "script" not in page.tags
+    for words in (
+        "rnas run quickstart",
+        "0123456789abcdef",
+        "Example CPU",
+        "4 min 30 s",
+        "eps 8/255, step size 2/255, steps 20",
+        "78.1%",
+        "64 of 256 images",
+        "kl_per_position",
+        "bound: 50%",
+        "2.13.0",
+    ):
+        assert words in page.text
+    assert "Left out" not in page.text
+    assert "Unfinished" not in page.text
+    for file in (run_folder / "figures").glob("*.svg"):
+        svg = file.read_text(encoding="utf-8")
+        assert "<dc:date>" not in svg
+
+
+def test_same_content_gives_same_bytes(run_folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "elsewhere" / run_folder.name
+    shutil.copytree(run_folder, other)
+    report(run_folder)
+    report(other)
+    first = {file.name: file.read_bytes() for file in (run_folder / "figures").iterdir()}
+    second = {file.name: file.read_bytes() for file in (other / "figures").iterdir()}
+    assert first == second
+    assert (run_folder / "report.html").read_bytes() == (other / "report.html").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("kept", "sections", "reasons"),
+    [
+        ("search", {"cells", "alpha_normal", "vulnerability", "losses_search"}, ["no model in this folder has been"]),
+        ("searched", {"cells", "accuracy", "losses_searched"}, ["there is no search in this folder"]),
+        ("resnet18", {"accuracy", "losses_resnet18"}, ["no genotype.json", "there is no search"]),
+    ],
+)
+def test_one_directory_alone(run_folder: Path, kept: str, sections: set[str], reasons: list[str]) -> None:
+    page = read(report(run_folder / kept))
+    files = {file.stem for file in (run_folder / kept / "figures").iterdir()}
+    assert sections <= files
+    for reason in reasons:
+        assert reason in page.text
+
+
+def test_models_without_a_run_around_them(run_folder: Path) -> None:
+    (run_folder / "manifest.json").unlink()
+    (run_folder / "config.yaml").unlink()
+    shutil.rmtree(run_folder / "search")
+    page = read(report(run_folder))
+    assert "the manifest of searched" in page.text
+    assert "Configuration of resnet18" in page.text
+
+
+def test_unfinished_run_says_so(run_folder: Path, change: Callable[[str, dict[str, object]], None]) -> None:
+    change("manifest.json", {"finished": None})
+    change("search/manifest.json", {"finished": None})
+    for name in ("searched", "resnet18"):
+        shutil.rmtree(run_folder / name)
+    for name in ("search/results.json", "search/genotype.json"):
+        (run_folder / name).unlink()
+    metrics = run_folder / "search" / "metrics.jsonl"
+    lines = metrics.read_bytes().split(b"\n")
+    metrics.write_bytes(b"\n".join(lines[:100]) + b"\n" + lines[100][:20])
+    page = read(report(run_folder))
+    assert "Unfinished" in page.text
+    assert "not yet" in page.text
+    step = json.loads(lines[99])["step"]
+    assert f"last record at step {step}" in page.text
+
+
+def test_a_run_that_has_only_begun(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"kind": "run", "finished": null}', encoding="utf-8")
+    page = read(report(tmp_path))
+    assert "No stage of the run has begun" in page.text
+
+
+def test_a_genotype_alone(run_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "cells"
+    folder.mkdir()
+    shutil.copy(run_folder / "search" / "genotype.json", folder)
+    report(folder)
+    assert {file.name for file in (folder / "figures").iterdir()} == {"cells.svg", "cells.png"}
+
+
+def test_malicious_names_are_escaped(run_folder: Path, change: Callable[[str, dict[str, object]], None]) -> None:
+    evil = "\"><script>alert('x')</script><img src=x>$$"
+    change("manifest.json", {"command": evil, "versions": {evil: evil}, "hardware": {"cpu": evil}})
+    change("resnet18/results.json", {"model": {"name": evil}})
+    change("search/results.json", {evil: evil, "metric": evil})
+    (run_folder / "config.yaml").write_text(f"evil: {evil}\n</pre><script>", encoding="utf-8")
+    (run_folder / "searched").rename(run_folder / "<b>..%2e")
+    page = read(report(run_folder))
+    assert "script" not in page.tags
+    assert "b" not in page.tags
+    assert all(source.startswith("data:") for source in page.sources)
+    assert evil in page.text
+    for file in (run_folder / "figures").iterdir():
+        assert re.fullmatch(r"[A-Za-z0-9_-]+\.(svg|png)", file.name)
+
+
+def test_models_of_one_name_are_told_apart(run_folder: Path, change: Callable[[str, dict[str, object]], None]) -> None:
+    change("resnet18/results.json", {"model": {"name": "searched"}})
+    shutil.rmtree(run_folder / "search")
+    for name in ("searched", "resnet18"):
+        (run_folder / name / "metrics.jsonl").unlink()
+    page = read(report(run_folder))
+    assert "searched (resnet18)" in page.text
+    assert "searched (searched)" in page.text
+
+
+def _nothing(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+def _second_search(folder: Path) -> None:
+    shutil.copytree(folder / "search", folder / "again")
+
+
+def _damage(name: str, content: bytes) -> Callable[[Path], None]:
+    def apply(folder: Path) -> None:
+        (folder / name).write_bytes(content)
+
+    return apply
+
+
+def _damage_line(folder: Path) -> None:
+    path = folder / "search" / "metrics.jsonl"
+    lines = path.read_bytes().split(b"\n")
+    lines[6] = lines[6][:10]
+    path.write_bytes(b"\n".join(lines))
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (shutil.rmtree, ["no such folder"]),
+        (_nothing, ["nothing to report", "metrics.jsonl"]),
+        (_second_search, ["2 searches", "again, search"]),
+        (_damage_line, ["metrics.jsonl, line 7", "not JSON"]),
+        (_damage("manifest.json", b"{"), ["manifest.json", "not JSON", "line 1"]),
+        (_damage("search/results.json", b"\xff\xfe"), ["results.json", "UTF-8"]),
+        (_damage("search/results.json", b'{"operations": 3}'), ["results.json", "operations"]),
+        (_damage("search/genotype.json", b"[]"), ["genotype.json", "cells"]),
+        (_damage("searched/results.json", b"[]"), ["searched/results.json", "object", "list"]),
+        (_damage("search/metrics.jsonl", b"3\n"), ["metrics.jsonl, line 1", "object", "int"]),
+        (_damage("search/metrics.jsonl", b'{"step": 1}\n'), ["line 1", "'kind'"]),
+        (_damage("search/metrics.jsonl", b'{"kind": "theta"}\n'), ["line 1", "'step'"]),
+        (
+            _damage("search/metrics.jsonl", b'{"kind": "theta", "step": 1, "loss": "low"}\n'),
+            ["line 1", "'loss'", "number", "low"],
+        ),
+        (_damage("figures", b""), ["figures", "cannot be written"]),
+    ],
+)
+def test_what_cannot_be_reported_is_one_line(
+    run_folder: Path, damage: Callable[[Path], object], words: list[str]
+) -> None:
+    damage(run_folder)
+    with pytest.raises(RunError) as caught:
+        report(run_folder)
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+    assert not (run_folder / "report.html").exists()
+
+
+def test_a_file_is_no_folder(run_folder: Path) -> None:
+    with pytest.raises(RunError, match="is a file, expected a folder"):
+        report(run_folder / "config.yaml")
+
+
+def test_needs_neither_torch_nor_pyplot() -> None:
+    code = "import sys, rnas.reports; print([m for m in ('torch', 'matplotlib.pyplot') if m in sys.modules])"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"

@@ -1,0 +1,135 @@
+"""The table: its values are those of results.json, its best is the best, its names are harmless."""
+
+import html
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from rnas.errors import RunError
+from rnas.reports import ModelResults, html_table, load_results, markdown_table, parse_results, read_results, rich_table
+from rnas.reports.results import describe_settings
+from rnas.reports.tables import columns
+
+
+def model(name: str, accuracies: dict[str, float], images: int = 100, **data: Any) -> ModelResults:
+    attacks = [
+        {"name": attack, "title": attack.upper(), "images": images, "accuracy": value, "low": 0.0, "high": 1.0}
+        for attack, value in accuracies.items()
+    ]
+    document = {"model": {"name": name}, "data": {"fingerprint": "a", "images": 100, **data}, "attacks": attacks}
+    return parse_results(document, "results.json", name="folder")
+
+
+def terminal(models: tuple[ModelResults, ...], width: int = 100) -> str:
+    console = Console(width=width, record=True, file=open("/dev/null", "w", encoding="utf-8"))  # noqa: SIM115, PTH123
+    with console.file:
+        console.print(rich_table(models))
+    return console.export_text()
+
+
+def test_values_are_those_of_the_results(run_folder: Path) -> None:
+    models = load_results(run_folder)
+    assert [result.name for result in models] == ["searched", "resnet18"]
+    tables = (str(html_table(models)), markdown_table(models), terminal(models))
+    for name in ("searched", "resnet18"):
+        document = json.loads((run_folder / name / "results.json").read_text(encoding="utf-8"))
+        assert len(document["attacks"]) == 6
+        for attack in document["attacks"]:
+            for table in tables:
+                assert f"{100 * attack['accuracy']:.1f}%" in table
+                assert f"[{100 * attack['low']:.1f}, {100 * attack['high']:.1f}]" in table
+        for table in tables:
+            assert f"{document['model']['parameters']:,}" in table
+
+
+def test_best_of_each_column_is_bold() -> None:
+    models = (model("a", {"clean": 0.9, "fgsm": 0.4}), model("b", {"clean": 0.8, "fgsm": 0.4}))
+    assert [column.best for column in columns(models)] == [frozenset({0}), frozenset({0, 1})]
+    assert str(html_table(models)).count("<strong>") == 3
+    assert "**90.0%**" in markdown_table(models)
+    assert "**80.0%**" not in markdown_table(models)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        model("b", {"clean": 0.8}, fingerprint="b"),
+        model("b", {"clean": 0.8}, images=50),
+        model("b", {"fgsm": 0.8}),
+    ],
+)
+def test_nothing_is_best_where_there_is_nothing_to_compare(other: ModelResults) -> None:
+    assert all(not column.best for column in columns((model("a", {"clean": 0.9}), other)))
+
+
+def test_subsets_are_named(run_folder: Path) -> None:
+    models = load_results(run_folder)
+    for table in (str(html_table(models)), markdown_table(models), terminal(models)):
+        assert table.count("64 of 256") == 1
+    mixed = (model("a", {"fgsm": 0.9}), model("b", {"fgsm": 0.9}, images=50))
+    for table in (str(html_table(mixed)), markdown_table(mixed), terminal(mixed)):
+        assert "100 images" in table
+        assert "50 images" in table
+
+
+def test_columns_stand_mildest_first_and_gaps_are_named() -> None:
+    models = (model("a", {"pgd20": 0.5, "own": 0.4, "clean": 0.9}), model("b", {"autoattack": 0.3}))
+    assert [column.name for column in columns(models)] == ["clean", "pgd20", "autoattack", "own"]
+    assert markdown_table(models).count("not run") == 4
+    assert str(html_table(models)).count("not run") == 4
+    assert terminal(models).count("not run") == 4
+
+
+def test_names_are_escaped() -> None:
+    evil = "<script>alert('1')</script> [red]x[/red] | `a`"
+    models = (model(evil, {"clean": 0.9}),)
+    assert "<script>" not in html_table(models)
+    assert html.escape("<script>", quote=True) in html_table(models)
+    line = markdown_table(models).splitlines()[2]
+    assert "<" not in line
+    assert line.replace("\\|", "").count("|") == 4
+    assert "[red]x[/red]" in " ".join(terminal(models, width=200).split())
+
+
+def test_terminal_table_fits_eighty_columns(run_folder: Path) -> None:
+    shown = terminal(load_results(run_folder), width=80)
+    assert "[72.7, 82.8]" in shown
+    assert "11,173,962" in shown
+
+
+def test_distances_are_grey_levels() -> None:
+    settings = {"eps": 8 / 255, "step_size": 2 / 255, "steps": 20, "norm": "Linf"}
+    assert describe_settings(settings) == "eps 8/255, step size 2/255, steps 20, norm Linf"
+    assert describe_settings({"eps": 0.5, "c": 0.5, "images": 9}) == "eps 0.5, c 0.5"
+    assert describe_settings({"attacks": ["fgsm", "cw"]}) == "attacks fgsm and cw"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"attacks": 3}, ["attacks", "int"]),
+        ({"attacks": [3]}, ["attack 1", "'name'"]),
+        ({"attacks": [{"name": "fgsm"}]}, ["attack 1", "'fgsm'", "'images'"]),
+        ({"attacks": [{"name": "fgsm", "images": 9, "accuracy": 2}]}, ["'accuracy'", "[0, 1]", "2"]),
+        ({"attacks": [{"name": "a", "images": 9, "accuracy": 1, "low": "x"}]}, ["'low'", "'x'"]),
+        ({"model": []}, ["'model'", "list"]),
+        ({"data": {"images": "many"}}, ["'images'", "'many'"]),
+    ],
+)
+def test_damaged_results_are_named(tmp_path: Path, change: dict[str, object], words: list[str]) -> None:
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps({"model": {}, "data": {}, "attacks": [], **change}), encoding="utf-8")
+    with pytest.raises(RunError) as caught:
+        read_results(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in [str(path), *words]:
+        assert word in message
+
+
+def test_missing_results_are_named(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no such results file"):
+        read_results(tmp_path / "results.json")
