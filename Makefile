@@ -16,7 +16,8 @@ test: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2
+	# Each worker computes on one thread: more of them than cores slow each other down many times over.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .

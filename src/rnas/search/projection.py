@@ -149,8 +149,9 @@ def linearised(constraint: ScaledConstraint, start: Iterate, max_iterations: int
 def dual_ascent(constraint: ScaledConstraint, start: Iterate, max_iterations: int, tolerance: float) -> Iterate:
     """The paper's Lagrangian method: descend in alpha, ascend in the multiplier.
 
-    x <- x - eta [(x - alpha) + lam g],  lam <- max(0, lam + rho c(x)),  with eta = 1/2 and rho = 1 / (2 ||g||^2) from
-    the gradient at the anchor, so that the pace does not depend on the scale of F.
+    x <- x - eta [(x - alpha) + lam g],  lam <- max(0, lam + rho c(x)),  with rho = 1 / (2 ||g||^2) from the gradient
+    at the anchor, so that the pace does not depend on the scale of F, and eta = 1 / (2 + 2 lam L), where L is the
+    largest curvature of c seen so far, so that a growing multiplier does not overshoot.
     """
     anchor = start.point
     best = current = start
@@ -158,10 +159,13 @@ def dual_ascent(constraint: ScaledConstraint, start: Iterate, max_iterations: in
     if squared_norm == 0.0:
         return best
     rate = 0.5 / squared_norm
+    curvature = 0.0
     for iteration in range(1, max_iterations + 1):
         multiplier = max(0.0, current.multiplier + rate * current.violation)
-        point = current.point - 0.5 * ((current.point - anchor) + multiplier * current.gradient)
-        current = constraint.at(point)
+        descent = (current.point - anchor) + multiplier * current.gradient
+        previous, current = current, constraint.at(current.point - 0.5 / (1 + multiplier * curvature) * descent)
+        if (moved := float((current.point - previous.point).norm())) > 0:
+            curvature = max(curvature, float((current.gradient - previous.gradient).norm()) / moved)
         current.multiplier = multiplier
         current.iterations = iteration
         best = better(best, current, anchor, tolerance)

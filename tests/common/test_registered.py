@@ -1,0 +1,80 @@
+"""What holds for every registered item: registering one enrols it here."""
+
+import copy
+
+import pytest
+import torch
+
+from rnas.config import PgdConfig
+from rnas.evaluation import ATTACKS
+from rnas.networks import zoo
+from rnas.objectives import OBJECTIVES
+from rnas.spaces.operations import OPERATIONS, build_operation
+from rnas.supernets.reference import Supernet
+
+
+@pytest.mark.parametrize("name", list(OPERATIONS))
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("size", [(8, 8), (7, 5)])
+def test_operation_keeps_channels_and_divides_the_size(name: str, stride: int, size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    operation = build_operation(name, 6, stride, affine=True)
+    x = torch.randn(2, 6, *size, requires_grad=True)
+    y = operation(x)
+    assert y.shape == (2, 6, -(-size[0] // stride), -(-size[1] // stride))
+    assert y.isfinite().all()
+    if name == "none":
+        assert not y.any()
+    else:
+        (gradient,) = torch.autograd.grad(y.square().sum(), x)
+        assert gradient.abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", list(zoo.NETWORKS))
+def test_network_runs_forward_and_backward_in_both_modes(name: str) -> None:
+    torch.manual_seed(0)
+    card = zoo.NETWORKS[name]
+    network = zoo.build(name, 7, in_channels=1, channels=4, cells=None if card.cells is None else 3)
+    images = torch.rand(2, 1, 16, 16)
+    network.train()
+    logits = network(images)
+    assert logits.shape == (2, 7)
+    logits.square().sum().backward()
+    without = [key for key, parameter in network.named_parameters() if parameter.grad is None]
+    # A network may hold a part that its last cells leave unused, never one in its stem or classifier.
+    assert all("cells" in key for key in without)
+    network.eval()
+    assert torch.equal(network(images), network(images))
+    again = zoo.build(name, 7, in_channels=1, channels=4, cells=None if card.cells is None else 3).eval()
+    again.load_state_dict(network.state_dict())
+    assert torch.equal(again(images), network(images))
+
+
+@pytest.mark.parametrize("name", list(OBJECTIVES))
+def test_objective_gives_a_loss_with_gradients_and_follows_its_generator(name: str) -> None:
+    torch.manual_seed(0)
+    model = zoo.build("resnet18", 3, in_channels=1, channels=2).train()
+    images, labels = torch.rand(4, 1, 8, 8), torch.tensor([0, 1, 2, 0])
+    weights = copy.deepcopy(model.state_dict())
+    losses = []
+    for _ in range(2):
+        model.load_state_dict(weights)  # batch statistics moved
+        generator = torch.Generator().manual_seed(5)
+        loss, logits = OBJECTIVES[name](model, images, labels, attack=PgdConfig(steps=2), generator=generator)
+        assert logits.shape == (4, 3)
+        assert model.training
+        model.zero_grad()
+        loss.backward()
+        assert all(parameter.grad is not None for parameter in model.parameters())
+        losses.append(float(loss.detach()))
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("name", list(ATTACKS))
+def test_attack_has_a_source_and_a_title(name: str) -> None:
+    assert ATTACKS[name].title
+    assert ATTACKS[name].source
+
+
+def test_supernet_starts_near_uniform() -> None:
+    assert Supernet.initial_alpha().softmax(dim=-1).sub(1 / 8).abs().max() < 1e-2
