@@ -86,8 +86,8 @@ def test_rows_agree_with_a_count_by_hand(digits: tuple[nn.Module, Tensor, Tensor
             assert (rows.linf <= 0.1 + 1e-6).all()
             survivors &= set(rows.image[~rows.broken].tolist())
     assert evaluation["worst_case"].robust == len(survivors)
-    assert evaluation["worst_case"].robust <= min(evaluation[name].robust for name in QUICK)
-    assert evaluation["worst_case"].settings == {"attacks": ["fgsm", "pgd20", "cw"]}
+    assert evaluation["worst_case"].robust <= min(evaluation[name].robust for name in ("fgsm", "pgd20"))
+    assert evaluation["worst_case"].settings == {"attacks": ["fgsm", "pgd20"]}
 
 
 def test_json_has_the_agreed_keys(digits: tuple[nn.Module, Tensor, Tensor]) -> None:

@@ -16,10 +16,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["depthwise", "pointwise", "positions", "repeat_channels"]
+__all__ = ["channels_last", "depthwise", "pointwise", "positions", "repeat_channels"]
 
 #: Pixels of a map up to which a depthwise kernel's gradient is read off all products of pixels (measured).
 LARGEST_GRAM = 64
+
+
+def channels_last(maps: Tensor) -> Tensor:
+    """The same maps in the layout that all of this is fast in; a copy only if they are not."""
+    return maps.contiguous(memory_format=torch.channels_last)
 
 
 def positions(maps: Tensor) -> Tensor:
