@@ -292,7 +292,7 @@ def test_evaluation_from_outcomes_alone() -> None:
     evaluation = Evaluation(outcomes, {"clean": {}, "fgsm": {}, "pgd20": {}}, {"clean": 0.0, "fgsm": 1.0, "pgd20": 2.0})
     assert [row.robust for row in evaluation.rows] == [2, 1, 1, 0]
     assert evaluation["worst_case"].seconds == 3
-    assert evaluation["worst_case"].title == "Worst case of FGSM, PGD-20"
+    assert evaluation["worst_case"].title == "Worst case, Linf"
 
 
 def test_configuration_comes_without_torch() -> None:

@@ -1,5 +1,6 @@
 """The page: complete, self-contained, the same each time, and honest about what is missing."""
 
+import csv
 import json
 import re
 import shutil
@@ -267,3 +268,22 @@ def test_needs_neither_torch_nor_pyplot() -> None:
     code = "import sys, rnas.reports; print([m for m in ('torch', 'matplotlib.pyplot') if m in sys.modules])"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
+
+
+def test_the_csv_holds_every_result_with_its_provenance(run_folder: Path) -> None:
+    report(run_folder)
+    with (run_folder / "results.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    manifest = json.loads((run_folder / "manifest.json").read_text(encoding="utf-8"))
+    expected = {}
+    for path in run_folder.glob("*/results.json"):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        for attack in document.get("attacks", ()):
+            expected[document["model"]["name"], attack["name"]] = attack
+    assert expected
+    assert {(row["model"], row["attack"]) for row in rows} == set(expected)
+    for row in rows:
+        assert float(row["accuracy"]) == expected[row["model"], row["attack"]]["accuracy"]
+        assert row["command"] == manifest["command"]
+        assert row["seed"] == str(manifest["seed"])
+        assert row["commit"] == (manifest["git_commit"] or "")

@@ -77,8 +77,15 @@ class Evaluation:
                 broken |= attacked.broken
             rows.append(_row(name, title, attacked.broken, dict(chosen), seconds[name]))
         if complete:
-            title = f"Worst case of {', '.join(ATTACKS[name].title for name in complete)}"
-            rows.append(_row(WORST_CASE, title, broken, {"attacks": complete}, sum(seconds[name] for name in complete)))
+            rows.append(
+                _row(
+                    WORST_CASE,
+                    "Worst case, Linf",
+                    broken,
+                    {"attacks": complete},
+                    sum(seconds[name] for name in complete),
+                )
+            )
         self.rows = tuple(rows)
 
     def __getitem__(self, name: str) -> Row:

@@ -17,6 +17,7 @@ from rnas.reports.curves import search_figure, training_figure, vulnerability_fi
 from rnas.reports.dots import accuracy_figure
 from rnas.reports.facts import facts, measurements, outcome, stage
 from rnas.reports.figures import cell_name, save
+from rnas.reports.ledger import results_csv
 from rnas.reports.reading import Contents, Part, read_folder
 from rnas.reports.tables import html_table
 
@@ -77,7 +78,7 @@ class Gallery:
 
 
 def report(folder: Path) -> Path:
-    """Write ``report.html`` and ``figures/*.png`` and ``*.svg`` into a folder, from what it holds.
+    """Write ``report.html``, ``results.csv`` and ``figures/*.png`` and ``*.svg`` into a folder, from what it holds.
 
     The same content gives the same files, byte for byte. A section without data is left out, and says why.
 
@@ -115,6 +116,8 @@ def report(folder: Path) -> Path:
         configurations=_configurations(contents),
         versions=manifest.get("versions") if isinstance(manifest.get("versions"), dict) else {},
     )
+    if contents.results:
+        write_atomically(folder / "results.csv", results_csv(contents))
     path = folder / "report.html"
     write_atomically(path, page)
     return path
