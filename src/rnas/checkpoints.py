@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,10 @@ def load_checkpoint(path: Path, *, device: torch.device | str = "cpu") -> dict[s
         RunError: if the file is missing, truncated, damaged, or holds anything but tensors and plain values.
     """
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
+        with warnings.catch_warnings():
+            # Of files that are no checkpoint; what follows says so in one line.
+            warnings.simplefilter("ignore")
+            state = torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError as error:
         raise RunError(f"no checkpoint at {path}") from error
     except pickle.UnpicklingError as error:

@@ -82,15 +82,35 @@ def parse(command: str, kind: type, arguments: list[str], *, recipe: Path | None
         prog=f"rnas {command}",
         description=kind.__doc__.split("\n")[0] if kind.__doc__ else None,
         exit_on_error=False,
+        allow_abbrev=False,
         default_config_files=[str(recipe)] if recipe else [],
     )
     parser.add_argument("--config", action="config", help="a YAML file with any of the settings below")
     parser.add_class_arguments(kind)
     try:
-        parsed = parser.instantiate(parser.parse_args(expand(arguments, known_keys(kind))))
+        parsed = parser.parse_args(expand(arguments, known_keys(kind)))
     except ArgumentError as error:
         raise ConfigError(explain(error.message, known_keys(kind))) from error
-    return kind(**{field.name: parsed[field.name] for field in fields(kind)})
+    return build(kind, parsed)
+
+
+def build(kind: type, values: Any, prefix: str = "") -> Any:
+    """A configuration from parsed values; what its checks refuse is told with the full name of the setting."""
+    types = get_type_hints(kind)
+    parts = {
+        field.name: build(types[field.name], values[field.name], f"{prefix}{field.name}.")
+        if is_dataclass(types[field.name])
+        else values[field.name]
+        for field in fields(kind)
+    }
+    try:
+        return kind(**parts)
+    except ConfigError as error:
+        message = str(error)
+        if not prefix or message.startswith(prefix):
+            raise
+        named = re.match(r"\w+: ", message)
+        raise ConfigError(f"{prefix}{message}" if named else f"{prefix.removesuffix('.')}: {message}") from error
 
 
 def known_keys(kind: type, prefix: str = "") -> list[str]:
@@ -112,6 +132,8 @@ def explain(message: str, known: list[str]) -> str:
         similar = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
         hint = f"; did you mean --{similar[0]}?" if similar else ""
         return f"no setting is called {unknown!r}{hint} (--help lists all)"
+    if message.startswith("Unexpected config:"):
+        return f"config: expected settings by name, such as seed: 0, got {message.partition(':')[2].strip()!r}"
     if found := re.search(r"Group '([\w.]+)' does not accept option '([\w.]+)'", message):
         return explain(f"unrecognized arguments: --{found[1]}.{found[2]}", known)
     if found := re.search(r"Option '([\w.]+)' is not accepted", message):
@@ -141,6 +163,8 @@ def expand(arguments: list[str], known: list[str]) -> list[str]:
                 raise ConfigError(f"{name}: expected {'a name or a path' if name == '--data' else 'a run directory'}")
             if name == "--data":
                 expanded += ["--data.source", value]
+            elif not (Path(value) / "config.yaml").is_file():
+                raise ConfigError(f"--resume: {value} is not a run directory: it has no config.yaml")
             else:
                 expanded += ["--config", str(Path(value) / "config.yaml"), "--out", value]
         else:

@@ -6,7 +6,8 @@
     checkpoint.pt     the last complete state, written atomically
 
 Opening the directory of a killed run continues it: the checkpoint is loaded and the metrics are cut back to it, so
-that the final files are those of an uninterrupted run. Opening a finished one repeats nothing.
+that the final files are those of an uninterrupted run. Opening a finished one repeats nothing. A run that failed before
+its first step holds nothing to continue: it is made anew, with other settings if so asked.
 """
 
 from __future__ import annotations
@@ -15,24 +16,19 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import filelock
-import yaml
 
-from rnas import provenance
-from rnas.errors import RunError
+from rnas.errors import DivergenceError, RunError
 from rnas.files import write_atomically
+from rnas.manifests import identifying, now, prepare, read_manifest
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-__all__ = ["Run", "open_run", "read_manifest"]
-
-#: Settings that say where and how comfortably, not what: a run may be continued with others.
-ELSEWHERE = ("out", "device", "checkpoint_every")
+__all__ = ["Run", "locked", "open_run", "read_manifest"]
 
 
 class Run:
@@ -46,7 +42,6 @@ class Run:
     def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
         self.path = path
         self.manifest = manifest
-        self.identity = hashlib.sha256(json.dumps(identifying(manifest["config"])).encode()).hexdigest()
         self._metrics = path / "metrics.jsonl"
         self._writer: SummaryWriter | None = None
 
@@ -54,6 +49,29 @@ class Run:
     def finished(self) -> bool:
         """Whether the run has ended with all its results."""
         return self.manifest["finished"] is not None
+
+    @property
+    def identity(self) -> str:
+        """A hash of all that decides the results: settings and recorded inputs."""
+        decisive = {"config": identifying(self.manifest["config"]), "inputs": self.manifest["inputs"]}
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+    def record(self, name: str, content: str) -> None:
+        """Keep in the manifest what the run is made from, besides its settings.
+
+        Args:
+            name: the input, in a word or two: "images".
+            content: a fingerprint of it.
+
+        Raises:
+            RunError: if the run was begun with another content.
+        """
+        known = self.manifest["inputs"].get(name)
+        if known is None:
+            self.manifest["inputs"][name] = content
+            self.write_json("manifest.json", self.manifest)
+        elif known != content:
+            raise RunError(f"{self.path} was begun with other {name} than there are now; choose another --out")
 
     def log(self, kind: str, *, step: int, epoch: int, **values: Any) -> None:
         """Append a line to metrics.jsonl; plain numbers also go to TensorBoard.
@@ -63,10 +81,19 @@ class Run:
             step: the iteration, from 0.
             epoch: the epoch, from 0.
             values: JSON values by name.
+
+        Raises:
+            RunError: if the line cannot be written.
         """
         line = json.dumps({"kind": kind, "step": step, "epoch": epoch, **values})
-        with self._metrics.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        try:
+            with self._metrics.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            reason = error.strerror or error
+            raise RunError(
+                f"cannot write {self._metrics}: {reason}; to go on from: {self.last_checkpoint()}"
+            ) from error
         if self._writer is None:
             from torch.utils.tensorboard import SummaryWriter
 
@@ -91,18 +118,39 @@ class Run:
         """The last saved state, or None if there is none; cuts metrics.jsonl back to it.
 
         Raises:
-            RunError: if the checkpoint is damaged or belongs to another run.
+            RunError: if the checkpoint is damaged or belongs to another run, or lines of metrics.jsonl are lost.
         """
         from rnas.checkpoints import load_checkpoint
 
         path = self.path / "checkpoint.pt"
         state = load_checkpoint(path) if path.exists() else None
         if state is not None and state.get("run") != self.identity:
-            raise RunError(f"{path} belongs to another run: its configuration is not that of {self.path}/config.yaml")
-        if self._metrics.exists():
+            raise RunError(f"{path} belongs to another run: its settings or its images are not those of {self.path}")
+        kept = state["metrics_bytes"] if state else 0
+        present = self._metrics.stat().st_size if self._metrics.exists() else 0
+        if present < kept:
+            raise RunError(
+                f"{self._metrics} has lost lines: expected the {kept} bytes up to the last checkpoint, got {present}; "
+                f"restore it from a copy, or delete {path} to start this stage again"
+            )
+        if present > kept:
             with self._metrics.open("rb+") as file:
-                file.truncate(state["metrics_bytes"] if state else 0)
+                file.truncate(kept)
         return state
+
+    @contextmanager
+    def step(self, step: int) -> Iterator[None]:
+        """Make errors inside, of numbers that are no longer finite, name the step and the last good state.
+
+        Raises:
+            DivergenceError: instead of one without these, or of an attack's ValueError that says "not finite".
+        """
+        try:
+            yield
+        except (DivergenceError, ValueError) as error:
+            if not isinstance(error, DivergenceError) and "not finite" not in str(error):
+                raise
+            raise DivergenceError(f"step {step}: {error}; the last good state is {self.last_checkpoint()}") from error
 
     def last_checkpoint(self) -> str:
         """Where the last complete state is, in words."""
@@ -145,6 +193,21 @@ def open_run(path: Path, kind: str, config: Mapping[str, Any], *, seed: int, dev
     Raises:
         RunError: if the directory cannot be written, is in use, holds something else, or was made with other settings.
     """
+    with locked(path):
+        run = Run(path, prepare(path, kind, config, seed=seed, device=device))
+        try:
+            yield run
+        finally:
+            run.close()
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Make a directory if there is none, and keep other processes out of it until the context ends.
+
+    Raises:
+        RunError: if it cannot be written, or another process is in it.
+    """
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(path / ".lock", timeout=0)
@@ -154,82 +217,6 @@ def open_run(path: Path, kind: str, config: Mapping[str, Any], *, seed: int, dev
     except OSError as error:
         raise RunError(f"cannot write to {path}: {error.strerror or error}; choose another --out") from error
     try:
-        run = Run(path, prepare(path, kind, config, seed=seed, device=device))
-        try:
-            yield run
-        finally:
-            run.close()
+        yield
     finally:
         lock.release()
-
-
-def prepare(path: Path, kind: str, config: Mapping[str, Any], *, seed: int, device: str) -> dict[str, Any]:
-    """The manifest of the directory: the one that is there, checked, or a new one."""
-    if (path / "manifest.json").exists():
-        manifest = read_manifest(path)
-        if manifest["kind"] != kind:
-            raise RunError(f"{path} holds a run of kind {manifest['kind']!r}, expected {kind!r}; choose another --out")
-        check_same(path, identifying(manifest["config"]), identifying(config))
-        return manifest
-    # config.yaml alone is what a run killed while being made leaves behind.
-    others = sorted(item.name for item in path.iterdir() if item.name[0] != "." and item.name != "config.yaml")
-    if others:
-        raise RunError(f"{path} is not a run directory (no manifest.json, but {others[0]}); choose another --out")
-    commit, dirty = provenance.git_state()
-    manifest = {
-        "kind": kind,
-        "config": dict(config),
-        "seed": seed,
-        "command": provenance.command_line(),
-        "git_commit": commit,
-        "git_dirty": dirty,
-        "versions": provenance.versions(),
-        "hardware": provenance.hardware(device),
-        "created": now(),
-        "finished": None,
-    }
-    write_atomically(path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
-    write_atomically(path / "manifest.json", json.dumps(manifest, indent=1) + "\n")
-    return manifest
-
-
-def read_manifest(path: Path) -> dict[str, Any]:
-    """Read a run directory's manifest.
-
-    Raises:
-        RunError: if there is none, or it is damaged.
-    """
-    file = path / "manifest.json"
-    try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise RunError(f"{path} is not a run directory: it has no manifest.json") from error
-    except (OSError, ValueError) as error:
-        raise RunError(f"{file} is damaged: {error}") from error
-    missing = {"kind", "config", "seed", "finished"} - set(manifest if isinstance(manifest, dict) else ())
-    if missing:
-        raise RunError(f"{file} is damaged: {', '.join(sorted(missing))} is missing")
-    return dict(manifest)
-
-
-def identifying(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a configuration that decides the results."""
-    return {key: value for key, value in config.items() if key not in ELSEWHERE}
-
-
-def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> None:
-    """Raise RunError on the first setting that differs."""
-    for key in [*before, *(key for key in now if key not in before)]:
-        old, new = before.get(key), now.get(key)
-        if isinstance(old, dict) and isinstance(new, dict):
-            check_same(path, old, new, f"{prefix}{key}.")
-        elif old != new:
-            raise RunError(
-                f"{path} was made with {prefix}{key} = {old}, now {new}: choose another --out, "
-                f"or continue it with --config {path}/config.yaml"
-            )
-
-
-def now() -> str:
-    """The time, in UTC, as ISO 8601 to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,14 +17,15 @@ from rnas.config import plain
 from rnas.data import ImageDataset, load, stratified_subset
 from rnas.data.config import DataConfig
 from rnas.devices import cpu_threads, select_device
-from rnas.errors import RunError
+from rnas.errors import ModelError, RunError
 from rnas.evaluation import evaluate
 from rnas.files import write_atomically
 from rnas.networks.spec import NetworkSpec, load_network
 from rnas.networks.zoo import count_parameters
 from rnas.progress import reporting
+from rnas.recipes.checks import check_network, check_search, check_training
 from rnas.recipes.config import EvaluateCommand, RecipeCommand, SearchCommand, TrainCommand
-from rnas.runs import Run, open_run, read_manifest
+from rnas.runs import locked, open_run, read_manifest
 from rnas.search.loop import search
 from rnas.seeding import derive
 from rnas.training.loop import train
@@ -41,20 +43,13 @@ def load_data(config: DataConfig, seed: int) -> ImageDataset:
     )
 
 
-def check_data(run: Run, data: ImageDataset) -> None:
-    """Write the data set's fingerprint into a new run; refuse to continue one with other images."""
-    known = run.manifest.setdefault("data", {"name": data.name, "fingerprint": data.fingerprint})
-    if known["fingerprint"] != data.fingerprint:
-        raise RunError(f"{run.path} was begun with other images than {data.name} holds now; choose another --out")
-    run.write_json("manifest.json", run.manifest)
-
-
 def run_search(command: SearchCommand) -> Path:
     """Search as configured; a finished search is not repeated.
 
     Returns:
         The run directory, which holds genotype.json.
     """
+    check_search(command.search)
     device = select_device(command.device)
     out = Path(command.out)
     with (
@@ -63,7 +58,7 @@ def run_search(command: SearchCommand) -> Path:
     ):
         if not run.finished:
             data = load_data(command.data, command.seed)
-            check_data(run, data)
+            run.record("images", data.fingerprint)
             search(
                 data,
                 command.search,
@@ -82,6 +77,8 @@ def run_training(command: TrainCommand) -> Path:
     Returns:
         The run directory, which holds model.json and weights.safetensors.
     """
+    check_training(command.training)
+    check_network(command.network)
     device = select_device(command.device)
     out = Path(command.out)
     with (
@@ -90,9 +87,15 @@ def run_training(command: TrainCommand) -> Path:
     ):
         if not run.finished:
             data = load_data(command.data, command.seed)
-            check_data(run, data)
+            run.record("images", data.fingerprint)
             spec = NetworkSpec.of(command.network, num_classes=data.num_classes, in_channels=data.channels)
+            run.record(
+                "cells", hashlib.sha256(spec.genotype.to_json().encode()).hexdigest() if spec.genotype else "none"
+            )
             network = spec.build(seed=derive(command.seed, "network"))
+            if spec.cell_genotype is None:
+                # Of an attempt that failed before its first step, with other settings.
+                (out / "genotype.json").unlink(missing_ok=True)
             spec.save(out)
             train(
                 network,
@@ -116,23 +119,42 @@ def run_evaluation(folders: list[Path], command: EvaluateCommand) -> list[dict[s
 
     Returns:
         The content of each folder's results.json.
+
+    Raises:
+        RunError: if a folder holds no trained network, a damaged one, or is in use.
+        ModelError: if a network does not fit its weights or the images.
     """
-    networks = [load_network(folder) for folder in folders]
+    networks = [load_network(folder) for folder in map(holds_network, folders)]
     device = select_device(command.device)
     results = []
     with cpu_threads(command.threads):
         for folder, network in zip(folders, networks, strict=True):
-            document = evaluate_network(folder, network.to(device), command)
-            write_atomically(folder / "results.json", json.dumps(document, indent=1) + "\n")
+            with locked(folder):
+                document = evaluate_network(folder, network.to(device), command)
+                write_atomically(folder / "results.json", json.dumps(document, indent=1) + "\n")
             results.append(document)
     return results
+
+
+def holds_network(folder: Path) -> Path:
+    """The folder itself, unless the networks are in folders of it, as after `rnas run`: then say so."""
+    inside = sorted(str(path.parent) for path in folder.glob("*/model.json"))
+    if inside and not (folder / "model.json").exists():
+        raise RunError(f"{folder} holds no trained network itself; did you mean {' '.join(inside)}?")
+    return folder
 
 
 def evaluate_network(folder: Path, network: nn.Module, command: EvaluateCommand) -> dict[str, Any]:
     """The results of one network, as its results.json holds them."""
     manifest = read_manifest(folder)
-    source = DataConfig(**manifest["config"]["data"]) if command.data is None else DataConfig(source=command.data)
+    try:
+        source = DataConfig(**manifest["config"]["data"]) if command.data is None else DataConfig(source=command.data)
+    except (KeyError, TypeError) as error:
+        raise RunError(f"{folder}/manifest.json is damaged: its settings of the data cannot be read") from error
     data = load_data(source, manifest["seed"])
+    classes = NetworkSpec.load(folder).num_classes
+    if classes != data.num_classes:
+        raise ModelError(f"{folder}: the network tells {classes} classes apart, {data.name} has {data.num_classes}")
     settings = command.evaluation
     test = data.test
     if settings.images is not None:
@@ -182,29 +204,33 @@ def run_recipe(command: RecipeCommand) -> Path:
     Returns:
         The report, an HTML page.
     """
+    check_search(command.search)
+    check_network(command.baseline, "baseline")
+    check_training(command.training)
     device = select_device(command.device)
     out = Path(command.out)
-    common: Any = {key: getattr(command, key) for key in ("seed", "device", "checkpoint_every", "threads")}
     with open_run(out, "run", plain(command), seed=command.seed, device=str(device)) as run:
-        searched = run_search(
-            SearchCommand(out=str(out / "search"), data=command.data, search=command.search, **common)
-        )
-        found = replace(command.network, genotype=str(searched / "genotype.json"))
-        networks = {"searched": found, command.baseline.name or "baseline": command.baseline}
-        folders = [
-            run_training(
-                TrainCommand(
-                    out=str(out / name), data=command.data, network=network, training=command.training, **common
-                )
-            )
-            for name, network in networks.items()
-        ]
-        results = run_evaluation(
-            folders,
-            EvaluateCommand(
-                evaluation=command.evaluation, seed=command.seed, device=command.device, threads=command.threads
-            ),
-        )
-        run.write_json("results.json", {"models": results})
-        run.finish()
+        if not run.finished:
+            run.write_json("results.json", {"models": run_stages(command, out)})
+            run.finish()
     return reports.report(out)
+
+
+def run_stages(command: RecipeCommand, out: Path) -> list[dict[str, Any]]:
+    """All of a recipe but its report, each stage in a folder of its own; returns what `run_evaluation` does."""
+    common: Any = {key: getattr(command, key) for key in ("seed", "device", "checkpoint_every", "threads")}
+    searched = run_search(SearchCommand(out=str(out / "search"), data=command.data, search=command.search, **common))
+    found = replace(command.network, genotype=str(searched / "genotype.json"))
+    networks = {"searched": found, command.baseline.name or "baseline": command.baseline}
+    folders = [
+        run_training(
+            TrainCommand(out=str(out / name), data=command.data, network=network, training=command.training, **common)
+        )
+        for name, network in networks.items()
+    ]
+    return run_evaluation(
+        folders,
+        EvaluateCommand(
+            evaluation=command.evaluation, seed=command.seed, device=command.device, threads=command.threads
+        ),
+    )

@@ -6,6 +6,7 @@ opened again ends with the genotype, metrics and weights of an uninterrupted one
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from safetensors.torch import save
 
 import rnas.search.rnas  # noqa: F401 - registers the algorithm
 from rnas.data import Batches, DataConfig, ImageDataset, halves, stratified_subset
-from rnas.errors import DivergenceError
+from rnas.errors import DataError, DivergenceError
 from rnas.genotype import Genotype
 from rnas.progress import reporting
 from rnas.runs import Run
@@ -53,10 +54,15 @@ def search(
         The derived genotype.
 
     Raises:
+        DataError: if there are too few images to split.
         UnknownNameError: if there is no such algorithm, metric or solver.
         DivergenceError: if a loss or F is no longer finite; names the last good checkpoint.
     """
     seed = run.manifest["seed"]
+    if len(data.train) < 4:
+        raise DataError(
+            f"{data.name}: a search needs at least 4 training images, two in each half; there are {len(data.train)}"
+        )
     theta_half, alpha_half = halves(data.train.labels, derive(seed, "halves"))
     run.write_json("splits.json", {"theta": theta_half.tolist(), "alpha": alpha_half.tolist()})
     train, validation = data.train.select(theta_half).to(device), data.train.select(alpha_half).to(device)
@@ -95,9 +101,10 @@ def search(
         while state.epoch < config.epochs:
             epoch, step = state.epoch, state.epoch * iterations + state.iteration
             warm = epoch < config.warmup_epochs
-            try:
+            with run.step(step):
                 if epoch == config.warmup_epochs and state.iteration == 0:
                     algorithm.end_warmup(state)
+                    check_bound(state.bound)
                 # Algorithm 1: Phase I is theta steps; Step 1 of Phase II alternates; Step 2 projects.
                 phase = "warmup" if warm else "search"
                 values = algorithm.theta_step(state, batch("theta", step))
@@ -109,16 +116,18 @@ def search(
                 if state.iteration == (iterations if warm else unconstrained):
                     shown |= end_epoch(algorithm, state, run, step, 0 if warm else projection_iterations)
                     state.epoch, state.iteration = epoch + 1, 0
-            except DivergenceError as error:
-                raise DivergenceError(
-                    f"step {step}: {error}; the last good state is {run.last_checkpoint()}"
-                ) from error
             done = state.epoch * iterations + state.iteration
             if state.iteration == 0 or (step + 1) % checkpoint_every == 0:
                 run.save_checkpoint(state.save())
             progress.update(done, **shown)
     counter.remove()
     return write_results(algorithm, state, config, run)
+
+
+def check_bound(bound: float | None) -> None:
+    """Refuse a bound that nothing can meet: a percentage of an F that is 0 or no longer finite."""
+    if bound is not None and not (math.isfinite(bound) and bound > 0):
+        raise DivergenceError(f"expected H > 0, got {bound}: F at the end of the warm-up is 0 or not finite")
 
 
 def initial_state(
@@ -157,6 +166,8 @@ def end_epoch(
     if projection_iterations and (projection := algorithm.constrain(state, projection_iterations)):
         run.log("projection", step=step, epoch=state.epoch, **projection)
     value = algorithm.vulnerability(state)
+    if not math.isfinite(value):
+        raise DivergenceError(f"the vulnerability is not finite: F = {value}")
     ratio = None if state.bound is None else value / state.bound
     run.log("vulnerability", step=step, epoch=state.epoch, F=value, H=state.bound, ratio=ratio)
     weights = state.alpha.detach().softmax(dim=-1).cpu()

@@ -11,7 +11,7 @@ from torch import nn
 
 from rnas.checkpoints import save_weights
 from rnas.data import Batches, DataConfig, ImageDataset
-from rnas.errors import DivergenceError, ModelError
+from rnas.errors import DataError, ModelError
 from rnas.networks.normalise import Normalise
 from rnas.objectives import OBJECTIVES
 from rnas.progress import reporting
@@ -46,9 +46,12 @@ def train(
         checkpoint_every: steps between two checkpoints; one is also written at each epoch's end.
 
     Raises:
+        DataError: if there are too few images.
         ModelError: if the network's logits do not fit the number of classes.
         DivergenceError: if the loss is no longer finite; names the last good checkpoint.
     """
+    if len(data.train) < 2:
+        raise DataError(f"{data.name}: training needs at least 2 images, there are {len(data.train)}")
     seed = run.manifest["seed"]
     objective = OBJECTIVES[config.objective]
     normalise = getattr(network, "normalise", None)
@@ -73,19 +76,15 @@ def train(
             images, labels = batches.at(step)
             generator = torch.Generator(device).manual_seed(derive(seed, "training", step))
             network.train()
-            loss, logits = objective(network, images, labels, attack=config.attack, generator=generator)
-            if step == start and logits.shape != (len(images), data.num_classes):
-                raise ModelError(
-                    f"the network returns {tuple(logits.shape)}, expected logits for {data.num_classes} classes: "
-                    f"{(len(images), data.num_classes)}"
-                )
             rate = optimiser.learning_rate
-            try:
+            with run.step(step):
+                loss, logits = objective(network, images, labels, attack=config.attack, generator=generator)
+                if step == start and logits.shape != (len(images), data.num_classes):
+                    raise ModelError(
+                        f"the network returns {tuple(logits.shape)}, expected logits for {data.num_classes} classes: "
+                        f"{(len(images), data.num_classes)}"
+                    )
                 value = optimiser.step(loss)
-            except DivergenceError as error:
-                raise DivergenceError(
-                    f"step {step}: {error}; the last good state is {run.last_checkpoint()}"
-                ) from error
             accuracy = float((logits.detach().argmax(dim=1) == labels).float().mean())
             epoch = step // len(batches)
             run.log("step", step=step, epoch=epoch, loss=value, accuracy=accuracy, learning_rate=rate)

@@ -1,0 +1,115 @@
+"""manifest.json: what a run directory was made for, so that nothing else is mixed into it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rnas import provenance
+from rnas.errors import RunError
+from rnas.files import write_atomically
+
+__all__ = ["identifying", "now", "prepare", "read_manifest"]
+
+#: Settings that say where and how comfortably, not what: a run may be continued with others. A genotype's path is one,
+#: because `Run.record` keeps what the file holds.
+ELSEWHERE = ("out", "device", "checkpoint_every", "genotype")
+
+#: What of manifest.json is read again, besides when the run was finished.
+MANIFEST_TYPES = {"kind": str, "config": dict, "inputs": dict, "seed": int}
+
+
+def prepare(path: Path, kind: str, config: Mapping[str, Any], *, seed: int, device: str) -> dict[str, Any]:
+    """The manifest of a directory: the one that is there, checked, or a new one.
+
+    Arguments and errors are those of `rnas.runs.open_run`, which also locks the directory.
+    """
+    if (path / "manifest.json").exists():
+        manifest = read_manifest(path)
+        if manifest["kind"] != kind:
+            raise RunError(f"{path} holds a run of kind {manifest['kind']!r}, expected {kind!r}; choose another --out")
+        if begun(path, manifest):
+            check_same(path, identifying(manifest["config"]), identifying(config))
+            return manifest
+    # config.yaml alone is what a run killed while being made leaves behind.
+    elif others := sorted(item.name for item in path.iterdir() if item.name[0] != "." and item.name != "config.yaml"):
+        raise RunError(f"{path} is not a run directory (no manifest.json, but {others[0]}); choose another --out")
+    commit, dirty = provenance.git_state()
+    manifest = {
+        "kind": kind,
+        "config": dict(config),
+        "inputs": {},
+        "seed": seed,
+        "command": provenance.command_line(),
+        "git_commit": commit,
+        "git_dirty": dirty,
+        "versions": provenance.versions(),
+        "hardware": provenance.hardware(device),
+        "created": now(),
+        "finished": None,
+    }
+    write_atomically(path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
+    write_atomically(path / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+    return manifest
+
+
+def begun(path: Path, manifest: Mapping[str, Any]) -> bool:
+    """Whether a run, or a stage in a folder of it, has logged a step or saved a state."""
+    files = [file for name in ("metrics.jsonl", "checkpoint.pt") for file in (path / name, *path.glob(f"*/{name}"))]
+    return manifest["finished"] is not None or any(file.exists() and file.stat().st_size > 0 for file in files)
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Read a run directory's manifest.
+
+    Raises:
+        RunError: if there is none, or it is damaged.
+    """
+    file = path / "manifest.json"
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(f"{path} is not a run directory: it has no manifest.json") from error
+    except (OSError, ValueError) as error:
+        raise RunError(f"{file} is damaged: {error}") from error
+    if not isinstance(manifest, dict):
+        raise RunError(f"{file} is damaged: expected an object, got {type(manifest).__name__}")
+    for key, kind in MANIFEST_TYPES.items():
+        if key not in manifest or not isinstance(manifest[key], kind):
+            came = type(manifest[key]).__name__ if key in manifest else "nothing"
+            raise RunError(f"{file} is damaged: expected {key!r} of type {kind.__name__}, got {came}")
+    if "finished" not in manifest:
+        raise RunError(f"{file} is damaged: 'finished' is missing")
+    return manifest
+
+
+def identifying(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a configuration that decides the results."""
+    return {
+        key: identifying(value) if isinstance(value, Mapping) else value
+        for key, value in config.items()
+        if key not in ELSEWHERE
+    }
+
+
+def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> None:
+    """Raise RunError on the first setting that differs."""
+    for key in [*before, *(key for key in now if key not in before)]:
+        old, new = before.get(key), now.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            check_same(path, old, new, f"{prefix}{key}.")
+        elif old != new:
+            raise RunError(
+                f"{path} was made with {prefix}{key} = {old}, now {new}: choose another --out, "
+                f"or continue it with --config {path}/config.yaml"
+            )
+
+
+def now() -> str:
+    """The time, in UTC, as ISO 8601 to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,79 @@
+"""What of a configuration can be refused at once: before images are loaded, a directory is made, or hours are spent.
+
+The configurations check ranges themselves; names are checked here, because the registries that know them import torch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from rnas.errors import ConfigError, GenotypeError, UnknownNameError
+from rnas.networks.config import NetworkConfig
+from rnas.networks.spec import NetworkSpec
+from rnas.objectives import OBJECTIVES
+from rnas.registry import Registry
+from rnas.search.config import SearchConfig, parse_bound
+from rnas.search.loop import ALGORITHMS
+from rnas.search.projection import SOLVERS
+from rnas.training.config import TrainingConfig
+from rnas.vulnerability import METRICS
+
+__all__ = ["check_network", "check_search", "check_training"]
+
+
+def check_search(config: SearchConfig) -> None:
+    """Check the names in a search's settings, and that a relative bound is relative to something.
+
+    Raises:
+        UnknownNameError: if there is no such algorithm, metric or solver.
+        ConfigError: if H is a percentage of F, and F is 0 because the attack has no room.
+    """
+    check_name("search.algorithm", ALGORITHMS, config.algorithm)
+    check_name("search.constraint.metric", METRICS, config.constraint.metric)
+    check_name("search.constraint.solver", SOLVERS, config.constraint.solver)
+    if parse_bound(config.constraint.bound)[1] and config.attack.eps <= 0:
+        raise ConfigError(
+            f"search.constraint.bound: expected a number where search.attack.eps is 0, got {config.constraint.bound}: "
+            "without an attack F is 0, and so is every percentage of it"
+        )
+
+
+def check_training(config: TrainingConfig) -> None:
+    """Check the names in a training's settings.
+
+    Raises:
+        UnknownNameError: if there is no such objective.
+    """
+    check_name("training.objective", OBJECTIVES, config.objective)
+
+
+def check_network(config: NetworkConfig, key: str = "network") -> None:
+    """Check that a network can be built, without its weights.
+
+    Args:
+        config: the network.
+        key: the setting that holds it.
+
+    Raises:
+        ConfigError: if it names both a network and a genotype, or neither, or one that does not exist.
+        GenotypeError: if the genotype's file is missing, malformed, or names an unknown operation.
+    """
+    try:
+        with torch.device("meta"):
+            NetworkSpec.of(config, num_classes=2, in_channels=1).build(seed=0)
+    except GenotypeError as error:
+        message = str(error)
+        # The network knows the edge, only the settings know the file.
+        raise GenotypeError(message if str(config.genotype) in message else f"{config.genotype}: {message}") from error
+    except ConfigError as error:
+        message = str(error).removeprefix("network: ")
+        raise ConfigError(f"{key}.{message}" if message.startswith("cells: ") else f"{key}: {message}") from error
+
+
+def check_name(key: str, registry: Registry[Any], name: str) -> None:
+    try:
+        registry[name]
+    except UnknownNameError as error:
+        raise UnknownNameError(f"{key}: {error}") from error
