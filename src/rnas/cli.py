@@ -63,6 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return fail(str(error))
     except ArgumentError as error:
         return fail(error.message)
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":  # torch's; torch may not be imported here
+            raise
+        return fail("the device is out of memory: choose a smaller batch_size, then the same command continues")
     except OSError as error:
         return fail(f"{error.filename or 'the system'}: {error.strerror or error}")
     except KeyboardInterrupt:

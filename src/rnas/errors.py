@@ -69,9 +69,9 @@ def nearest(given: str, known: Iterable[str]) -> str:
         known: the names that would have been right.
 
     Returns:
-        For example ``"; did you mean 'resnet18'? (choices: resnet18, vgg16)"``.
+        For example ``"; did you mean 'resnet18'? (choices: resnet18, vgg16)"``, or only the choices where none is near.
     """
     choices = sorted(known)
     similar = difflib.get_close_matches(given, choices, n=1, cutoff=0.5)
-    hint = f"; did you mean {similar[0]!r}?" if similar else ";"
+    hint = f"; did you mean {similar[0]!r}?" if similar else ""
     return f"{hint} (choices: {', '.join(choices)})"

@@ -143,13 +143,11 @@ class Run:
         """Make errors inside, of numbers that are no longer finite, name the step and the last good state.
 
         Raises:
-            DivergenceError: instead of one without these, or of an attack's ValueError that says "not finite".
+            DivergenceError: instead of one without these, or of an attack's ArithmeticError.
         """
         try:
             yield
-        except (DivergenceError, ValueError) as error:
-            if not isinstance(error, DivergenceError) and "not finite" not in str(error):
-                raise
+        except (DivergenceError, ArithmeticError) as error:
             raise DivergenceError(f"step {step}: {error}; the last good state is {self.last_checkpoint()}") from error
 
     def last_checkpoint(self) -> str:

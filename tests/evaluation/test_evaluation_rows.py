@@ -238,12 +238,12 @@ def test_an_attack_that_breaks_the_rules_is_caught(shift: float, message: str, m
             ModelError,
             "AutoAttack needs at least 4 classes, the model has 3",
         ),
-        ({"attacks": ("fgsm", "pdg20")}, UnknownNameError, "no attack is called 'pdg20'; did you mean 'pgd20'?"),
-        ({"attacks": ("fgsm", "fgsm")}, ConfigError, "evaluation.attacks: expected each attack once"),
+        ({"attacks": ("fgsm", "pdg20")}, UnknownNameError, "attacks: no attack is called 'pdg20'; did you mean 'pgd20'?"),
+        ({"attacks": ("fgsm", "fgsm")}, ConfigError, "attacks: expected each attack once"),
         ({"eps": -1}, ConfigError, "expected a finite distance >= 0"),
-        ({"step_size": 0}, ConfigError, "evaluation.step_size: expected a finite distance > 0, got 0"),
-        ({"batch_size": 0}, ConfigError, "evaluation.batch_size: expected at least 1, got 0"),
-        ({"autoattack_images": 0}, ConfigError, "evaluation.autoattack_images: expected null or at least 1, got 0"),
+        ({"step_size": 0}, ConfigError, "step_size: expected a finite distance > 0, got 0"),
+        ({"batch_size": 0}, ConfigError, "batch_size: expected at least 1, got 0"),
+        ({"autoattack_images": 0}, ConfigError, "autoattack_images: expected null or at least 1, got 0"),
     ],
 )
 def test_bad_input_is_one_line(changed: dict[str, Any], error: type[RnasError], message: str) -> None:
@@ -266,7 +266,7 @@ def test_config_checks_itself_and_keeps_fractions() -> None:
     assert config.attacks == ["fgsm", "pgd20", "cw", "autoattack"]
     assert (str(config.eps), float(config.step_size)) == ("8/255", 2 / 255)
     assert str(EvaluationConfig(eps=Distance("0.05")).eps) == "0.05"
-    with pytest.raises(ConfigError, match=r"evaluation\.images: expected null or at least 1, got 0"):
+    with pytest.raises(ConfigError, match=r"images: expected null or at least 1, got 0"):
         EvaluationConfig(images=0)
     with pytest.raises(UnknownNameError, match="no attack is called 'fgms'; did you mean 'fgsm'"):
         EvaluationConfig(attacks=["fgms"])

@@ -31,6 +31,11 @@ Model = Callable[[Tensor], Tensor]
 
 AttackFunction = TypeVar("AttackFunction", bound=Callable[..., Tensor])
 
+
+class NotFiniteError(ValueError, ArithmeticError):
+    """A model's logits or gradients are infinite or not a number."""
+
+
 TOLERANCE = 1e-6
 """How far outside [0, 1] rounding may carry an image."""
 
@@ -115,7 +120,7 @@ def signs(gradient: Tensor) -> Tensor:
 def check_finite(result: Tensor) -> None:
     """Refuse what gradients led to if it holds anything but finite numbers."""
     if not bool(result.isfinite().all()):
-        raise ValueError("the gradient of the model's loss in the images is not finite")
+        raise NotFiniteError("the gradient of the model's loss in the images is not finite")
 
 
 def check_distance(name: str, value: float) -> None:
@@ -173,7 +178,7 @@ def _check_logits(logits: object, labels: Tensor) -> None:
         shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise ValueError(f"expected logits of shape ({len(labels)}, classes) from the model, got {shape}")
     if not bool(logits.isfinite().all()):
-        raise ValueError("the model's logits are not finite")
+        raise NotFiniteError("the model's logits are not finite")
     lowest, highest = torch.stack(labels.aminmax()).tolist()
     if lowest < 0 or highest >= logits.shape[1]:
         raise ValueError(f"expected labels from 0 to {logits.shape[1] - 1}, got labels from {lowest} to {highest}")

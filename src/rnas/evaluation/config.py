@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rnas.config import Distance, require
+from rnas.errors import UnknownNameError
 from rnas.evaluation.suite import ATTACKS
 
 __all__ = ["EvaluationConfig"]
@@ -33,15 +34,18 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         """Check the ranges, and the names of the attacks."""
         for name in self.attacks:
-            ATTACKS[name]
-        require(len(set(self.attacks)) == len(self.attacks), "evaluation.attacks", "each attack once", self.attacks)
-        require(0 <= self.eps < float("inf"), "evaluation.eps", "a finite distance >= 0", self.eps)
-        require(0 < self.step_size < float("inf"), "evaluation.step_size", "a finite distance > 0", self.step_size)
-        require(self.images is None or self.images >= 1, "evaluation.images", "null or at least 1", self.images)
+            try:
+                ATTACKS[name]
+            except UnknownNameError as error:
+                raise UnknownNameError(f"attacks: {error}") from error
+        require(len(set(self.attacks)) == len(self.attacks), "attacks", "each attack once", self.attacks)
+        require(0 <= self.eps < float("inf"), "eps", "a finite distance >= 0", self.eps)
+        require(0 < self.step_size < float("inf"), "step_size", "a finite distance > 0", self.step_size)
+        require(self.images is None or self.images >= 1, "images", "null or at least 1", self.images)
         require(
             self.autoattack_images is None or self.autoattack_images >= 1,
-            "evaluation.autoattack_images",
+            "autoattack_images",
             "null or at least 1",
             self.autoattack_images,
         )
-        require(self.batch_size >= 1, "evaluation.batch_size", "at least 1", self.batch_size)
+        require(self.batch_size >= 1, "batch_size", "at least 1", self.batch_size)

@@ -157,9 +157,11 @@ def evaluate_network(folder: Path, network: nn.Module, command: EvaluateCommand)
         raise ModelError(f"{folder}: the network tells {classes} classes apart, {data.name} has {data.num_classes}")
     settings = command.evaluation
     test = data.test
+    chosen = None
     if settings.images is not None:
-        test = test.select(stratified_subset(test.labels, settings.images, derive(command.seed, "test images")))
-    with evaluation_progress(folder.name, len(settings.attacks) + 1) as progress:
+        chosen = stratified_subset(test.labels, settings.images, derive(command.seed, "test images"))
+        test = test.select(chosen)
+    with evaluation_progress(folder.name, network, len(settings.attacks) + 1) as progress:
         evaluation = evaluate(
             network,
             test.images,
@@ -180,22 +182,40 @@ def evaluate_network(folder: Path, network: nn.Module, command: EvaluateCommand)
             "fingerprint": data.fingerprint,
             "images": len(test),
             "classes": data.num_classes,
+            # Positions in the test set, in the order of outcomes.parquet; null for all of it.
+            "indices": None if chosen is None else chosen.tolist(),
         },
         "attacks": evaluation.to_json(),
     }
 
 
 @contextmanager
-def evaluation_progress(name: str, attacks: int) -> Iterator[Callable[..., None]]:
-    """Progress over all images of all attacks, in percent of each attack."""
+def evaluation_progress(name: str, network: nn.Module, attacks: int) -> Iterator[Callable[..., None]]:
+    """Progress in percent of each attack; a batch of AutoAttack takes thousands of passes, which are counted too."""
     finished: dict[str, float] = {}
+    shown: dict[str, float | str] = {}
+    passes = 0
     with reporting(f"attacking {name}", 100 * attacks) as reporter:
+
+        def update() -> None:
+            reporter.update(round(100 * sum(finished.values())), **shown, passes=str(passes))
 
         def show(attack: str, done: int, total: int, robust_accuracy: float) -> None:
             finished[attack] = done / total
-            reporter.update(round(100 * sum(finished.values())), attack=attack, robust=robust_accuracy)
+            shown.update({"last": attack, "robust": robust_accuracy})
+            update()
 
-        yield show
+        def count(*_: object) -> None:
+            nonlocal passes
+            passes += 1
+            if passes % 50 == 0:
+                update()
+
+        hook = network.register_forward_hook(count)
+        try:
+            yield show
+        finally:
+            hook.remove()
 
 
 def run_recipe(command: RecipeCommand) -> Path:

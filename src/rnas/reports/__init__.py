@@ -1,10 +1,15 @@
 """Tables, drawn cells, curves and the page of a run. Reads the files of a run's folder; needs no torch."""
 
-from rnas.reports.cells import draw_cell, draw_genotype
-from rnas.reports.page import report
-from rnas.reports.reading import load_results
-from rnas.reports.results import ModelResults, parse_results, read_results
-from rnas.reports.tables import html_table, markdown_table, rich_table
+from typing import TYPE_CHECKING
+
+from rnas.lazy import lazily
+
+if TYPE_CHECKING:
+    from rnas.reports.cells import draw_cell, draw_genotype
+    from rnas.reports.page import report
+    from rnas.reports.reading import load_results
+    from rnas.reports.results import ModelResults, parse_results, read_results
+    from rnas.reports.tables import html_table, markdown_table, rich_table
 
 __all__ = [
     "ModelResults",
@@ -18,3 +23,20 @@ __all__ = [
     "report",
     "rich_table",
 ]
+
+# Figures and columns of numbers take long to import, and a command line that is only parsed needs none.
+__getattr__ = lazily(
+    __name__,
+    {
+        "ModelResults": "results",
+        "draw_cell": "cells",
+        "draw_genotype": "cells",
+        "html_table": "tables",
+        "load_results": "reading",
+        "markdown_table": "tables",
+        "parse_results": "results",
+        "read_results": "results",
+        "report": "page",
+        "rich_table": "tables",
+    },
+)

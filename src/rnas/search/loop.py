@@ -64,7 +64,17 @@ def search(
             f"{data.name}: a search needs at least 4 training images, two in each half; there are {len(data.train)}"
         )
     theta_half, alpha_half = halves(data.train.labels, derive(seed, "halves"))
-    run.write_json("splits.json", {"theta": theta_half.tolist(), "alpha": alpha_half.tolist()})
+    # Positions among the training images, as `load` gives them; the test set has positions of its own.
+    run.write_json(
+        "splits.json",
+        {
+            "data": data.fingerprint,
+            "train_images": len(data.train),
+            "test_images": len(data.test),
+            "theta": theta_half.tolist(),
+            "alpha": alpha_half.tolist(),
+        },
+    )
     train, validation = data.train.select(theta_half).to(device), data.train.select(alpha_half).to(device)
     augmentation = augmentation or DataConfig()
     padding, flip = augmentation.padding_for(data.size[0]), augmentation.flip_for(data.flip)
