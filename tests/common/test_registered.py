@@ -9,6 +9,8 @@ from rnas.config import PgdConfig
 from rnas.evaluation import ATTACKS
 from rnas.networks import zoo
 from rnas.objectives import OBJECTIVES
+from rnas.reports import draw_genotype
+from rnas.reports.figures import cell_name
 from rnas.spaces.operations import OPERATIONS, build_operation
 from rnas.supernets.reference import Supernet
 
@@ -48,6 +50,14 @@ def test_network_runs_forward_and_backward_in_both_modes(name: str) -> None:
     again = zoo.build(name, 7, in_channels=1, channels=4, cells=None if card.cells is None else 3).eval()
     again.load_state_dict(network.state_dict())
     assert torch.equal(again(images), network(images))
+
+
+@pytest.mark.parametrize("name", [name for name in zoo.NETWORKS if zoo.NETWORKS[name].genotype is not None])
+def test_every_cell_of_a_network_is_drawn(name: str) -> None:
+    genotype = zoo.NETWORKS[name].genotype
+    assert genotype is not None
+    drawn = {text.get_text().lower() for text in draw_genotype(genotype).texts}
+    assert {cell_name(kind) for kind in genotype.kinds} <= drawn
 
 
 @pytest.mark.parametrize("name", list(OBJECTIVES))

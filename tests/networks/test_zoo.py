@@ -10,7 +10,7 @@ from rnas import Genotype
 from rnas.errors import ConfigError, GenotypeError, ModelError, RunError, UnknownNameError
 from rnas.genotype import Cell, Edge
 from rnas.networks import zoo
-from rnas.networks.cells import CellNetwork
+from rnas.networks.cells import CellNetwork, NetworkCell
 from rnas.networks.config import NetworkConfig
 from rnas.networks.normalise import Normalise
 from rnas.networks.spec import NetworkSpec, load_network
@@ -69,6 +69,7 @@ def test_a_one_edge_cell_of_skips_passes_its_input_through() -> None:
     skip = genotype((Edge("skip_connect", 0), Edge("skip_connect", 1)))
     network = CellNetwork(skip, 4, channels=3, cells=3).eval()
     cell = network.cells[0]
+    assert isinstance(cell, NetworkCell)
     before, previous = torch.randn(2, 9, 5, 5), torch.randn(2, 9, 5, 5)
     expected = cell.adapt_before_previous(before) + cell.adapt_previous(previous)
     assert torch.equal(cell(before, previous), expected)

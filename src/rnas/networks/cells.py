@@ -1,7 +1,8 @@
 """Networks stacked from the cells of a genotype, in the form that DARTS evaluates.
 
 A 3x3 convolution to ``3 * channels`` features, then the cells; the "reduce" cells at one and two thirds of the depth
-halve the resolution and double the channels; global average pooling and a linear classifier.
+halve the resolution and double the channels; global average pooling and a linear classifier. Other publications place
+their cells otherwise: a `Plan` says where each kind of cell stands.
 
 References:
     Liu et al. 2019, "DARTS: Differentiable Architecture Search" (https://arxiv.org/abs/1806.09055), Section 3.
@@ -9,6 +10,9 @@ References:
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -19,10 +23,41 @@ from rnas.networks.normalise import Normalise
 from rnas.spaces.darts import kind_of_cell
 from rnas.spaces.operations import FactorizedReduce, ReluConvNorm, build_operation
 
-__all__ = ["CellNetwork", "NetworkCell"]
+__all__ = ["CellNetwork", "NetworkCell", "Placement", "Plan", "darts_plan"]
 
 #: The features after the stem, in multiples of the first cells' channels.
 STEM_MULTIPLIER = 3
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What stands at one position of the stack.
+
+    Args:
+        kind: the genotype's cell.
+        multiple: channels of its nodes, in multiples of the first cells' channels.
+        reduce: whether it halves the resolution.
+    """
+
+    kind: str
+    multiple: int
+    reduce: bool
+
+
+#: Number of cells -> what stands at each position, first to last.
+Plan = Callable[[int], list[Placement]]
+
+
+def darts_plan(cells: int) -> list[Placement]:
+    """Normal cells, but for the two reduce cells, which double the channels."""
+    placements = []
+    multiple = 1
+    for index in range(cells):
+        kind = kind_of_cell(index, cells)
+        reduce = kind == "reduce"
+        multiple *= 2 if reduce else 1
+        placements.append(Placement(kind, multiple, reduce))
+    return placements
 
 
 class NetworkCell(nn.Module):
@@ -35,18 +70,27 @@ class NetworkCell(nn.Module):
         channels: channels of every node.
         reduce: whether edges from the inputs have stride 2.
         reduced_before: whether the previous cell did; the older input is then larger and is halved first.
+        affine: whether batch norm learns scale and shift.
 
     Raises:
         GenotypeError: if an operation does not exist; the message names node and edge.
     """
 
     def __init__(
-        self, cell: Cell, before_previous: int, previous: int, channels: int, *, reduce: bool, reduced_before: bool
+        self,
+        cell: Cell,
+        before_previous: int,
+        previous: int,
+        channels: int,
+        *,
+        reduce: bool,
+        reduced_before: bool,
+        affine: bool = True,
     ) -> None:
         super().__init__()
         adapt = FactorizedReduce if reduced_before else ReluConvNorm
-        self.adapt_before_previous = adapt(before_previous, channels, affine=True)
-        self.adapt_previous = ReluConvNorm(previous, channels, affine=True)
+        self.adapt_before_previous = adapt(before_previous, channels, affine=affine)
+        self.adapt_previous = ReluConvNorm(previous, channels, affine=affine)
         self.sources = [[edge.source for edge in node] for node in cell.nodes]
         self.concat = cell.concat
         self.edges = nn.ModuleList()
@@ -54,7 +98,7 @@ class NetworkCell(nn.Module):
             for position, edge in enumerate(node):
                 stride = 2 if reduce and edge.source < cell.inputs else 1
                 try:
-                    self.edges.append(build_operation(edge.op, channels, stride, affine=True))
+                    self.edges.append(build_operation(edge.op, channels, stride, affine=affine))
                 except UnknownNameError as error:
                     raise GenotypeError(f"node {index}, edge {position}: {error}") from error
 
@@ -74,18 +118,28 @@ class CellNetwork(nn.Module):
     `cells` holds the cells in order; their outputs are what Eq. 5 measures.
 
     Args:
-        genotype: cells of the kinds "normal" and "reduce", each with two inputs.
+        genotype: cells of the kinds that the plan places ("normal" and "reduce" in DARTS), each with two inputs.
         num_classes: number of classes.
         channels: channels of a node in the first cells (C).
         cells: number of cells.
         in_channels: channels of the images.
+        plan: which cell stands where.
+        affine: whether batch norm in the cells learns scale and shift.
 
     Raises:
         GenotypeError: if a needed kind of cell is missing, a node has no edge, or an operation does not exist.
     """
 
     def __init__(
-        self, genotype: Genotype, num_classes: int, *, channels: int = 36, cells: int = 20, in_channels: int = 3
+        self,
+        genotype: Genotype,
+        num_classes: int,
+        *,
+        channels: int = 36,
+        cells: int = 20,
+        in_channels: int = 3,
+        plan: Plan = darts_plan,
+        affine: bool = True,
     ) -> None:
         super().__init__()
         self.genotype = genotype
@@ -95,20 +149,18 @@ class CellNetwork(nn.Module):
         self.cells = nn.ModuleList()
         before_previous = previous = features
         reduced_before = False
-        for index in range(cells):
-            kind = kind_of_cell(index, cells)
+        for placement in plan(cells):
+            kind, width, reduce = placement.kind, placement.multiple * channels, placement.reduce
             cell = genotype[kind]
             check_cell(cell, kind)
-            reduce = kind == "reduce"
-            channels = 2 * channels if reduce else channels
             try:
                 module = NetworkCell(
-                    cell, before_previous, previous, channels, reduce=reduce, reduced_before=reduced_before
+                    cell, before_previous, previous, width, reduce=reduce, reduced_before=reduced_before, affine=affine
                 )
             except GenotypeError as error:
                 raise GenotypeError(f"cell {kind!r}, {error}") from error
             self.cells.append(module)
-            before_previous, previous, reduced_before = previous, len(cell.concat) * channels, reduce
+            before_previous, previous, reduced_before = previous, len(cell.concat) * width, reduce
         self.classifier = nn.Linear(previous, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -58,7 +58,7 @@ class NetworkSpec:
     @property
     def cell_genotype(self) -> Genotype | None:
         """The cells of the network, also where the zoo names it; None if it is not made of cells."""
-        return zoo.NETWORKS[self.name].genotype if self.name is not None else self.genotype
+        return zoo.card_of(self.name).genotype if self.name is not None else self.genotype
 
     def build(self, *, seed: int) -> nn.Module:
         """The network with fresh weights.
