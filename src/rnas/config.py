@@ -1,4 +1,4 @@
-"""What the typed configurations share: checks, distances written as in the papers ("8/255"), and PGD's settings.
+"""What the typed configurations share: checks, distances written as in the papers ("8/255"), PGD, SGD.
 
 A configuration is a frozen dataclass beside the thing it configures; it imports no torch, so that `rnas --help` and the
 parsing of a command line stay fast.
@@ -13,7 +13,7 @@ from typing import Any
 
 from rnas.errors import ConfigError
 
-__all__ = ["Distance", "PgdConfig", "plain", "require"]
+__all__ = ["Distance", "PgdConfig", "WeightConfig", "plain", "require"]
 
 
 class Distance(float):
@@ -95,3 +95,30 @@ class PgdConfig:
         require(0 <= self.eps <= 1, "eps", "a distance in [0, 1]", self.eps)
         require(0 < self.step_size <= 1, "step_size", "a distance in (0, 1]", self.step_size)
         require(self.steps >= 1, "steps", "an integer >= 1", self.steps)
+
+
+@dataclass(frozen=True)
+class WeightConfig:
+    """The optimiser of network weights: SGD with momentum under a cosine schedule that ends at zero.
+
+    Args:
+        batch_size: images a step, at least 2.
+        learning_rate: of the weights at the start, > 0.
+        momentum: in [0, 1).
+        weight_decay: L2 penalty on the weights, >= 0.
+        gradient_clip: largest norm of the gradient of all weights, > 0.
+    """
+
+    batch_size: int = 128
+    learning_rate: float = 0.01
+    momentum: float = 0.9
+    weight_decay: float = 3e-4
+    gradient_clip: float = 5.0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        require(self.batch_size >= 2, "batch_size", "an integer >= 2", self.batch_size)
+        require(self.learning_rate > 0, "learning_rate", "a number > 0", self.learning_rate)
+        require(0 <= self.momentum < 1, "momentum", "a number in [0, 1)", self.momentum)
+        require(self.weight_decay >= 0, "weight_decay", "a number >= 0", self.weight_decay)
+        require(self.gradient_clip > 0, "gradient_clip", "a number > 0", self.gradient_clip)

@@ -10,17 +10,9 @@ import pytest
 import yaml
 
 from rnas.genotype import Cell, Edge, Genotype
+from rnas.spaces import darts
 
-OPERATIONS = [
-    "none",
-    "max_pool_3x3",
-    "avg_pool_3x3",
-    "skip_connect",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "dil_conv_3x3",
-    "dil_conv_5x5",
-]
+OPERATIONS = list(darts.OPERATIONS)
 
 
 def wilson(successes: int, count: int) -> tuple[float, float]:

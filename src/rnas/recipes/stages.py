@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from rnas import reports
@@ -24,8 +25,8 @@ from rnas.networks.spec import NetworkSpec, load_network
 from rnas.networks.zoo import count_parameters
 from rnas.progress import reporting
 from rnas.recipes.checks import check_network, check_search, check_training
-from rnas.recipes.config import EvaluateCommand, RecipeCommand, SearchCommand, TrainCommand
-from rnas.runs import locked, open_run, read_manifest
+from rnas.recipes.config import EvaluateCommand, RecipeCommand, RunCommand, SearchCommand, TrainCommand
+from rnas.runs import Run, locked, open_run, read_manifest
 from rnas.search.loop import search
 from rnas.seeding import derive
 from rnas.training.loop import train
@@ -43,6 +44,17 @@ def load_data(config: DataConfig, seed: int) -> ImageDataset:
     )
 
 
+@contextmanager
+def stage(command: RunCommand, kind: str) -> Iterator[tuple[Run, torch.device]]:
+    """The run directory of a command, open, and the device to compute on."""
+    device = select_device(command.device)
+    with (
+        cpu_threads(command.threads),
+        open_run(Path(command.out), kind, plain(command), seed=command.seed, device=str(device)) as run,
+    ):
+        yield run, device
+
+
 def run_search(command: SearchCommand) -> Path:
     """Search as configured; a finished search is not repeated.
 
@@ -50,12 +62,7 @@ def run_search(command: SearchCommand) -> Path:
         The run directory, which holds genotype.json.
     """
     check_search(command.search)
-    device = select_device(command.device)
-    out = Path(command.out)
-    with (
-        cpu_threads(command.threads),
-        open_run(out, "search", plain(command), seed=command.seed, device=str(device)) as run,
-    ):
+    with stage(command, "search") as (run, device):
         if not run.finished:
             data = load_data(command.data, command.seed)
             run.record("images", data.fingerprint)
@@ -68,7 +75,7 @@ def run_search(command: SearchCommand) -> Path:
                 checkpoint_every=command.checkpoint_every,
             )
             run.finish()
-    return out
+    return run.path
 
 
 def run_training(command: TrainCommand) -> Path:
@@ -79,12 +86,7 @@ def run_training(command: TrainCommand) -> Path:
     """
     check_training(command.training)
     check_network(command.network)
-    device = select_device(command.device)
-    out = Path(command.out)
-    with (
-        cpu_threads(command.threads),
-        open_run(out, "train", plain(command), seed=command.seed, device=str(device)) as run,
-    ):
+    with stage(command, "train") as (run, device):
         if not run.finished:
             data = load_data(command.data, command.seed)
             run.record("images", data.fingerprint)
@@ -95,8 +97,8 @@ def run_training(command: TrainCommand) -> Path:
             network = spec.build(seed=derive(command.seed, "network"))
             if spec.cell_genotype is None:
                 # Of an attempt that failed before its first step, with other settings.
-                (out / "genotype.json").unlink(missing_ok=True)
-            spec.save(out)
+                (run.path / "genotype.json").unlink(missing_ok=True)
+            spec.save(run.path)
             train(
                 network,
                 data,
@@ -107,7 +109,7 @@ def run_training(command: TrainCommand) -> Path:
                 checkpoint_every=command.checkpoint_every,
             )
             run.finish()
-    return out
+    return run.path
 
 
 def run_evaluation(folders: list[Path], command: EvaluateCommand) -> list[dict[str, Any]]:
@@ -227,13 +229,11 @@ def run_recipe(command: RecipeCommand) -> Path:
     check_search(command.search)
     check_network(command.baseline, "baseline")
     check_training(command.training)
-    device = select_device(command.device)
-    out = Path(command.out)
-    with open_run(out, "run", plain(command), seed=command.seed, device=str(device)) as run:
+    with stage(command, "run") as (run, _):
         if not run.finished:
-            run.write_json("results.json", {"models": run_stages(command, out)})
+            run.write_json("results.json", {"models": run_stages(command, run.path)})
             run.finish()
-    return reports.report(out)
+    return reports.report(run.path)
 
 
 def run_stages(command: RecipeCommand, out: Path) -> list[dict[str, Any]]:

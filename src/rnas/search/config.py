@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from rnas.config import PgdConfig, require
+from rnas.config import PgdConfig, WeightConfig, require
 from rnas.errors import ConfigError
 
 __all__ = ["ConstraintConfig", "SearchConfig", "parse_bound"]
@@ -64,8 +64,8 @@ class ConstraintConfig:
 
 
 @dataclass(frozen=True)
-class SearchConfig:
-    """Settings of a search.
+class SearchConfig(WeightConfig):
+    """Settings of a search; those of the optimiser of theta are in `WeightConfig`.
 
     Args:
         algorithm: "rnas", the paper's Algorithm 1.
@@ -73,12 +73,7 @@ class SearchConfig:
         cells: number of cells, at least 3.
         epochs: passes over the half of the training images that trains the weights, at least 1.
         warmup_epochs: of these, epochs that train the weights only (Phase I).
-        batch_size: images a step, at least 2.
         unconstrained_fraction: u / T, the part of an epoch's iterations before the projection, in (0, 1].
-        learning_rate: of the weights at the start (SGD, cosine), > 0.
-        momentum: in [0, 1).
-        weight_decay: on the weights, >= 0.
-        gradient_clip: largest norm of the gradient of all weights, > 0.
         alpha_learning_rate: of the architecture parameters (Adam), > 0.
         alpha_weight_decay: on the architecture parameters, >= 0.
         attack: the PGD of adversarial training, of the validation objective, and of F.
@@ -90,12 +85,7 @@ class SearchConfig:
     cells: int = 8
     epochs: int = 60
     warmup_epochs: int = 15
-    batch_size: int = 128
     unconstrained_fraction: float = 0.8
-    learning_rate: float = 0.01
-    momentum: float = 0.9
-    weight_decay: float = 3e-4
-    gradient_clip: float = 5.0
     alpha_learning_rate: float = 6e-4
     alpha_weight_decay: float = 1e-3
     attack: PgdConfig = field(default_factory=PgdConfig)
@@ -103,16 +93,12 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
+        super().__post_init__()
         require(self.channels >= 2 and self.channels % 2 == 0, "channels", "an even integer >= 2", self.channels)
         require(self.cells >= 3, "cells", "an integer >= 3 (the two reduction cells differ from the first)", self.cells)
         require(self.epochs >= 1, "epochs", "an integer >= 1", self.epochs)
         require(0 <= self.warmup_epochs <= self.epochs, "warmup_epochs", "0 to epochs", self.warmup_epochs)
-        require(self.batch_size >= 2, "batch_size", "an integer >= 2", self.batch_size)
         fraction = self.unconstrained_fraction
         require(0 < fraction <= 1, "unconstrained_fraction", "a number in (0, 1]", fraction)
-        require(self.learning_rate > 0, "learning_rate", "a number > 0", self.learning_rate)
-        require(0 <= self.momentum < 1, "momentum", "a number in [0, 1)", self.momentum)
-        require(self.weight_decay >= 0, "weight_decay", "a number >= 0", self.weight_decay)
-        require(self.gradient_clip > 0, "gradient_clip", "a number > 0", self.gradient_clip)
         require(self.alpha_learning_rate > 0, "alpha_learning_rate", "a number > 0", self.alpha_learning_rate)
         require(self.alpha_weight_decay >= 0, "alpha_weight_decay", "a number >= 0", self.alpha_weight_decay)

@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
+from rnas.config import WeightConfig
 from rnas.errors import DivergenceError
 
-__all__ = ["WeightOptimiser", "WeightSettings"]
-
-
-class WeightSettings(Protocol):
-    """The settings that this optimiser reads, from any configuration that has them."""
-
-    @property
-    def learning_rate(self) -> float: ...
-    @property
-    def momentum(self) -> float: ...
-    @property
-    def weight_decay(self) -> float: ...
-    @property
-    def gradient_clip(self) -> float: ...
+__all__ = ["WeightOptimiser"]
 
 
 class WeightOptimiser:
@@ -36,7 +24,7 @@ class WeightOptimiser:
         steps: number of steps in all.
     """
 
-    def __init__(self, network: nn.Module, settings: WeightSettings, steps: int) -> None:
+    def __init__(self, network: nn.Module, settings: WeightConfig, steps: int) -> None:
         self.parameters = list(network.parameters())
         self.gradient_clip = settings.gradient_clip
         self.sgd = torch.optim.SGD(
