@@ -10,7 +10,8 @@ from torch import Tensor
 
 from rnas.registry import Registry
 from rnas.search.config import SearchConfig
-from rnas.supernets.reference import Supernet, SupernetAt
+from rnas.supernets.fused import FoldedSupernet, FusedSupernet
+from rnas.supernets.reference import SupernetAt
 from rnas.training.optimiser import WeightOptimiser
 
 __all__ = ["ALGORITHMS", "Algorithm", "Batch", "SearchState"]
@@ -42,7 +43,7 @@ class SearchState:
         passes: forward passes through the supernet so far.
     """
 
-    supernet: Supernet
+    supernet: FusedSupernet
     alpha: Tensor
     theta_optimiser: WeightOptimiser
     alpha_optimiser: torch.optim.Adam
@@ -51,9 +52,23 @@ class SearchState:
     iteration: int = 0
     passes: int = 0
 
-    def network(self) -> SupernetAt:
-        """The supernet at the present alpha."""
-        return SupernetAt(self.supernet, self.alpha)
+    def __post_init__(self) -> None:
+        """Count the passes."""
+        self.supernet.register_forward_hook(self.count_pass)
+
+    def network(self, alpha: Tensor) -> SupernetAt:
+        """The supernet at an alpha."""
+        return SupernetAt(self.supernet, alpha)
+
+    def folded(self, alpha: Tensor) -> FoldedSupernet:
+        """The supernet at an alpha in evaluation mode, prepared for the many passes of an attack."""
+        view = self.supernet.folded(alpha)
+        view.register_forward_hook(self.count_pass)
+        return view
+
+    def count_pass(self, *_: object) -> None:
+        """A forward hook."""
+        self.passes += 1
 
     def save(self) -> dict[str, Any]:
         """The content of a checkpoint."""

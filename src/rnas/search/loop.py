@@ -23,7 +23,7 @@ from rnas.search.config import SearchConfig
 from rnas.seeding import derive
 from rnas.spaces import darts
 from rnas.supernets.derive import derive_genotype, mean_none_weight
-from rnas.supernets.reference import Supernet
+from rnas.supernets.fused import FusedSupernet
 from rnas.training.optimiser import WeightOptimiser
 
 __all__ = ["ALGORITHMS", "search"]
@@ -97,14 +97,10 @@ def search(
     if (saved := run.load_checkpoint()) is not None:
         state.restore(saved)
 
-    def count_pass(*_: object) -> None:
-        state.passes += 1
-
     def batch(half: str, step: int) -> Batch:
         generator = torch.Generator(device).manual_seed(derive(seed, half, "step", step))
         return Batch(*batches[half].at(step), generator)
 
-    counter = state.supernet.register_forward_hook(count_pass)
     total = config.epochs * iterations
     shown: dict[str, Any] = {}
     with reporting(f"searching {run.path.name}", total, start=state.epoch * iterations + state.iteration) as progress:
@@ -130,7 +126,6 @@ def search(
             if state.iteration == 0 or (step + 1) % checkpoint_every == 0:
                 run.save_checkpoint(state.save())
             progress.update(done, **shown)
-    counter.remove()
     return write_results(algorithm, state, config, run)
 
 
@@ -152,10 +147,11 @@ def initial_state(
     """Fresh weights, a fresh alpha and their optimisers."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "supernet"))
-        supernet = Supernet(data.num_classes, channels=config.channels, cells=config.cells, in_channels=data.channels)
+        supernet = FusedSupernet(
+            data.num_classes, channels=config.channels, cells=config.cells, in_channels=data.channels
+        )
     supernet.normalise.fit(data.train.images)
-    # On CPUs the backward pass of depthwise convolutions is several times faster in this layout.
-    supernet = supernet.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    supernet = supernet.to(device)
     generator = torch.Generator().manual_seed(derive(seed, "alpha"))
     alpha = supernet.initial_alpha(generator).to(device).requires_grad_()
     theta_steps = config.warmup_epochs * iterations + (config.epochs - config.warmup_epochs) * unconstrained

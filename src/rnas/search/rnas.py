@@ -27,13 +27,12 @@ from torch.nn import functional as F
 
 from rnas.attacks import pgd_linf
 from rnas.attacks.guards import evaluation_mode
+from rnas.config import PgdConfig
 from rnas.errors import DivergenceError
-from rnas.objectives import pgd_at
 from rnas.search.algorithm import ALGORITHMS, Batch, SearchState
 from rnas.search.config import SearchConfig, parse_bound
 from rnas.search.projection import project
 from rnas.supernets.derive import mean_none_weight
-from rnas.supernets.reference import Supernet, SupernetAt
 from rnas.vulnerability import network_vulnerability
 
 __all__ = ["RNAS", "Vulnerability"]
@@ -54,17 +53,17 @@ class RNAS:
 
     def theta_step(self, state: SearchState, batch: Batch) -> dict[str, float]:
         """Algorithm 1, lines 3 and 4: descend with the gradient of L_train^adv(theta, alpha) in theta."""
-        network = SupernetAt(state.supernet, state.alpha.detach()).train()
-        loss, logits = pgd_at(network, batch.images, batch.labels, attack=self.config.attack, generator=batch.generator)
+        network = state.network(state.alpha.detach()).train()
+        logits = network(adversarial_images(state, state.alpha, batch, self.config.attack))
+        loss = F.cross_entropy(logits, batch.labels)
         value = state.theta_optimiser.step(loss)
         return {"loss": value, "accuracy": accuracy(logits, batch.labels)}
 
     def alpha_step(self, state: SearchState, batch: Batch) -> dict[str, float]:
         """Algorithm 1, line 5, first order: descend with the gradient of the validation objective in alpha."""
-        network = state.network().train()
-        adversarial_loss, logits = pgd_at(
-            network, batch.images, batch.labels, attack=self.config.attack, generator=batch.generator
-        )
+        network = state.network(state.alpha).train()
+        logits = network(adversarial_images(state, state.alpha, batch, self.config.attack))
+        adversarial_loss = F.cross_entropy(logits, batch.labels)
         clean_loss = F.cross_entropy(network(batch.images), batch.labels)
         loss = clean_loss + adversarial_loss  # Equation 8, the objective
         (gradient,) = torch.autograd.grad(loss, state.alpha)
@@ -91,7 +90,7 @@ class RNAS:
         before = state.alpha.detach().clone()
         found = project(
             before,
-            self.constraint(state.supernet),
+            self.constraint(state),
             state.bound,
             solver=settings.solver,
             max_iterations=iterations,
@@ -114,23 +113,23 @@ class RNAS:
 
     def vulnerability(self, state: SearchState) -> float:
         """F(alpha) at the present weights."""
-        return self.constraint(state.supernet).value(state.alpha)
+        return self.constraint(state).value(state.alpha)
 
-    def constraint(self, supernet: Supernet) -> Vulnerability:
-        return Vulnerability(supernet, self.sample, self.config)
+    def constraint(self, state: SearchState) -> Vulnerability:
+        return Vulnerability(state, self.sample, self.config)
 
 
 class Vulnerability:
     """F as a function of alpha at fixed weights (Eq. 6), on a fixed sample.
 
     Args:
-        supernet: the supernet; used in evaluation mode and left as it was.
+        state: holds the supernet, which is used in evaluation mode and left as it was.
         sample: images (N, C, H, W), labels (N,), and a generator whose present state gives the attacks' random starts.
         config: attack, metric and batch size.
     """
 
-    def __init__(self, supernet: Supernet, sample: Batch, config: SearchConfig) -> None:
-        self.supernet = supernet
+    def __init__(self, state: SearchState, sample: Batch, config: SearchConfig) -> None:
+        self.state = state
         self.sample = sample
         self.config = config
         self.noise = sample.generator.get_state()
@@ -153,30 +152,34 @@ class Vulnerability:
 
     def batches(self, alpha: Tensor) -> Iterator[tuple[float, Tensor]]:
         """The vulnerability of each batch of the sample, with the batch's share of the images."""
-        network = SupernetAt(self.supernet, alpha)
+        network = self.state.network(alpha)
         images, labels, _ = self.sample
-        attack = self.config.attack
         generator = torch.Generator(images.device)
         generator.set_state(self.noise)
         with evaluation_mode(network):
             for start in range(0, len(images), self.config.batch_size):
                 clean = images[start : start + self.config.batch_size]
                 target = labels[start : start + self.config.batch_size]
-                adversarial = pgd_linf(
-                    network,
-                    clean,
-                    target,
-                    eps=attack.eps,
-                    step_size=attack.step_size,
-                    steps=attack.steps,
-                    generator=generator,
-                )
+                adversarial = adversarial_images(self.state, alpha, Batch(clean, target, generator), self.config.attack)
                 yield (
                     len(clean) / len(images),
                     network_vulnerability(
                         network, network.cell_layers, clean, adversarial, metric=self.config.constraint.metric
                     ),
                 )
+
+
+def adversarial_images(state: SearchState, alpha: Tensor, batch: Batch, attack: PgdConfig) -> Tensor:
+    """PGD examples against the supernet at an alpha, in evaluation mode, shape (N, C, H, W)."""
+    return pgd_linf(
+        state.folded(alpha),
+        batch.images,
+        batch.labels,
+        eps=attack.eps,
+        step_size=attack.step_size,
+        steps=attack.steps,
+        generator=batch.generator,
+    )
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:
