@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 import sys
 from collections.abc import Sequence
@@ -35,7 +36,8 @@ commands:
   evaluate RUN ...   attack trained networks: FGSM, PGD-20, C&W, AutoAttack
   report RUN         write the page and the figures of a run
 
-Every command has --help, --print_config and --config FILE. A killed run is continued by the same command.
+Every command has --help; all but report take --print_config, --config FILE and --resume RUN.
+A killed run is continued by the same command.
 """
 
 
@@ -178,7 +180,11 @@ def expand(arguments: list[str], known: list[str]) -> list[str]:
 
 def search(arguments: list[str]) -> None:
     command: SearchCommand = parse("search", SearchCommand, arguments)
-    print(f"found: {recipes.run_search(command)}/genotype.json")
+    out = recipes.run_search(command)
+    results = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    if results["H"] is not None:
+        print(f"bound: F / H = {results['F'] / results['H']:.3g}, tolerance {command.search.constraint.tolerance:g}")
+    print(f"found: {out}/genotype.json")
 
 
 def train(arguments: list[str]) -> None:
@@ -198,6 +204,9 @@ def evaluate(arguments: list[str]) -> None:
 
 
 def report(arguments: list[str]) -> None:
+    if arguments in (["-h"], ["--help"]):
+        print("usage: rnas report RUN\n\nWrite report.html, results.csv and figures/ into a run directory.")
+        return
     folders, rest = positionals(arguments)
     if len(folders) != 1 or rest:
         raise ConfigError(f"expected one run directory: rnas report RUN, got {' '.join(arguments) or 'none'}")
@@ -206,6 +215,8 @@ def report(arguments: list[str]) -> None:
 
 def run(arguments: list[str]) -> None:
     names, rest = positionals(arguments)
+    if arguments in (["-h"], ["--help"]):
+        parse("run RECIPE", RecipeCommand, arguments)
     resumed = any(argument.partition("=")[0] == "--resume" for argument in rest)
     if len(names) != (0 if resumed else 1):
         raise ConfigError(f"expected one recipe: rnas run RECIPE{nearest(' '.join(names), recipes.recipe_names())}")

@@ -9,7 +9,9 @@ from typing import Any
 
 import torch
 
+from rnas.data import ImageDataset
 from rnas.errors import ConfigError, GenotypeError, UnknownNameError
+from rnas.evaluation import ATTACKS, EvaluationConfig
 from rnas.networks.config import NetworkConfig
 from rnas.networks.spec import NetworkSpec
 from rnas.objectives import OBJECTIVES
@@ -20,7 +22,7 @@ from rnas.search.projection import SOLVERS
 from rnas.training.config import TrainingConfig
 from rnas.vulnerability import METRICS
 
-__all__ = ["check_network", "check_search", "check_training"]
+__all__ = ["check_attacks", "check_network", "check_search", "check_training"]
 
 
 def check_search(config: SearchConfig) -> None:
@@ -47,6 +49,21 @@ def check_training(config: TrainingConfig) -> None:
         UnknownNameError: if there is no such objective.
     """
     check_name("training.objective", OBJECTIVES, config.objective)
+
+
+def check_attacks(config: EvaluationConfig, data: ImageDataset) -> None:
+    """Check that the attacks can work with the data set's classes.
+
+    Raises:
+        ConfigError: if one needs more classes.
+    """
+    able = [name for name in ATTACKS if ATTACKS[name].least_classes <= data.num_classes]
+    for name in config.attacks:
+        if name not in able:
+            raise ConfigError(
+                f"evaluation.attacks: {ATTACKS[name].title} needs at least {ATTACKS[name].least_classes} classes, "
+                f"{data.name} has {data.num_classes}; choose --evaluation.attacks [{','.join(able)}]"
+            )
 
 
 def check_network(config: NetworkConfig, key: str = "network") -> None:

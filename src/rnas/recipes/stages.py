@@ -24,7 +24,7 @@ from rnas.files import write_atomically
 from rnas.networks.spec import NetworkSpec, load_network
 from rnas.networks.zoo import count_parameters
 from rnas.progress import reporting
-from rnas.recipes.checks import check_network, check_search, check_training
+from rnas.recipes.checks import check_attacks, check_network, check_search, check_training
 from rnas.recipes.config import EvaluateCommand, RecipeCommand, RunCommand, SearchCommand, TrainCommand
 from rnas.runs import Run, locked, open_run, read_manifest
 from rnas.search.loop import search
@@ -238,6 +238,8 @@ def run_recipe(command: RecipeCommand) -> Path:
 
 def run_stages(command: RecipeCommand, out: Path) -> list[dict[str, Any]]:
     """All of a recipe but its report, each stage in a folder of its own; returns what `run_evaluation` does."""
+    # Before the search, not days after it.
+    check_attacks(command.evaluation, load_data(command.data, command.seed))
     common: Any = {key: getattr(command, key) for key in ("seed", "device", "checkpoint_every", "threads")}
     searched = run_search(SearchCommand(out=str(out / "search"), data=command.data, search=command.search, **common))
     found = replace(command.network, genotype=str(searched / "genotype.json"))
