@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-import re
 import sys
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, cast, get_type_hints
 
-from jsonargparse import ArgumentError, ArgumentParser
-from jsonargparse.typing import register_type
+from jsonargparse import ArgumentError
 from rich.console import Console
 
 from rnas import __version__, recipes, reports
-from rnas.config import Distance
+from rnas.arguments import parse, positionals
 from rnas.errors import ConfigError, RnasError, nearest
 from rnas.recipes.config import EvaluateCommand, RecipeCommand, SearchCommand, TrainCommand
 
 __all__ = ["main"]
-
-register_type(Distance, serializer=str, deserializer=Distance)
 
 HELP = """\
 usage: rnas COMMAND ...
@@ -82,102 +75,6 @@ def fail(message: str) -> int:
     return 2
 
 
-def parse(command: str, kind: type, arguments: list[str], *, recipe: Path | None = None) -> Any:
-    """Parse arguments into a configuration of a kind; a recipe's values replace the kind's defaults."""
-    parser = ArgumentParser(
-        prog=f"rnas {command}",
-        description=kind.__doc__.split("\n")[0] if kind.__doc__ else None,
-        exit_on_error=False,
-        allow_abbrev=False,
-        default_config_files=[str(recipe)] if recipe else [],
-    )
-    parser.add_argument("--config", action="config", help="a YAML file with any of the settings below")
-    parser.add_class_arguments(kind)
-    try:
-        parsed = parser.parse_args(expand(arguments, known_keys(kind)))
-    except ArgumentError as error:
-        raise ConfigError(explain(error.message, known_keys(kind))) from error
-    return build(kind, parsed)
-
-
-def build(kind: type, values: Any, prefix: str = "") -> Any:
-    """A configuration from parsed values; what its checks refuse is told with the full name of the setting."""
-    types = get_type_hints(kind)
-    parts = {
-        field.name: build(types[field.name], values[field.name], f"{prefix}{field.name}.")
-        if is_dataclass(types[field.name])
-        else values[field.name]
-        for field in fields(kind)
-    }
-    try:
-        return kind(**parts)
-    except ConfigError as error:
-        message = str(error)
-        if not prefix or message.startswith(prefix):
-            raise
-        named = re.match(r"\w+: ", message)
-        raise ConfigError(f"{prefix}{message}" if named else f"{prefix.removesuffix('.')}: {message}") from error
-
-
-def known_keys(kind: type, prefix: str = "") -> list[str]:
-    """All settings of a configuration, as they are written on the command line."""
-    keys = []
-    for name, annotation in get_type_hints(kind).items():
-        keys.append(prefix + name)
-        if is_dataclass(annotation):
-            keys += known_keys(cast("type", annotation), f"{prefix}{name}.")
-    return keys
-
-
-def explain(message: str, known: list[str]) -> str:
-    """A parser's error in one line, with the nearest setting where one is unknown."""
-    if message.startswith("unrecognized arguments"):
-        words = message.split(":", 1)[1].split()
-        unknown = next((word for word in words if word.startswith("--")), words[0])
-        key = unknown.removeprefix("--").partition("=")[0]
-        similar = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
-        hint = f"; did you mean --{similar[0]}?" if similar else ""
-        return f"no setting is called {unknown!r}{hint} (--help lists all)"
-    if message.startswith("Unexpected config:"):
-        return f"config: expected settings by name, such as seed: 0, got {message.partition(':')[2].strip()!r}"
-    if found := re.search(r"Group '([\w.]+)' does not accept option '([\w.]+)'", message):
-        return explain(f"unrecognized arguments: --{found[1]}.{found[2]}", known)
-    if found := re.search(r"Option '([\w.]+)' is not accepted", message):
-        return explain(f"unrecognized arguments: --{found[1]}", known)
-    if found := re.search(r'Parser key "([\w.]+)":\s*(.*)', message, re.DOTALL):
-        # The parser lists every type it tried; what was expected and what came is enough.
-        expected = re.findall(r"Expected an? ([^.]*?)(?:\.|$|\n)", found[2])
-        came = re.search(r"(?:Given value|Got value): (.*)", found[2])
-        if expected and came:
-            types = " or ".join(
-                re.sub(r"<class '(\w+)'>", r"\1", word).replace("NoneType", "null") for word in expected
-            )
-            return f"{found[1]}: expected {types}, got {came[1].strip()!r}"
-        return f"{found[1]}: {found[2].split(': ', 1)[-1] if 'Not of type' in found[2] else found[2]}"
-    return message
-
-
-def expand(arguments: list[str], known: list[str]) -> list[str]:
-    """Two short forms: ``--data SOURCE`` for ``--data.source SOURCE``, ``--resume RUN`` for the run's own settings."""
-    expanded: list[str] = []
-    items = iter(arguments)
-    for item in items:
-        name, equals, value = item.partition("=")
-        if name == "--resume" or (name == "--data" and "data.source" in known):
-            value = value if equals else next(items, "")
-            if not value:
-                raise ConfigError(f"{name}: expected {'a name or a path' if name == '--data' else 'a run directory'}")
-            if name == "--data":
-                expanded += ["--data.source", value]
-            elif not (Path(value) / "config.yaml").is_file():
-                raise ConfigError(f"--resume: {value} is not a run directory: it has no config.yaml")
-            else:
-                expanded += ["--config", str(Path(value) / "config.yaml"), "--out", value]
-        else:
-            expanded.append(item)
-    return expanded
-
-
 def search(arguments: list[str]) -> None:
     command: SearchCommand = parse("search", SearchCommand, arguments)
     out = recipes.run_search(command)
@@ -230,12 +127,6 @@ def run(arguments: list[str]) -> None:
 def show(folder: Path) -> None:
     """Print the robust-accuracy table of a folder's networks."""
     Console().print(reports.rich_table(reports.load_results(folder)))
-
-
-def positionals(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """The leading arguments that are no options, and the rest."""
-    count = next((index for index, word in enumerate(arguments) if word.startswith("-")), len(arguments))
-    return arguments[:count], arguments[count:]
 
 
 COMMANDS = {"run": run, "search": search, "train": train, "evaluate": evaluate, "report": report}
