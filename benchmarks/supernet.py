@@ -124,6 +124,7 @@ def measure(machine: Machine, size: Size, repeats: int) -> list[dict[str, object
         supernet.load_state_dict(reference.state_dict())
     images = torch.rand(size.batch, 3, size.pixels, size.pixels, device=machine.device)
     alpha = torch.randn(len(darts.KINDS), len(darts.EDGES), len(darts.OPERATIONS), device=machine.device)
+    weights = alpha.softmax(dim=-1)
     supernets = {"reference": reference, "channels_last": last, "fused": fused}
 
     times: dict[tuple[str, str], list[float]] = {}
@@ -132,8 +133,8 @@ def measure(machine: Machine, size: Size, repeats: int) -> list[dict[str, object
         for name, supernet in supernets.items():
             supernet.eval()
             taken["attack", name] = machine.seconds(partial(attack_pass, supernet, images, alpha))
-        preparation = machine.seconds(partial(fused.folded, alpha))
-        single = machine.seconds(partial(attack_pass, fused.folded(alpha), images))
+        preparation = machine.seconds(partial(fused.folded, weights))
+        single = machine.seconds(partial(attack_pass, fused.folded(weights), images))
         taken["attack", "folded"] = single + preparation / ATTACK_STEPS
         taken["attack", "folding alone"] = preparation
         for name, supernet in supernets.items():

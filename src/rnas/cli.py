@@ -13,7 +13,7 @@ from rich.console import Console
 from rnas import __version__, recipes, reports
 from rnas.arguments import parse, positionals
 from rnas.errors import ConfigError, RnasError, nearest
-from rnas.recipes.config import EvaluateCommand, RecipeCommand, SearchCommand, TrainCommand
+from rnas.recipes.config import BenchmarkCommand, EvaluateCommand, RecipeCommand, SearchCommand, TrainCommand
 
 __all__ = ["main"]
 
@@ -25,6 +25,7 @@ Find and prove adversarially robust neural networks.
 commands:
   run RECIPE         search, train, attack and report: quickstart, small-cifar10 or paper-cifar10
   search             search for a robust architecture under a bound on its vulnerability
+  benchmark NAME     repeat a search and look what it finds up in NAS-RobBench-201
   train              train a found architecture, or a network of the zoo by name
   evaluate RUN ...   attack trained networks: FGSM, PGD-20, C&W, AutoAttack
   report RUN         write the page and the figures of a run
@@ -84,6 +85,17 @@ def search(arguments: list[str]) -> None:
     print(f"found: {out}/genotype.json")
 
 
+def benchmark(arguments: list[str]) -> None:
+    names, rest = positionals(arguments)
+    if len(names) > 1:
+        raise ConfigError(f"expected one search algorithm: rnas benchmark ALGORITHM, got {' '.join(names)}")
+    if names:
+        rest = ["--search.algorithm", names[0], *rest]
+    command: BenchmarkCommand = parse("benchmark ALGORITHM", BenchmarkCommand, rest)
+    Console().print(reports.benchmark_table(recipes.run_benchmark(command)))
+    print(f"searches: {command.out}/benchmark.csv")
+
+
 def train(arguments: list[str]) -> None:
     command: TrainCommand = parse("train", TrainCommand, arguments)
     print(f"trained: {recipes.run_training(command)}/weights.safetensors")
@@ -129,4 +141,11 @@ def show(folder: Path) -> None:
     Console().print(reports.rich_table(reports.load_results(folder)))
 
 
-COMMANDS = {"run": run, "search": search, "train": train, "evaluate": evaluate, "report": report}
+COMMANDS = {
+    "run": run,
+    "search": search,
+    "benchmark": benchmark,
+    "train": train,
+    "evaluate": evaluate,
+    "report": report,
+}

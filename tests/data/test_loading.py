@@ -21,6 +21,7 @@ from PIL import Image
 
 from rnas.data import load
 from rnas.data.images import content_hash
+from rnas.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,6 +147,15 @@ def test_limit_is_stratified_and_spares_the_test_set(write_part: Callable[..., P
     assert_same(load(str(folder), limit=8), few)
     assert_same(load(str(folder), limit=1000), whole)
     assert few.fingerprint == content_hash(few.class_names, few.train, few.test)
+
+
+def test_fewer_pixels_are_means_of_blocks() -> None:
+    data, halved = load("digits"), load("digits", pixels=4)
+    assert halved.size == (4, 4)
+    blocks = data.test.images.float().unflatten(2, (4, 2)).unflatten(4, (4, 2)).mean(dim=(3, 5))
+    assert torch.equal(halved.test.images, blocks.round().to(torch.uint8))
+    with pytest.raises(DataError, match="pixels: expected at most the images' 8 x 8, got 9"):
+        load("digits", pixels=9)
 
 
 def test_cache_gives_the_same_and_is_rebuilt_if_damaged(write_part: Callable[..., Path], cache_folder: Path) -> None:

@@ -13,9 +13,10 @@ from torch.nn import functional as F
 
 from rnas.attacks import pgd_linf
 from rnas.supernets import fast_convolutions
+from rnas.supernets.base import SupernetAt
 from rnas.supernets.fast_convolutions import depthwise
 from rnas.supernets.fused import FusedSupernet
-from rnas.supernets.reference import Supernet, SupernetAt
+from rnas.supernets.reference import Supernet
 from rnas.vulnerability import network_vulnerability
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}
@@ -127,7 +128,7 @@ def test_the_folded_view_equals_the_reference(seed: int) -> None:
     images = case.images.clone().requires_grad_()
     expected = reference(images, case.alpha)
     (gradient,) = torch.autograd.grad((expected * case.direction).sum(), images)
-    folded = case.fused.folded(case.alpha)
+    folded = case.fused.folded(case.alpha.softmax(dim=-1))
     found = folded(images)
     (found_gradient,) = torch.autograd.grad((found * case.direction).sum(), images)
     assert distance(found, expected) <= tolerance
@@ -136,7 +137,7 @@ def test_the_folded_view_equals_the_reference(seed: int) -> None:
 
 def test_the_folded_view_is_fixed() -> None:
     case = make(0)
-    folded = case.fused.folded(case.alpha)
+    folded = case.fused.folded(case.alpha.softmax(dim=-1))
     before = folded(case.images)
     with torch.no_grad():
         for value in [*case.fused.parameters(), *case.fused.buffers(), case.alpha]:
@@ -149,8 +150,9 @@ def test_attacks_and_the_vulnerability_see_the_same_cells() -> None:
     case = make(1)
     labels = torch.zeros(len(case.images), dtype=torch.int64)
     alpha = case.alpha.clone().requires_grad_()
-    networks = [SupernetAt(supernet.eval(), alpha) for supernet in (case.reference, case.fused)]
-    folded = case.fused.folded(alpha)
+    weights = alpha.softmax(dim=-1)
+    networks = [SupernetAt(supernet.eval(), weights) for supernet in (case.reference, case.fused)]
+    folded = case.fused.folded(weights)
     adversarial = [
         pgd_linf(network, case.images, labels, eps=0.1, step_size=0.05, steps=2, random_start=False)
         for network in (*networks, folded)
@@ -160,7 +162,7 @@ def test_attacks_and_the_vulnerability_see_the_same_cells() -> None:
     measured = [
         network_vulnerability(network, network.cell_layers, case.images, adversarial[0]) for network in networks
     ]
-    gradients = [torch.autograd.grad(value, alpha)[0] for value in measured]
+    gradients = [torch.autograd.grad(value, alpha, retain_graph=True)[0] for value in measured]
     assert distance(measured[1], measured[0]) <= TOLERANCE[torch.float64]
     assert distance(gradients[1], gradients[0]) <= TOLERANCE[torch.float64]
     in_folded = network_vulnerability(folded, folded.cell_layers, case.images, adversarial[0])

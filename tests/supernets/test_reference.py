@@ -7,8 +7,10 @@ from torch import nn
 from rnas.networks.cells import CellNetwork
 from rnas.spaces import darts
 from rnas.spaces.operations import build_operation
-from rnas.supernets.derive import derive_genotype, mean_none_weight
-from rnas.supernets.reference import MixedOperation, Supernet, SupernetAt
+from rnas.supernets.base import SupernetAt
+from rnas.supernets.derive import derive_genotype
+from rnas.supernets.reference import Supernet, mixed_operation
+from rnas.supernets.space import SPACES
 
 
 def small(cells: int = 3, channels: int = 2) -> Supernet:
@@ -26,11 +28,11 @@ def test_the_space_is_that_of_darts() -> None:
 @pytest.mark.parametrize("stride", [1, 2])
 def test_a_mixed_operation_is_the_weighted_sum_of_its_operations(stride: int) -> None:
     torch.manual_seed(0)
-    mixed = MixedOperation(4, stride).double().eval()
+    mixed = mixed_operation(4, stride).double().eval()
     x = torch.randn(2, 4, 7, 7, dtype=torch.float64)
     weights = torch.rand(8, dtype=torch.float64)
     expected = sum(weight * operation(x) for weight, operation in zip(weights, mixed.operations, strict=True))
-    assert torch.allclose(mixed(x, weights), torch.as_tensor(expected))
+    assert torch.allclose(mixed(x, weights, [True] * 8), torch.as_tensor(expected))
 
 
 def test_pooling_is_normalised_and_nothing_is_affine() -> None:
@@ -65,10 +67,10 @@ def test_logits_move_with_alpha_by_its_gradient() -> None:
     assert (gradient * direction).sum().item() == pytest.approx(float((ahead - behind)[0, 0] / (2 * step)), rel=1e-5)
 
 
-def test_the_view_at_an_alpha_is_an_ordinary_network() -> None:
+def test_the_view_at_given_weights_is_an_ordinary_network() -> None:
     supernet = small()
     alpha = supernet.initial_alpha()
-    view = SupernetAt(supernet, alpha).eval()
+    view = SupernetAt(supernet, alpha.softmax(dim=-1)).eval()
     images = torch.rand(2, 1, 8, 8)
     assert torch.equal(view(images), supernet(images, alpha))
     assert set(view.cell_layers) <= {name for name, _ in view.named_modules()}
@@ -93,7 +95,7 @@ def test_derivation_keeps_the_two_strongest_edges_and_never_none() -> None:
 
 
 def test_mean_none_weight_is_the_softmax_mean() -> None:
-    assert mean_none_weight(torch.zeros(2, 14, 8)) == pytest.approx(1 / 8)
+    assert SPACES["darts"].none_weight(torch.zeros(2, 14, 8)) == pytest.approx(1 / 8)
 
 
 def test_separable_convolutions_contain_what_their_names_say() -> None:

@@ -17,6 +17,7 @@ class DataConfig:
         source: digits, cifar10, cifar100, svhn, a hub id (owner/name or owner/name:configuration), a folder of parquet
             files, or a folder with one sub-folder of images for each class.
         limit: number of training images to keep, stratified over the classes; null keeps all. The test set stays whole.
+        pixels: height and width to which larger images are reduced by averaging; null keeps them as they are.
         image_column: column that holds the images; null finds it.
         label_column: column that holds the labels; null finds it.
         crop_padding: pixels of black border before a random crop back to size, 0 for none; null takes an eighth of the
@@ -24,11 +25,12 @@ class DataConfig:
         flip: whether to mirror training images left to right at random; null lets the data set decide (no for digits).
 
     Raises:
-        ConfigError: if `source` is empty, `limit` is not positive or `crop_padding` is negative.
+        ConfigError: if `source` is empty, `limit` or `pixels` is not positive or `crop_padding` is negative.
     """
 
     source: str = "digits"
     limit: int | None = None
+    pixels: int | None = None
     image_column: str | None = None
     label_column: str | None = None
     crop_padding: int | None = None
@@ -38,6 +40,7 @@ class DataConfig:
         """Check the ranges."""
         require(bool(self.source), "source", "a name, a hub id or a path", self.source)
         require(self.limit is None or self.limit > 0, "limit", "an integer > 0, or null for all images", self.limit)
+        require(self.pixels is None or self.pixels > 0, "pixels", "an integer > 0, or null", self.pixels)
         require(
             self.crop_padding is None or self.crop_padding >= 0,
             "crop_padding",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+from torch.nn import functional as F
 
 from rnas.config import require
 from rnas.data import cache
@@ -25,6 +26,7 @@ def load(
     source: str,
     *,
     limit: int | None = None,
+    pixels: int | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
     seed: int = 0,
@@ -37,6 +39,7 @@ def load(
             class, below ``train`` and ``test`` or directly. Data without a test part lose a stratified fifth to one,
             the same fifth whatever the seed.
         limit: number of training images to keep, stratified, at least one of each class; None keeps all.
+        pixels: height and width to which larger images are reduced by averaging; None keeps them as they are.
         image_column: the column of images; None finds it.
         label_column: the column of labels; None finds it.
         seed: decides which training images `limit` keeps.
@@ -74,8 +77,18 @@ def load(
                 f"the {len(decoded.class_names)} classes need at least as many"
             )
         train = train.select(stratified_subset(train.labels, limit, seed))
+    if pixels is not None:
+        train, test = _reduced(source, train, pixels), _reduced(source, test, pixels)
     fingerprint = content_hash(decoded.class_names, train, test)
     return ImageDataset(name, fingerprint, decoded.class_names, train, test, flip)
+
+
+def _reduced(source: str, images: LabelledImages, pixels: int) -> LabelledImages:
+    if pixels > min(images.images.shape[2:]):
+        height, width = images.images.shape[2:]
+        raise DataError(f"{source}: pixels: expected at most the images' {height} x {width}, got {pixels}")
+    parts = [F.interpolate(part.float(), size=(pixels, pixels), mode="area") for part in images.images.split(1024)]
+    return LabelledImages(torch.cat(parts).round().to(torch.uint8), images.labels)
 
 
 def _decoded(source: Source, image_column: str | None, label_column: str | None) -> Decoded:

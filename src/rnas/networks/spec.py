@@ -11,12 +11,15 @@ import torch
 from torch import nn
 
 from rnas.checkpoints import load_weights
+from rnas.config import require
 from rnas.errors import ConfigError, GenotypeError, ModelError, RnasError, RunError
 from rnas.files import write_atomically
 from rnas.genotype import Genotype
 from rnas.networks import zoo
 from rnas.networks.cells import CellNetwork
 from rnas.networks.config import NetworkConfig
+from rnas.networks.nasbench201 import NasBench201Network
+from rnas.spaces import nasbench201
 
 __all__ = ["NetworkSpec", "load_network"]
 
@@ -67,7 +70,7 @@ class NetworkSpec:
             seed: decides the weights; the global random state is left as it was.
 
         Raises:
-            UnknownNameError, ConfigError, GenotypeError: as `zoo.build` and `CellNetwork`.
+            UnknownNameError, ConfigError, GenotypeError: as `zoo.build`, `CellNetwork` and `NasBench201Network`.
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -81,6 +84,16 @@ class NetworkSpec:
                 )
             if self.genotype is None:
                 raise GenotypeError("a network without a name needs a genotype")
+            if self.genotype.kinds == nasbench201.KINDS:
+                return NasBench201Network(
+                    self.genotype,
+                    self.num_classes,
+                    channels=self.channels or nasbench201.CHANNELS,
+                    cells=self.cells or nasbench201.CELLS_PER_STAGE,
+                    in_channels=self.in_channels,
+                )
+            cells = "an integer >= 3 or null: the two reduction cells differ from the first"
+            require(self.cells is None or self.cells >= 3, "cells", cells, self.cells)
             return CellNetwork(
                 self.genotype,
                 self.num_classes,

@@ -11,25 +11,32 @@ from typing import TYPE_CHECKING
 
 from rnas.errors import UnknownNameError, nearest
 from rnas.lazy import lazily
-from rnas.recipes.config import EvaluateCommand, RecipeCommand, SearchCommand, TrainCommand
+from rnas.recipes.config import BenchmarkCommand, EvaluateCommand, RecipeCommand, SearchCommand, TrainCommand
 
 if TYPE_CHECKING:
+    from rnas.recipes.benchmarking import run_benchmark
     from rnas.recipes.stages import run_evaluation, run_recipe, run_search, run_training
 
 __all__ = [
+    "BenchmarkCommand",
     "EvaluateCommand",
     "RecipeCommand",
     "SearchCommand",
     "TrainCommand",
     "recipe_file",
     "recipe_names",
+    "run_benchmark",
     "run_evaluation",
     "run_recipe",
     "run_search",
     "run_training",
 ]
 
-__getattr__ = lazily(__name__, dict.fromkeys(("run_evaluation", "run_recipe", "run_search", "run_training"), "stages"))
+__getattr__ = lazily(
+    __name__,
+    dict.fromkeys(("run_evaluation", "run_recipe", "run_search", "run_training"), "stages")
+    | {"run_benchmark": "benchmarking"},
+)
 
 
 def recipe_names() -> list[str]:

@@ -19,6 +19,7 @@ from rnas.registry import Registry
 from rnas.search.config import SearchConfig, parse_bound
 from rnas.search.loop import ALGORITHMS
 from rnas.search.projection import SOLVERS
+from rnas.supernets.space import SPACES
 from rnas.training.config import TrainingConfig
 from rnas.vulnerability import METRICS
 
@@ -29,11 +30,15 @@ def check_search(config: SearchConfig) -> None:
     """Check the names in a search's settings, and that a relative bound is relative to something.
 
     Raises:
-        UnknownNameError: if there is no such algorithm, metric or solver.
-        ConfigError: if H is a percentage of F, and F is 0 because the attack has no room.
+        UnknownNameError: if there is no such algorithm, space, metric or solver.
+        ConfigError: if no network of the space is within the size limit, or H is a percentage of F, and F is 0 because
+            the attack has no room.
     """
     check_name("search.algorithm", ALGORITHMS, config.algorithm)
+    check_name("search.space", SPACES, config.space)
+    SPACES[config.space].largest(SPACES[config.space].at_most(config.size_limit), torch.Generator())
     check_name("search.constraint.metric", METRICS, config.constraint.metric)
+    check_name("search.shortlist.metric", METRICS, config.shortlist.metric)
     check_name("search.constraint.solver", SOLVERS, config.constraint.solver)
     if parse_bound(config.constraint.bound)[1] and config.attack.eps <= 0:
         raise ConfigError(

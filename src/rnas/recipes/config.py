@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from rnas.config import require
+from rnas.config import Distance, PgdConfig, require
 from rnas.data.config import DataConfig
 from rnas.evaluation.config import EvaluationConfig
 from rnas.networks.config import NetworkConfig
-from rnas.search.config import SearchConfig
+from rnas.search.config import ConstraintConfig, SearchConfig, ShortlistConfig
 from rnas.training.config import TrainingConfig
 
-__all__ = ["EvaluateCommand", "RecipeCommand", "SearchCommand", "TrainCommand"]
+__all__ = ["BenchmarkCommand", "EvaluateCommand", "RecipeCommand", "SearchCommand", "TrainCommand"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,51 @@ class SearchCommand(RunCommand):
     out: str = "runs/search"
     data: DataConfig = field(default_factory=DataConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
+
+
+@dataclass(frozen=True)
+class BenchmarkCommand(RunCommand):
+    """Repeat a search over seeds and look what it finds up in NAS-RobBench-201.
+
+    The defaults are the settings of the study in docs/nas_robbench_201.md, which a CPU can do.
+
+    Args:
+        out: the run directory; the same command again continues a killed run and repeats nothing that is finished.
+        data: the images.
+        search: the search, in the space nasbench201.
+        table: the benchmark: its parquet file, or the JSON file of its results with meta.json beside it.
+        column: the measure of robust accuracy.
+        clean_column: the measure of clean accuracy.
+        seeds: number of searches, with the seeds seed, seed + 1, ..., at least 1.
+    """
+
+    out: str = "runs/benchmark"
+    data: DataConfig = field(default_factory=lambda: DataConfig(source="cifar10", limit=10_000, pixels=16))
+    search: SearchConfig = field(
+        default_factory=lambda: SearchConfig(
+            space="nasbench201",
+            channels=8,
+            cells=1,
+            epochs=8,
+            warmup_epochs=2,
+            batch_size=64,
+            learning_rate=0.05,
+            alpha_learning_rate=0.03,
+            attack=PgdConfig(step_size=Distance("4/255"), steps=2),
+            constraint=ConstraintConfig(bound="80%", max_iterations=5),
+            size_limit="40%",
+            shortlist=ShortlistConfig(epochs=2),
+        )
+    )
+    table: str | None = None
+    column: str = "cifar10/val_pgd_8_acc"
+    clean_column: str = "cifar10/val_acc"
+    seeds: int = 3
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        super().__post_init__()
+        require(self.seeds >= 1, "seeds", "an integer >= 1", self.seeds)
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ def load_data(config: DataConfig, seed: int) -> ImageDataset:
     return load(
         config.source,
         limit=config.limit,
+        pixels=config.pixels,
         image_column=config.image_column,
         label_column=config.label_column,
         seed=derive(seed, "data"),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from rnas.lazy import lazily
 
 if TYPE_CHECKING:
+    from rnas.reports.benchmark import benchmark_table
     from rnas.reports.cells import draw_cell, draw_genotype
     from rnas.reports.page import report
     from rnas.reports.reading import load_results
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ModelResults",
+    "benchmark_table",
     "draw_cell",
     "draw_genotype",
     "html_table",
@@ -29,6 +31,7 @@ __getattr__ = lazily(
     __name__,
     {
         "ModelResults": "results",
+        "benchmark_table": "benchmark",
         "draw_cell": "cells",
         "draw_genotype": "cells",
         "html_table": "tables",

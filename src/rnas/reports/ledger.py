@@ -8,11 +8,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from rnas.reports.reading import Contents
 
-__all__ = ["results_csv"]
+__all__ = ["csv_text", "provenance", "results_csv"]
 
 
 def results_csv(contents: Contents) -> str:
@@ -24,14 +24,9 @@ def results_csv(contents: Contents) -> str:
     Returns:
         CSV text with a header; accuracies are fractions in [0, 1], times are in seconds.
     """
-    text = io.StringIO()
-    writer: csv.DictWriter[str] | None = None
-    for part in contents.models:
-        if part.results is None:
-            continue
-        provenance = _provenance(contents.manifest or part.manifest)
-        for attack in part.results.attacks:
-            row = {
+    return csv_text(
+        [
+            {
                 "model": part.name,
                 "parameters": part.results.parameters,
                 "data": part.results.data,
@@ -42,16 +37,31 @@ def results_csv(contents: Contents) -> str:
                 "high": attack.high,
                 "seconds": attack.seconds,
                 "settings": json.dumps(attack.settings),
-                **provenance,
+                **provenance(contents.manifest or part.manifest),
             }
-            if writer is None:
-                writer = csv.DictWriter(text, list(row), lineterminator="\n")
-                writer.writeheader()
-            writer.writerow(row)
+            for part in contents.models
+            if part.results is not None
+            for attack in part.results.attacks
+        ]
+    )
+
+
+def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows with the same keys as CSV text with a header; empty if there is no row."""
+    text = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
     return text.getvalue()
 
 
-def _provenance(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def provenance(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What a row of numbers needs to be repeated.
+
+    Args:
+        manifest: of the run that made it.
+    """
     hardware = manifest.get("hardware") or {}
     versions = manifest.get("versions") or {}
     return {

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import abc
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from rnas.genotype import Genotype
 from rnas.registry import Registry
 from rnas.search.config import SearchConfig
-from rnas.supernets.fused import FoldedSupernet, FusedSupernet
-from rnas.supernets.reference import SupernetAt
+from rnas.search.relaxations import MIXTURE, Relaxation
+from rnas.supernets.base import CellSupernet, SupernetAt
+from rnas.supernets.space import SearchSpace
 from rnas.training.optimiser import WeightOptimiser
 
-__all__ = ["ALGORITHMS", "Algorithm", "Batch", "SearchState"]
+__all__ = ["ALGORITHMS", "Algorithm", "Batch", "SearchState", "SupernetAlgorithm"]
 
 #: Moments of Adam on alpha, as in DARTS; the paper gives the rate and the decay only.
 ALPHA_BETAS = (0.5, 0.999)
@@ -33,6 +36,7 @@ class SearchState:
     """All that a search changes, and what a checkpoint keeps.
 
     Args:
+        space: where it searches.
         supernet: its weights are theta.
         alpha: architecture parameters, a leaf tensor of shape (kinds, edges, operations).
         theta_optimiser: SGD on theta.
@@ -43,7 +47,8 @@ class SearchState:
         passes: forward passes through the supernet so far.
     """
 
-    supernet: FusedSupernet
+    space: SearchSpace
+    supernet: CellSupernet
     alpha: Tensor
     theta_optimiser: WeightOptimiser
     alpha_optimiser: torch.optim.Adam
@@ -52,17 +57,15 @@ class SearchState:
     iteration: int = 0
     passes: int = 0
 
-    def __post_init__(self) -> None:
-        """Count the passes."""
-        self.supernet.register_forward_hook(self.count_pass)
+    def network(self, weights: Tensor) -> SupernetAt:
+        """The supernet at given weights of its operations, shape as alpha's."""
+        view = SupernetAt(self.supernet, weights)
+        view.register_forward_hook(self.count_pass)
+        return view
 
-    def network(self, alpha: Tensor) -> SupernetAt:
-        """The supernet at an alpha."""
-        return SupernetAt(self.supernet, alpha)
-
-    def folded(self, alpha: Tensor) -> FoldedSupernet:
-        """The supernet at an alpha in evaluation mode, prepared for the many passes of an attack."""
-        view = self.supernet.folded(alpha)
+    def folded(self, weights: Tensor) -> nn.Module:
+        """The same in evaluation mode, prepared for the many passes of an attack."""
+        view = self.supernet.folded(weights)
         view.register_forward_hook(self.count_pass)
         return view
 
@@ -98,29 +101,65 @@ class SearchState:
             self.alpha.copy_(value)
 
 
-class Algorithm(Protocol):
-    """A search algorithm. Register a class of this form in `ALGORITHMS` to make it available by name.
+class Algorithm(abc.ABC):
+    """A search algorithm. Register a subclass in `ALGORITHMS` to make it available by name.
 
-    The loop makes it with the configuration and a fixed sample of validation images, and logs what its steps return:
-    plain numbers by name.
+    Args:
+        config: settings of the search.
+        sample: a fixed sample of validation images.
     """
 
-    def __init__(self, config: SearchConfig, sample: Batch) -> None: ...
+    def __init__(self, config: SearchConfig, sample: Batch) -> None:
+        self.config = config
+        self.sample = sample
 
+    @abc.abstractmethod
+    def candidate(self, state: SearchState, index: int, at_most: int | None, generator: torch.Generator) -> Genotype:
+        """A genotype to end with.
+
+        Args:
+            state: the search at its end.
+            index: 0 for the one that the search ends with by itself, 1, 2, ... for others beside it.
+            at_most: the size limit in parameters, or None.
+            generator: on the CPU, the candidate's own source of randomness.
+        """
+
+
+class SupernetAlgorithm(Algorithm):
+    """An algorithm that trains a supernet: alternating steps on theta and alpha, and a constraint at an epoch's end.
+
+    The loop logs what the steps return: plain numbers by name.
+    """
+
+    #: How alpha weighs the operations of the supernet.
+    relaxation: ClassVar[Relaxation] = MIXTURE
+
+    @abc.abstractmethod
     def theta_step(self, state: SearchState, batch: Batch) -> dict[str, float]:
         """One step on the weights, with a batch of the theta half."""
 
+    @abc.abstractmethod
     def alpha_step(self, state: SearchState, batch: Batch) -> dict[str, float]:
         """One step on alpha, with a batch of the alpha half."""
+
+    @abc.abstractmethod
+    def vulnerability(self, state: SearchState) -> float:
+        """F at the present state, on the fixed sample."""
 
     def end_warmup(self, state: SearchState) -> None:
         """Fix whatever depends on the warmed-up supernet."""
 
-    def constrain(self, state: SearchState, iterations: int) -> dict[str, Any]:
+    def constrain(self, state: SearchState, iterations: int) -> dict[str, Any]:  # noqa: ARG002
         """Bring alpha back into the feasible set, in at most so many iterations; empty where there is no constraint."""
+        return {}
 
-    def vulnerability(self, state: SearchState) -> float:
-        """F at the present state, on the fixed sample."""
+    def candidate(self, state: SearchState, index: int, at_most: int | None, generator: torch.Generator) -> Genotype:
+        alpha = state.alpha.detach().cpu()
+        if index:
+            # Gumbel noise of the size of alpha's own differences gives its nearest rivals, whatever alpha's scale.
+            noise = torch.empty_like(alpha).exponential_(generator=generator).log().neg()
+            alpha = alpha + alpha.std(dim=-1).mean() * noise
+        return state.space.derive(alpha, at_most)
 
 
 ALGORITHMS: Registry[type[Algorithm]] = Registry("search algorithm")

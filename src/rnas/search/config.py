@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from rnas.config import PgdConfig, WeightConfig, require
 from rnas.errors import ConfigError
 
-__all__ = ["ConstraintConfig", "SearchConfig", "parse_bound"]
+__all__ = ["ConstraintConfig", "SearchConfig", "ShortlistConfig", "parse_bound"]
 
 
 def parse_bound(bound: float | str) -> tuple[float, bool]:
@@ -32,6 +32,16 @@ def parse_bound(bound: float | str) -> tuple[float, bool]:
     if not (math.isfinite(value) and value > 0):
         raise ConfigError(f"bound: expected H > 0 such as 1e-4, or a percentage such as 50%, got {bound!r}")
     return value, relative
+
+
+def positive_size(limit: int | str) -> bool:
+    """Whether a size limit is a positive number of parameters or a percentage in (0, 100]."""
+    if isinstance(limit, int):
+        return limit > 0
+    try:
+        return limit.endswith("%") and 0 < float(limit.removesuffix("%")) <= 100
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -64,13 +74,46 @@ class ConstraintConfig:
 
 
 @dataclass(frozen=True)
+class ShortlistConfig:
+    """The choice between several candidates by training each for a short time, at the supernet's width and depth.
+
+    It solves Eq. 8 among the candidates: of those whose F is low the one with the lowest adversarial loss.
+
+    Args:
+        count: candidates, at least 1; with 1 the derived network is the answer and nothing is trained.
+        epochs: of adversarial training on the theta half, at least 1.
+        learning_rate: of that training at its start, > 0.
+        images: validation images on which the candidates are compared, a fixed sample, at least 1.
+        keep: share of the candidates that the bound on F keeps, in (0, 1]; with 1 the loss alone decides.
+        metric: of F, a name in rnas.vulnerability.METRICS.
+    """
+
+    count: int = 1
+    epochs: int = 5
+    learning_rate: float = 0.05
+    images: int = 512
+    keep: float = 0.5
+    metric: str = "gaussian_kl"
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        require(self.count >= 1, "count", "an integer >= 1", self.count)
+        require(self.epochs >= 1, "epochs", "an integer >= 1", self.epochs)
+        require(self.learning_rate > 0, "learning_rate", "a number > 0", self.learning_rate)
+        require(self.images >= 1, "images", "an integer >= 1", self.images)
+        require(0 < self.keep <= 1, "keep", "a number in (0, 1]", self.keep)
+
+
+@dataclass(frozen=True)
 class SearchConfig(WeightConfig):
     """Settings of a search; those of the optimiser of theta are in `WeightConfig`.
 
     Args:
-        algorithm: "rnas", the paper's Algorithm 1.
+        algorithm: "rnas", the paper's Algorithm 1, or a baseline: darts, adversarial_darts, gdas, gdas_rnas, random,
+            largest.
+        space: where it searches: "darts" as in the paper, or "nasbench201", of which every cell's accuracy is known.
         channels: channels of the supernet's first cells (C), a positive even number.
-        cells: number of cells, at least 3.
+        cells: number of cells, at least 3; in the space nasbench201 cells of each of its three stages.
         epochs: passes over the half of the training images that trains the weights, at least 1.
         warmup_epochs: of these, epochs that train the weights only (Phase I).
         unconstrained_fraction: u / T, the part of an epoch's iterations before the projection, in (0, 1].
@@ -78,9 +121,14 @@ class SearchConfig(WeightConfig):
         alpha_weight_decay: on the architecture parameters, >= 0.
         attack: the PGD of adversarial training, of the validation objective, and of F.
         constraint: the bound on the vulnerability.
+        size_limit: most parameters of the found network in the space's published form (darts: 20 cells, 36 channels;
+            nasbench201: 5 cells a stage, 16 channels): a number, a percentage such as 50% of the space's largest, or
+            null for any size.
+        shortlist: the choice between several candidates at the end.
     """
 
     algorithm: str = "rnas"
+    space: str = "darts"
     channels: int = 16
     cells: int = 8
     epochs: int = 60
@@ -90,12 +138,19 @@ class SearchConfig(WeightConfig):
     alpha_weight_decay: float = 1e-3
     attack: PgdConfig = field(default_factory=PgdConfig)
     constraint: ConstraintConfig = field(default_factory=ConstraintConfig)
+    size_limit: int | str | None = None
+    shortlist: ShortlistConfig = field(default_factory=ShortlistConfig)
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         super().__post_init__()
         require(self.channels >= 2 and self.channels % 2 == 0, "channels", "an even integer >= 2", self.channels)
-        require(self.cells >= 3, "cells", "an integer >= 3 (the two reduction cells differ from the first)", self.cells)
+        if self.space == "darts":
+            cells = "an integer >= 3 (the two reduction cells differ from the first)"
+            require(self.cells >= 3, "cells", cells, self.cells)
+        require(self.cells >= 1, "cells", "an integer >= 1", self.cells)
+        limit = "a number of parameters > 0, a percentage such as 50%, or null"
+        require(self.size_limit is None or positive_size(self.size_limit), "size_limit", limit, self.size_limit)
         require(self.epochs >= 1, "epochs", "an integer >= 1", self.epochs)
         require(0 <= self.warmup_epochs <= self.epochs, "warmup_epochs", "0 to epochs", self.warmup_epochs)
         fraction = self.unconstrained_fraction

@@ -1,4 +1,6 @@
-"""The only bilevel loop: warm-up, alternation, constraint, checkpoints, log. Algorithms supply the steps.
+"""The only bilevel loop: warm-up, alternation, constraint, checkpoints, log; then the choice of the found network.
+
+Algorithms supply the steps.
 
 A step's batches, augmentation and attacks are functions of the seed and the step alone, so a killed search that is
 opened again ends with the genotype, metrics and weights of an uninterrupted one.
@@ -7,23 +9,24 @@ opened again ends with the genotype, metrics and weights of an uninterrupted one
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from safetensors.torch import save
 
-import rnas.search.rnas  # noqa: F401 - registers the algorithm
-from rnas.data import Batches, DataConfig, ImageDataset, halves, stratified_subset
+from rnas.data import Batches, DataConfig, ImageDataset, LabelledImages, halves, stratified_subset
 from rnas.errors import DataError, DivergenceError
 from rnas.genotype import Genotype
 from rnas.progress import reporting
 from rnas.runs import Run
-from rnas.search.algorithm import ALGORITHMS, ALPHA_BETAS, Algorithm, Batch, SearchState
+from rnas.search import adversarial_darts, darts, gdas, gdas_rnas, largest, random, rnas  # noqa: F401 - they register
+from rnas.search.algorithm import ALGORITHMS, ALPHA_BETAS, Algorithm, Batch, SearchState, SupernetAlgorithm
 from rnas.search.config import SearchConfig
+from rnas.search.shortlist import choose
 from rnas.seeding import derive
-from rnas.spaces import darts
-from rnas.supernets.derive import derive_genotype, mean_none_weight
-from rnas.supernets.fused import FusedSupernet
+from rnas.supernets.space import SPACES
 from rnas.training.optimiser import WeightOptimiser
 
 __all__ = ["ALGORITHMS", "search"]
@@ -40,22 +43,24 @@ def search(
 ) -> Genotype:
     """Search for an architecture, or go on where a killed search stopped.
 
-    Writes metrics.jsonl, splits.json, alpha.safetensors, results.json and genotype.json into the run.
+    Writes metrics.jsonl, splits.json, alpha.safetensors, results.json and genotype.json into the run, and a folder for
+    each candidate of a shortlist.
 
     Args:
         data: the images; the test set is not looked at. Half of the training images train theta, half alpha.
-        config: algorithm, supernet, optimisers, constraint.
+        config: algorithm, supernet, optimisers, constraint, size limit, shortlist.
         run: the open run directory; its seed decides everything random.
         augmentation: crop and flip; None for the data set's own.
         device: where to search.
         checkpoint_every: iterations between two checkpoints; one is also written at each epoch's end.
 
     Returns:
-        The derived genotype.
+        The found genotype.
 
     Raises:
         DataError: if there are too few images to split.
-        UnknownNameError: if there is no such algorithm, metric or solver.
+        UnknownNameError: if there is no such algorithm, space, metric or solver.
+        ConfigError: if no network of the space is within the size limit.
         DivergenceError: if a loss or F is no longer finite; names the last good checkpoint.
     """
     seed = run.manifest["seed"]
@@ -82,24 +87,103 @@ def search(
         name: Batches(half, config.batch_size, seed=derive(seed, name), padding=padding, flip=flip)
         for name, half in (("theta", train), ("alpha", validation))
     }
-    count = min(config.constraint.images, len(validation))
-    sample = validation.select(stratified_subset(validation.labels, count, derive(seed, "sample")))
-    noise = torch.Generator(device).manual_seed(derive(seed, "sample noise"))
-    algorithm = ALGORITHMS[config.algorithm](config, Batch(sample.floats(), sample.labels, noise))
+    sample = fixed_sample(validation, config.constraint.images, seed, "sample")
+    algorithm = ALGORITHMS[config.algorithm](config, sample)
+    state = initial_state(data, config, algorithm, len(batches["theta"]), seed=seed, device=device)
+    if isinstance(algorithm, SupernetAlgorithm):
+        optimise(algorithm, state, batches, run, checkpoint_every=checkpoint_every)
+    genotype, candidates = choose(
+        algorithm,
+        state,
+        replace(data, train=train),
+        fixed_sample(validation, config.shortlist.images, seed, "shortlist"),
+        run,
+        augmentation=augmentation,
+        device=device,
+        checkpoint_every=checkpoint_every,
+    )
+    run.write("alpha.safetensors", save({"alpha": state.alpha.detach().cpu()}))
+    run.write_json("results.json", results(algorithm, state, genotype) | {"candidates": candidates})
+    run.write("genotype.json", genotype.to_json())
+    return genotype
 
+
+def fixed_sample(images: LabelledImages, count: int, seed: int, purpose: str) -> Batch:
+    """A stratified sample without augmentation, and the noise that belongs to it."""
+    chosen = images.select(stratified_subset(images.labels, min(count, len(images)), derive(seed, purpose)))
+    noise = torch.Generator(images.labels.device).manual_seed(derive(seed, purpose + " noise"))
+    return Batch(chosen.floats(), chosen.labels, noise)
+
+
+def unconstrained_iterations(config: SearchConfig, iterations: int) -> int:
+    """The alternating iterations of an epoch of T: u of Algorithm 1."""
+    return max(1, min(iterations, round(config.unconstrained_fraction * iterations)))
+
+
+def initial_state(
+    data: ImageDataset,
+    config: SearchConfig,
+    algorithm: Algorithm,
+    iterations: int,
+    *,
+    seed: int,
+    device: torch.device | str,
+) -> SearchState:
+    """Fresh weights, a fresh alpha and their optimisers."""
+    space = SPACES[config.space]
+    sparse = isinstance(algorithm, SupernetAlgorithm) and algorithm.relaxation.sparse
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(seed, "supernet"))
+        supernet = (space.path_supernet if sparse else space.supernet)(
+            data.num_classes, channels=config.channels, cells=config.cells, in_channels=data.channels
+        )
+    supernet.normalise.fit(data.train.images)
+    supernet = supernet.to(device)
+    generator = torch.Generator().manual_seed(derive(seed, "alpha"))
+    alpha = supernet.initial_alpha(generator).to(device).requires_grad_()
+    unconstrained = unconstrained_iterations(config, iterations)
+    theta_steps = config.warmup_epochs * iterations + (config.epochs - config.warmup_epochs) * unconstrained
+    return SearchState(
+        space=space,
+        supernet=supernet,
+        alpha=alpha,
+        theta_optimiser=WeightOptimiser(supernet, config, theta_steps),
+        alpha_optimiser=torch.optim.Adam(
+            [alpha], lr=config.alpha_learning_rate, betas=ALPHA_BETAS, weight_decay=config.alpha_weight_decay
+        ),
+    )
+
+
+def optimise(
+    algorithm: SupernetAlgorithm,
+    state: SearchState,
+    batches: Mapping[str, Batches],
+    run: Run,
+    *,
+    checkpoint_every: int,
+) -> None:
+    """Phases I and II, from the last checkpoint to the end.
+
+    Args:
+        algorithm: supplies the steps.
+        state: as it is at the start; changed in place.
+        batches: of the two halves, "theta" and "alpha".
+        run: where metrics and checkpoints go.
+        checkpoint_every: iterations between two checkpoints.
+    """
+    config, seed = algorithm.config, run.manifest["seed"]
     iterations = len(batches["theta"])
-    unconstrained = max(1, min(iterations, round(config.unconstrained_fraction * iterations)))
+    unconstrained = unconstrained_iterations(config, iterations)
     projection_iterations = config.constraint.max_iterations
     if projection_iterations is None:
         # Algorithm 1 gives the projection the rest of the epoch; where rounding leaves none, it still gets one.
         projection_iterations = 0 if config.unconstrained_fraction == 1 else max(1, iterations - unconstrained)
-    state = initial_state(data, config, iterations, unconstrained, seed=seed, device=device)
     if (saved := run.load_checkpoint()) is not None:
         state.restore(saved)
 
     def batch(half: str, step: int) -> Batch:
-        generator = torch.Generator(device).manual_seed(derive(seed, half, "step", step))
-        return Batch(*batches[half].at(step), generator)
+        images, labels = batches[half].at(step)
+        return Batch(images, labels, torch.Generator(images.device).manual_seed(derive(seed, half, "step", step)))
 
     total = config.epochs * iterations
     shown: dict[str, Any] = {}
@@ -126,7 +210,6 @@ def search(
             if state.iteration == 0 or (step + 1) % checkpoint_every == 0:
                 run.save_checkpoint(state.save())
             progress.update(done, **shown)
-    return write_results(algorithm, state, config, run)
 
 
 def check_bound(bound: float | None) -> None:
@@ -135,38 +218,8 @@ def check_bound(bound: float | None) -> None:
         raise DivergenceError(f"expected H > 0, got {bound}: F at the end of the warm-up is 0 or not finite")
 
 
-def initial_state(
-    data: ImageDataset,
-    config: SearchConfig,
-    iterations: int,
-    unconstrained: int,
-    *,
-    seed: int,
-    device: torch.device | str,
-) -> SearchState:
-    """Fresh weights, a fresh alpha and their optimisers."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(seed, "supernet"))
-        supernet = FusedSupernet(
-            data.num_classes, channels=config.channels, cells=config.cells, in_channels=data.channels
-        )
-    supernet.normalise.fit(data.train.images)
-    supernet = supernet.to(device)
-    generator = torch.Generator().manual_seed(derive(seed, "alpha"))
-    alpha = supernet.initial_alpha(generator).to(device).requires_grad_()
-    theta_steps = config.warmup_epochs * iterations + (config.epochs - config.warmup_epochs) * unconstrained
-    return SearchState(
-        supernet=supernet,
-        alpha=alpha,
-        theta_optimiser=WeightOptimiser(supernet, config, theta_steps),
-        alpha_optimiser=torch.optim.Adam(
-            [alpha], lr=config.alpha_learning_rate, betas=ALPHA_BETAS, weight_decay=config.alpha_weight_decay
-        ),
-    )
-
-
 def end_epoch(
-    algorithm: Algorithm, state: SearchState, run: Run, step: int, projection_iterations: int
+    algorithm: SupernetAlgorithm, state: SearchState, run: Run, step: int, projection_iterations: int
 ) -> dict[str, float]:
     """Project, then log where the epoch ended; returns what to show."""
     if projection_iterations and (projection := algorithm.constrain(state, projection_iterations)):
@@ -181,28 +234,25 @@ def end_epoch(
         "alpha",
         step=step,
         epoch=state.epoch,
-        none=mean_none_weight(state.alpha),
-        probabilities={kind: weights[index].tolist() for index, kind in enumerate(darts.KINDS)},
+        none=state.space.none_weight(state.alpha),
+        probabilities={kind: weights[index].tolist() for index, kind in enumerate(state.space.kinds)},
     )
     return {"F": value} if ratio is None else {"F": value, "F/H": ratio}
 
 
-def write_results(algorithm: Algorithm, state: SearchState, config: SearchConfig, run: Run) -> Genotype:
-    """Derive the genotype and write what the search ended with."""
-    genotype = derive_genotype(state.alpha)
-    run.write("alpha.safetensors", save({"alpha": state.alpha.detach().cpu()}))
-    run.write_json(
-        "results.json",
-        {
-            "algorithm": config.algorithm,
-            "H": state.bound,
-            "F": algorithm.vulnerability(state),
-            "metric": config.constraint.metric,
-            "solver": config.constraint.solver,
-            "none": mean_none_weight(state.alpha),
-            "operations": list(darts.OPERATIONS),
-            "passes": state.passes,
-        },
-    )
-    run.write("genotype.json", genotype.to_json())
-    return genotype
+def results(algorithm: Algorithm, state: SearchState, genotype: Genotype) -> dict[str, Any]:
+    """What the search ended with; F and H are those of the supernet."""
+    config = algorithm.config
+    return {
+        "algorithm": config.algorithm,
+        "space": config.space,
+        "H": state.bound,
+        "F": algorithm.vulnerability(state) if isinstance(algorithm, SupernetAlgorithm) else None,
+        "metric": config.constraint.metric,
+        "solver": config.constraint.solver,
+        "none": state.space.none_weight(state.alpha),
+        "operations": list(state.space.operations),
+        "size_limit": state.space.at_most(config.size_limit),
+        "parameters": state.space.size(genotype),
+        "passes": state.passes,
+    }

@@ -14,11 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rnas.supernets.base import MixedOperation
 from rnas.supernets.batch_statistics import BatchNorms
 from rnas.supernets.fast_convolutions import channels_last, depthwise, pointwise
 from rnas.supernets.folding import FoldedCell, fold_adapter, fold_sources
 from rnas.supernets.nodes import connect, copies_for_edges, plain
-from rnas.supernets.reference import MixedOperation, Supernet, SupernetCell
+from rnas.supernets.reference import Supernet, SupernetCell
 from rnas.supernets.stacking import (
     BY_SOURCE,
     POOLS,
@@ -151,24 +152,16 @@ class FusedSupernet(Supernet):
         self.cells = nn.ModuleList(FusedCell(cell) for cell in self.cells if isinstance(cell, SupernetCell))
 
     @torch.no_grad()
-    def folded(self, alpha: Tensor) -> FoldedSupernet:
-        """What the supernet computes in evaluation mode at one alpha, prepared once for many passes.
-
-        An attack takes it instead of the supernet. Gradients flow to the images only, and later changes of weights,
-        running statistics or alpha do not reach it.
-
-        Args:
-            alpha: logits, shape (kinds, edges, operations).
-        """
-        return FoldedSupernet(self, alpha)
+    def folded(self, weights: Tensor) -> FoldedSupernet:
+        """See `CellSupernet.folded`; later changes of the supernet do not reach it."""
+        return FoldedSupernet(self, weights)
 
 
 class FoldedSupernet(nn.Module):
     """See `FusedSupernet.folded`. Its cells are named as the supernet's: `cells.0`, `cells.1`, ..."""
 
-    def __init__(self, supernet: FusedSupernet, alpha: Tensor) -> None:
+    def __init__(self, supernet: FusedSupernet, weights: Tensor) -> None:
         super().__init__()
-        weights = alpha.softmax(dim=-1)
         convolution, norm = cast("nn.Conv2d", supernet.stem[0]), cast("nn.BatchNorm2d", supernet.stem[1])
         ((mean,),), ((variance,),) = running_statistics([[norm]])
         scale = norm.weight * (variance + norm.eps).rsqrt()
@@ -183,7 +176,7 @@ class FoldedSupernet(nn.Module):
 
     @property
     def cell_layers(self) -> list[str]:
-        """Names of the cells, as of `rnas.supernets.reference.SupernetAt`."""
+        """Names of the cells, as of `rnas.supernets.base.SupernetAt`."""
         return [f"cells.{index}" for index in range(len(self.cells))]
 
     def forward(self, images: Tensor) -> Tensor:

@@ -10,33 +10,18 @@ References:
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor, nn
 
+from rnas.config import require
 from rnas.genotype import Genotype
 from rnas.networks.nasbench201 import StagedNetwork, build_edge
 from rnas.spaces import nasbench201
+from rnas.supernets.base import CellSupernet, MixedOperation, active_operations
 
-__all__ = ["NasBench201Supernet", "derive_connected_genotype"]
-
-ALPHA_SHAPE = (len(nasbench201.KINDS), len(nasbench201.EDGES), len(nasbench201.OPERATIONS))
-
-
-class MixedOperation(nn.Module):
-    """All candidate operations of one edge, weighted and summed, (N, C, H, W) to (N, C, H, W)."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.operations = nn.ModuleList(build_edge(name, channels, affine=False) for name in nasbench201.OPERATIONS)
-
-    def forward(self, x: Tensor, weights: Tensor) -> Tensor:
-        # Equation 1; the operation `none` adds nothing and is not computed.
-        terms = [
-            weight * operation(x)
-            for name, weight, operation in zip(nasbench201.OPERATIONS, weights, self.operations, strict=True)
-            if name != "none"
-        ]
-        return sum(terms[1:], terms[0])
+__all__ = ["NasBench201Supernet", "derive_connected_genotype", "largest_genotype"]
 
 
 class SupernetCell(nn.Module):
@@ -44,7 +29,10 @@ class SupernetCell(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.edges = nn.ModuleList(MixedOperation(channels) for _ in nasbench201.EDGES)
+        self.edges = nn.ModuleList(
+            MixedOperation({name: build_edge(name, channels, affine=False) for name in nasbench201.OPERATIONS})
+            for _ in nasbench201.EDGES
+        )
 
     def forward(self, x: Tensor, weights: Tensor) -> Tensor:
         """Compute the cell's output.
@@ -57,14 +45,14 @@ class SupernetCell(nn.Module):
             The last node, shape (N, C, H, W).
         """
         states = [x]
-        mixed = iter(zip(self.edges, weights, strict=True))
+        mixed = iter(zip(self.edges, weights, active_operations(weights), strict=True))
         for _ in range(nasbench201.NODES):
-            outputs = [edge(state, weight) for state, (edge, weight) in zip(states, mixed, strict=False)]
+            outputs = [edge(state, *of_edge) for state, (edge, *of_edge) in zip(states, mixed, strict=False)]
             states.append(sum(outputs[1:], outputs[0]))
         return states[-1]
 
 
-class NasBench201Supernet(StagedNetwork):
+class NasBench201Supernet(StagedNetwork, CellSupernet):
     """The proxy network of a search in the NAS-Bench-201 space.
 
     Args:
@@ -73,6 +61,8 @@ class NasBench201Supernet(StagedNetwork):
         cells: cells of each of the three stages (N).
         in_channels: channels of the images.
     """
+
+    alpha_shape = (len(nasbench201.KINDS), len(nasbench201.EDGES), len(nasbench201.OPERATIONS))
 
     def __init__(
         self,
@@ -83,52 +73,75 @@ class NasBench201Supernet(StagedNetwork):
         in_channels: int = 3,
     ) -> None:
         super().__init__(SupernetCell, num_classes, channels=channels, cells=cells, in_channels=in_channels)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                # Other paths, other statistics: running ones fit none of them. As in the benchmark's own searches.
+                module.track_running_stats = False
+                module.running_mean = module.running_var = module.num_batches_tracked = None
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    @staticmethod
-    def initial_alpha(generator: torch.Generator | None = None) -> Tensor:
-        """Architecture parameters to start from: logits near zero, so that all operations weigh about the same.
-
-        Returns:
-            Shape (1, len(nasbench201.EDGES), len(nasbench201.OPERATIONS)), on the CPU, normal with deviation 1e-3.
-        """
-        return 1e-3 * torch.randn(ALPHA_SHAPE, generator=generator)
-
-    def forward(self, images: Tensor, alpha: Tensor) -> Tensor:
-        """Classify images with the operations mixed by alpha.
-
-        Args:
-            images: values in [0, 1], shape (N, in_channels, H, W).
-            alpha: logits, shape (kinds, edges, operations) as `initial_alpha` gives it.
-
-        Returns:
-            Logits, shape (N, num_classes).
-        """
-        return self.classify(images, alpha.softmax(dim=-1)[0])
+    def mix(self, images: Tensor, weights: Tensor) -> Tensor:
+        return self.classify(images, weights[0])
 
 
-def derive_connected_genotype(alpha: Tensor) -> Genotype:
-    """Derive the most likely connected cell: that of the greatest sum of log softmax weights.
+@functools.cache
+def connected_cells() -> tuple[Tensor, Tensor, Tensor]:
+    """All connected cells.
 
-    Edges may get `none`. A cell is connected if no edge of some path carries `none`, and the edges are independent, so
-    the answer is the strongest operation of each edge, with the strongest other than `none` on that path which loses
-    the least by it.
+    Returns:
+        Their operations as indices, shape (cells, edges); parameters without the edges on no path, shape (cells,); and
+        whether there are no such edges, shape (cells,).
+    """
+    cells = [cell for cell in nasbench201.all_cells() if nasbench201.is_connected(cell)]
+    pruned = [nasbench201.without_dead_edges(cell) for cell in cells]
+    return (
+        torch.tensor([[nasbench201.OPERATIONS.index(name) for name in cell] for cell in cells]),
+        torch.tensor([nasbench201.count_parameters(cell) for cell in pruned]),
+        torch.tensor([cell == itself for cell, itself in zip(pruned, cells, strict=True)]),
+    )
+
+
+def derive_connected_genotype(alpha: Tensor, at_most: int | None = None) -> Genotype:
+    """Derive the most likely connected cell: that of the greatest sum of log softmax weights. Edges may get `none`.
 
     Args:
         alpha: logits, shape (1, len(nasbench201.EDGES), len(nasbench201.OPERATIONS)).
+        at_most: parameters that its network may have in the benchmark's form; None for any number.
 
     Returns:
-        A genotype with the cell "cell", never a disconnected one.
+        A genotype with the cell "cell", never a disconnected one; edges on no path get `none`.
+
+    Raises:
+        ConfigError: if no cell is so small.
     """
-    logits = alpha.detach()[0].double().cpu()
-    none = nasbench201.OPERATIONS.index("none")
-    strongest, choice = logits.max(dim=-1)
-    passing = logits.clone()
-    passing[:, none] = -torch.inf
-    strongest_passing, passing_choice = passing.max(dim=-1)
-    losses = (strongest - strongest_passing).tolist()
-    path = min(nasbench201.PATHS, key=lambda edges: sum(losses[edge] for edge in edges))
-    operations = [
-        nasbench201.OPERATIONS[int((passing_choice if edge in path else choice)[edge])]
-        for edge in range(len(nasbench201.EDGES))
-    ]
-    return nasbench201.genotype_of(operations)
+    sums = sum_over_edges(alpha.detach()[0].double().cpu().log_softmax(dim=-1))
+    return greatest(sums, at_most)
+
+
+def largest_genotype(at_most: int | None, generator: torch.Generator) -> Genotype:
+    """A connected cell with the most parameters, of those with at most so many; raises as `derive_connected_genotype`.
+
+    Args:
+        at_most: see `derive_connected_genotype`.
+        generator: on the CPU; decides between equal ones.
+    """
+    _, sizes, whole = connected_cells()
+    # Cells with edges on no path compute the same as whole ones: each network is drawn once.
+    ties = torch.rand(sizes.shape, generator=generator).double()
+    return greatest((sizes + ties / 2).masked_fill(~whole, -torch.inf), at_most)
+
+
+def sum_over_edges(weights: Tensor) -> Tensor:
+    """For each connected cell the sum of its operations' weights, shape (edges, operations) to (cells,)."""
+    return weights.t().gather(0, connected_cells()[0]).sum(dim=1)
+
+
+def greatest(scores: Tensor, at_most: int | None) -> Genotype:
+    """The connected cell with the greatest score, shape (cells,), within the limit, without its edges on no path."""
+    cells, sizes, _ = connected_cells()
+    if at_most is not None:
+        least = int(sizes.min())
+        require(at_most >= least, "size_limit", f"at least {least:,} parameters", at_most)
+        scores = scores.masked_fill(sizes > at_most, -torch.inf)
+    best = [nasbench201.OPERATIONS[index] for index in cells[int(scores.argmax())].tolist()]
+    return nasbench201.genotype_of(nasbench201.without_dead_edges(best))

@@ -16,39 +16,20 @@ from rnas.networks.cells import STEM_MULTIPLIER
 from rnas.networks.normalise import Normalise
 from rnas.spaces import darts
 from rnas.spaces.operations import FactorizedReduce, ReluConvNorm, build_operation
+from rnas.supernets.base import CellSupernet, MixedOperation, active_operations
 
-__all__ = ["MixedOperation", "Supernet", "SupernetAt", "SupernetCell"]
+__all__ = ["Supernet", "SupernetCell"]
 
 
-class MixedOperation(nn.Module):
-    """All candidate operations of one edge, weighted and summed."""
-
-    def __init__(self, channels: int, stride: int) -> None:
-        super().__init__()
-        self.operations = nn.ModuleList()
-        for name in darts.OPERATIONS:
-            operation = build_operation(name, channels, stride, affine=False)
-            if "pool" in name:
-                operation = nn.Sequential(operation, nn.BatchNorm2d(channels, affine=False))
-            self.operations.append(operation)
-
-    def forward(self, x: Tensor, weights: Tensor) -> Tensor:
-        """Mix the operations of one edge.
-
-        Args:
-            x: the source node, shape (N, C, H, W).
-            weights: one weight an operation, shape (len(darts.OPERATIONS),).
-
-        Returns:
-            Shape (N, C, H / stride, W / stride).
-        """
-        # Equation 1; the operation `none` adds nothing and is not computed.
-        terms = [
-            weight * operation(x)
-            for name, weight, operation in zip(darts.OPERATIONS, weights, self.operations, strict=True)
-            if name != "none"
-        ]
-        return sum(terms[1:], terms[0])
+def mixed_operation(channels: int, stride: int) -> MixedOperation:
+    """All operations of the space on one edge, (N, C, H, W) to (N, C, H / stride, W / stride)."""
+    operations = {name: build_operation(name, channels, stride, affine=False) for name in darts.OPERATIONS}
+    return MixedOperation(
+        {
+            name: nn.Sequential(operation, nn.BatchNorm2d(channels, affine=False)) if "pool" in name else operation
+            for name, operation in operations.items()
+        }
+    )
 
 
 class SupernetCell(nn.Module):
@@ -62,7 +43,7 @@ class SupernetCell(nn.Module):
         self.adapt_before_previous = adapt(before_previous, channels, affine=False)
         self.adapt_previous = ReluConvNorm(previous, channels, affine=False)
         self.edges = nn.ModuleList(
-            MixedOperation(channels, 2 if reduce and source < darts.INPUTS else 1) for source, _ in darts.EDGES
+            mixed_operation(channels, 2 if reduce and source < darts.INPUTS else 1) for source, _ in darts.EDGES
         )
 
     def forward(self, before_previous: Tensor, previous: Tensor, weights: Tensor) -> Tensor:
@@ -77,14 +58,14 @@ class SupernetCell(nn.Module):
             The four intermediate nodes concatenated, shape (N, 4 C, H / stride, W / stride).
         """
         states = [self.adapt_before_previous(before_previous), self.adapt_previous(previous)]
-        mixed = iter(zip(self.edges, weights, strict=True))
+        mixed = iter(zip(self.edges, weights, active_operations(weights), strict=True))
         for _ in range(darts.NODES):
-            outputs = [edge(state, weight) for state, (edge, weight) in zip(states, mixed, strict=False)]
+            outputs = [edge(state, *of_edge) for state, (edge, *of_edge) in zip(states, mixed, strict=False)]
             states.append(sum(outputs[1:], outputs[0]))
         return torch.cat(states[darts.INPUTS :], dim=1)
 
 
-class Supernet(nn.Module):
+class Supernet(CellSupernet):
     """The proxy network of a search in the DARTS space (Section 3: "constructed by m cells").
 
     Args:
@@ -93,6 +74,8 @@ class Supernet(nn.Module):
         cells: number of cells.
         in_channels: channels of the images.
     """
+
+    alpha_shape = (len(darts.KINDS), len(darts.EDGES), len(darts.OPERATIONS))
 
     def __init__(self, num_classes: int, *, channels: int = 16, cells: int = 8, in_channels: int = 3) -> None:
         super().__init__()
@@ -112,53 +95,8 @@ class Supernet(nn.Module):
             before_previous, previous, reduced_before = previous, darts.NODES * channels, reduce
         self.classifier = nn.Linear(previous, num_classes)
 
-    @staticmethod
-    def initial_alpha(generator: torch.Generator | None = None) -> Tensor:
-        """Architecture parameters to start from: logits near zero, so that all operations weigh about the same.
-
-        Returns:
-            Shape (len(darts.KINDS), len(darts.EDGES), len(darts.OPERATIONS)), on the CPU, normal with deviation 1e-3.
-        """
-        shape = (len(darts.KINDS), len(darts.EDGES), len(darts.OPERATIONS))
-        return 1e-3 * torch.randn(shape, generator=generator)
-
-    def forward(self, images: Tensor, alpha: Tensor) -> Tensor:
-        """Classify images with the operations mixed by alpha.
-
-        Args:
-            images: values in [0, 1], shape (N, in_channels, H, W).
-            alpha: logits, shape (kinds, edges, operations) as `initial_alpha` gives it.
-
-        Returns:
-            Logits, shape (N, num_classes).
-        """
-        weights = alpha.softmax(dim=-1)
+    def mix(self, images: Tensor, weights: Tensor) -> Tensor:
         before_previous = previous = self.stem(self.normalise(images))
         for kind, cell in zip(self.kinds, self.cells, strict=True):
             before_previous, previous = previous, cell(before_previous, previous, weights[kind])
         return self.classifier(previous.mean(dim=(2, 3)))
-
-
-class SupernetAt(nn.Module):
-    """A supernet at one alpha, as an ordinary network: images in, logits out.
-
-    Attacks, objectives and the vulnerability take it like any other model; gradients flow to `alpha` if it asks for
-    them. It shares the supernet's weights and modes.
-
-    Args:
-        supernet: the supernet.
-        alpha: logits, shape (kinds, edges, operations).
-    """
-
-    def __init__(self, supernet: Supernet, alpha: Tensor) -> None:
-        super().__init__()
-        self.supernet = supernet
-        self.alpha = alpha
-
-    @property
-    def cell_layers(self) -> list[str]:
-        """Names of the cells, whose outputs Eq. 5 measures."""
-        return [f"supernet.cells.{index}" for index in range(len(self.supernet.cells))]
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.supernet(images, self.alpha)

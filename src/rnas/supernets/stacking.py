@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from rnas.spaces import darts
 from rnas.spaces.operations import FactorizedReduce
-from rnas.supernets.reference import MixedOperation
+from rnas.supernets.base import MixedOperation
 
 __all__ = [
     "BY_SOURCE",

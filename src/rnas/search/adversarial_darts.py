@@ -1,0 +1,35 @@
+"""Adversarial DARTS: the problem of RNAS without its bound, and what the paper's authors' published code runs.
+
+    min over alpha of L_val(theta*, alpha) + L_val^adv(theta*, alpha)
+    subject to theta* = argmin over theta of L_train^adv(theta, alpha)
+
+References:
+    "RNAS: Robust Network Architecture Search beyond DARTS", Eq. 8 without the constraint.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from rnas.search.algorithm import ALGORITHMS, Batch, SearchState
+from rnas.search.constraint import adversarial_images
+from rnas.search.darts import Darts
+
+__all__ = ["AdversarialDarts"]
+
+
+@ALGORITHMS.register("adversarial_darts")
+class AdversarialDarts(Darts):
+    """DARTS on adversarial training images, and on clean and adversarial validation images."""
+
+    def training_images(self, state: SearchState, weights: Tensor, batch: Batch) -> Tensor:
+        return adversarial_images(state, weights, batch, self.config.attack)
+
+    def validation_losses(self, state: SearchState, weights: Tensor, batch: Batch) -> dict[str, Tensor]:
+        adversarial = adversarial_images(state, weights.detach(), batch, self.config.attack)
+        logits = state.network(weights).train()(adversarial)
+        # Equation 8, the objective.
+        return super().validation_losses(state, weights, batch) | {
+            "adversarial_loss": F.cross_entropy(logits, batch.labels)
+        }

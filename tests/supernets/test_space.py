@@ -1,0 +1,133 @@
+"""A size limit is kept exactly, and what is found under it is the best there is."""
+
+import itertools
+from collections.abc import Sequence
+
+import pytest
+import torch
+
+from rnas.errors import ConfigError
+from rnas.genotype import Genotype
+from rnas.networks.cells import CellNetwork
+from rnas.networks.nasbench201 import NasBench201Network
+from rnas.networks.zoo import count_parameters
+from rnas.spaces import darts, nasbench201
+from rnas.supernets import derive
+from rnas.supernets.space import SPACES
+
+
+def random_alpha(name: str, seed: int) -> torch.Tensor:
+    return 2 * torch.randn(SPACES[name].supernet.alpha_shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("name", list(SPACES))
+@pytest.mark.parametrize("seed", range(3))
+def test_a_smaller_limit_gives_a_smaller_network(name: str, seed: int) -> None:
+    space = SPACES[name]
+    alpha = random_alpha(name, seed)
+    free = space.derive(alpha, None)
+    assert space.derive(alpha, space.size(free)) == free
+    below = space.derive(alpha, space.size(free) - 1)
+    assert space.size(below) < space.size(free)
+    for percentage in ("40%", "60%", "80%"):
+        at_most = space.at_most(percentage)
+        assert at_most is not None
+        assert space.size(space.derive(alpha, at_most)) <= at_most
+        assert space.size(space.largest(at_most, torch.Generator().manual_seed(seed))) <= at_most
+
+
+@pytest.mark.parametrize("name", list(SPACES))
+def test_too_small_a_limit_names_the_smallest_size(name: str) -> None:
+    space = SPACES[name]
+    with pytest.raises(ConfigError, match="size_limit: expected at least") as raised:
+        space.derive(random_alpha(name, 0), 10)
+    least = int("".join(filter(str.isdigit, str(raised.value).split("parameters")[0])))
+    assert space.size(space.derive(random_alpha(name, 0), least)) == least
+
+
+def test_sizes_are_those_of_the_networks() -> None:
+    genotype = SPACES["darts"].derive(random_alpha("darts", 1), None)
+    assert SPACES["darts"].size(genotype) == count_parameters(CellNetwork(genotype, 10))
+    cell = SPACES["nasbench201"].derive(random_alpha("nasbench201", 1), None)
+    assert SPACES["nasbench201"].size(cell) == count_parameters(NasBench201Network(cell, 10))
+
+
+def test_sizes_of_operations_add_up() -> None:
+    """What the limit is computed with, against networks that are built."""
+    for seed in range(3):
+        genotype = SPACES["darts"].derive(random_alpha("darts", seed), None)
+        sizes = derive.operation_sizes()
+        total = derive.size_around_operations() + sum(
+            sizes[kind][darts.EDGES.index((edge.source, target))][darts.OPERATIONS.index(edge.op)]
+            for kind, name in enumerate(darts.KINDS)
+            for target, edges in enumerate(genotype[name].nodes, start=darts.INPUTS)
+            for edge in edges
+        )
+        assert total == SPACES["darts"].size(genotype)
+
+
+def test_the_largest_network_has_the_largest_operation_everywhere() -> None:
+    generator = torch.Generator().manual_seed(0)
+    largest = SPACES["darts"].largest(None, generator)
+    assert {edge.op for kind in largest.kinds for node in largest[kind].nodes for edge in node} == {"sep_conv_5x5"}
+    cell = SPACES["nasbench201"].largest(None, generator)
+    assert set(nasbench201.operations_of(cell)) == {"nor_conv_3x3"}
+    assert SPACES["nasbench201"].at_most("100%") == SPACES["nasbench201"].size(cell)
+
+
+def test_equally_large_cells_are_drawn_by_the_generator() -> None:
+    space = SPACES["nasbench201"]
+    limit = nasbench201.count_parameters(["nor_conv_3x3"] * 2 + ["nor_conv_1x1"] * 4)
+    drawn = {space.largest(limit, torch.Generator().manual_seed(seed)) for seed in range(30)}
+    assert all(space.size(cell) == limit for cell in drawn)
+    assert len(drawn) > 5  # there are 15
+
+
+def test_dynamic_programming_finds_the_heaviest_choice() -> None:
+    """Against all choices, at three nodes with a few options each."""
+    generator = torch.Generator().manual_seed(0)
+    options = [
+        [
+            derive.Choice(int(size), float(weight), (((node, option),),))
+            for option, (size, weight) in enumerate(
+                zip(
+                    torch.randint(0, 50, (6,), generator=generator).tolist(),
+                    torch.rand(6, generator=generator).tolist(),
+                    strict=True,
+                )
+            )
+        ]
+        for node in range(3)
+    ]
+
+    def total(choices: Sequence[derive.Choice]) -> float:
+        return sum(choice.weight for choice in choices)
+
+    around = derive.size_around_operations()
+    assert around > 0
+    for room in (40, 70, 100):
+        within = [choices for choices in itertools.product(*options) if sum(choice.size for choice in choices) <= room]
+        if within:
+            assert derive.heaviest_within(options, room).weight == pytest.approx(max(map(total, within)))
+
+
+def test_the_best_connected_cell_within_a_limit() -> None:
+    """Against all 15,625 cells."""
+    alpha = random_alpha("nasbench201", 5)
+    scores = alpha[0].log_softmax(dim=-1)
+    limit = 400_000
+
+    def score(cell: Sequence[str]) -> float:
+        return sum(float(scores[edge, nasbench201.OPERATIONS.index(name)]) for edge, name in enumerate(cell))
+
+    best = max(
+        (
+            cell
+            for cell in nasbench201.all_cells()
+            if nasbench201.is_connected(cell)
+            and nasbench201.count_parameters(nasbench201.without_dead_edges(cell)) <= limit
+        ),
+        key=score,
+    )
+    derived: Genotype = SPACES["nasbench201"].derive(alpha, limit)
+    assert nasbench201.operations_of(derived) == nasbench201.without_dead_edges(best)
