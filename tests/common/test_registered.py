@@ -1,18 +1,26 @@
 """What holds for every registered item: registering one enrols it here."""
 
 import copy
+import json
+from pathlib import Path
 
 import pytest
 import torch
 
 from rnas.config import PgdConfig
+from rnas.data.config import DataConfig
 from rnas.evaluation import ATTACKS
+from rnas.genotype import Genotype
 from rnas.networks import zoo
+from rnas.networks.spec import NetworkSpec
 from rnas.objectives import OBJECTIVES
+from rnas.recipes import SearchCommand, run_search
 from rnas.reports import draw_genotype
 from rnas.reports.figures import cell_name
+from rnas.search import ALGORITHMS, SearchConfig
+from rnas.search.config import ConstraintConfig
 from rnas.spaces.operations import OPERATIONS, build_operation
-from rnas.supernets.reference import Supernet
+from rnas.supernets.space import SPACES
 
 
 @pytest.mark.parametrize("name", list(OPERATIONS))
@@ -86,5 +94,37 @@ def test_attack_has_a_source_and_a_title(name: str) -> None:
     assert ATTACKS[name].source
 
 
-def test_supernet_starts_near_uniform() -> None:
-    assert Supernet.initial_alpha().softmax(dim=-1).sub(1 / 8).abs().max() < 1e-2
+@pytest.mark.parametrize("name", list(SPACES))
+def test_supernets_start_near_uniform(name: str) -> None:
+    space = SPACES[name]
+    alpha = space.supernet.initial_alpha()
+    assert alpha.shape == space.supernet.alpha_shape == space.path_supernet.alpha_shape
+    assert alpha.softmax(dim=-1).sub(1 / len(space.operations)).abs().max() < 1e-2
+
+
+@pytest.mark.parametrize("space", list(SPACES))
+@pytest.mark.parametrize("algorithm", list(ALGORITHMS))
+def test_search_finds_a_network_within_its_limits_twice_the_same(algorithm: str, space: str, tmp_path: Path) -> None:
+    search = SearchConfig(
+        algorithm=algorithm,
+        space=space,
+        channels=2,
+        cells=3 if space == "darts" else 1,
+        epochs=2,
+        warmup_epochs=1,
+        batch_size=16,
+        alpha_learning_rate=0.1,
+        attack=PgdConfig(steps=1),
+        constraint=ConstraintConfig(bound="90%", images=16, max_iterations=2),
+        size_limit="60%",
+    )
+    answers = []
+    for name in ("one", "two"):
+        command = SearchCommand(out=str(tmp_path / name), data=DataConfig(limit=40), search=search, threads=1)
+        folder = run_search(command)
+        results = json.loads((folder / "results.json").read_text())
+        assert results["parameters"] <= results["size_limit"]
+        answers.append((folder / "genotype.json").read_text())
+    assert answers[0] == answers[1]
+    network = NetworkSpec(None, Genotype.from_json(answers[0]), 10, 1, 2, 3).build(seed=0)
+    assert network(torch.rand(2, 1, 8, 8)).shape == (2, 10)

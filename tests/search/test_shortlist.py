@@ -1,0 +1,107 @@
+"""The end of a search: Eq. 8 among trained candidates, and a killed choice that goes on."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rnas.config import PgdConfig
+from rnas.data.config import DataConfig
+from rnas.genotype import Genotype
+from rnas.recipes import SearchCommand, run_search
+from rnas.search import SearchConfig, shortlist
+from rnas.search.config import ShortlistConfig
+from rnas.training import loop as training_loop
+
+CANDIDATES: list[dict[str, Any]] = [
+    {"F": 0.4, "adversarial_loss": 1.0},
+    {"F": 0.1, "adversarial_loss": 3.0},
+    {"F": 0.2, "adversarial_loss": 2.0},
+    {"F": 0.3, "adversarial_loss": 1.5},
+]
+
+
+@pytest.mark.parametrize(("keep", "chosen"), [(1.0, 0), (0.75, 3), (0.5, 2), (0.25, 1), (0.01, 1)])
+def test_the_lowest_loss_of_those_within_the_bound(keep: float, chosen: int) -> None:
+    assert shortlist.best(CANDIDATES, keep) == chosen
+
+
+def command(out: Path, **changes: Any) -> SearchCommand:
+    search = SearchConfig(
+        algorithm="random",
+        space="nasbench201",
+        channels=2,
+        cells=1,
+        epochs=1,
+        warmup_epochs=0,
+        batch_size=16,
+        attack=PgdConfig(steps=1),
+        size_limit="50%",
+        shortlist=ShortlistConfig(count=3, epochs=1, images=20),
+    )
+    return SearchCommand(
+        out=str(out), data=DataConfig(limit=64), search=replace(search, **changes), checkpoint_every=1, threads=1
+    )
+
+
+def test_the_answer_is_the_best_candidate_and_the_passes_are_counted(tmp_path: Path) -> None:
+    folder = run_search(command(tmp_path / "run"))
+    results = json.loads((folder / "results.json").read_text())
+    candidates = results["candidates"]
+    assert len(candidates) == 3
+    chosen = shortlist.best(candidates, 0.5)
+    answer = Genotype.load(folder / "genotype.json")
+    assert answer == Genotype.load(folder / "candidates" / str(chosen) / "genotype.json")
+    assert results["parameters"] <= results["size_limit"]
+    # Two batches of 16, one pass of the attack and one of the training each; two batches of the sample, five each.
+    assert results["passes"] == 3 * (2 * 2 + 2 * 5)
+
+
+def test_candidates_differ(tmp_path: Path) -> None:
+    folder = run_search(command(tmp_path / "run"))
+    found = {Genotype.load(path) for path in folder.glob("candidates/*/genotype.json")}
+    assert len(found) == 3
+
+
+def test_a_choice_killed_between_candidates_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = run_search(command(tmp_path / "whole"))
+    trained: list[Path] = []
+    train = training_loop.train
+
+    def dies_at_the_second(network: Any, data: Any, config: Any, run: Any, **settings: Any) -> None:
+        trained.append(run.path)
+        if len(trained) == 2:
+            raise KeyboardInterrupt
+        train(network, data, config, run, **settings)
+
+    monkeypatch.setattr(shortlist, "train", dies_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        run_search(command(tmp_path / "killed"))
+    killed = run_search(command(tmp_path / "killed"))
+    assert [path.name for path in trained] == ["0", "1", "1", "2"]
+    for name in ("genotype.json", "results.json", "candidates/1/weights.safetensors"):
+        assert (killed / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_a_supernet_proposes_its_derived_cell_first(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"algorithm": "gdas", "shortlist": ShortlistConfig(count=1)}
+    alone = run_search(command(tmp_path / "alone", **changes))
+    several = run_search(command(tmp_path / "several", algorithm="gdas"))
+    first = Genotype.load(several / "candidates" / "0" / "genotype.json")
+    assert Genotype.load(alone / "genotype.json") == first
+    alphas = [(folder / "alpha.safetensors").read_bytes() for folder in (alone, several)]
+    assert alphas[0] == alphas[1]
+
+
+def test_candidates_keep_the_size_limit(tmp_path: Path) -> None:
+    """Within the tightest limit only cells without convolutions are left."""
+    folder = run_search(command(tmp_path / "run", size_limit=73_306, shortlist=ShortlistConfig(count=2, epochs=1)))
+    operations = {
+        edge.op
+        for path in folder.glob("candidates/*/genotype.json")
+        for node in Genotype.load(path)["cell"].nodes
+        for edge in node
+    }
+    assert operations <= {"none", "skip_connect", "avg_pool_3x3"}
