@@ -13,7 +13,7 @@ from rich.console import Console
 from rnas import __version__, recipes, reports
 from rnas.arguments import parse, positionals
 from rnas.errors import ConfigError, RnasError, nearest
-from rnas.recipes.config import EvaluateCommand, RecipeCommand, SearchCommand, TrainCommand
+from rnas.recipes.config import EvaluateCommand, RecipeCommand, SearchCommand, TrainCommand, VulnerabilityCommand
 
 __all__ = ["main"]
 
@@ -27,6 +27,7 @@ commands:
   search             search for a robust architecture under a bound on its vulnerability
   train              train a found architecture, or a network of the zoo by name
   evaluate RUN ...   attack trained networks: FGSM, PGD-20, C&W, AutoAttack
+  vulnerability MODEL ...  measure and plot how far an attack moves each layer's feature maps
   report RUN         write the page and the figures of a run
 
 Every command has --help; all but report take --print_config, --config FILE and --resume RUN.
@@ -100,6 +101,17 @@ def evaluate(arguments: list[str]) -> None:
         show(path)
 
 
+def vulnerability(arguments: list[str]) -> None:
+    models, rest = positionals(arguments)
+    if models:
+        rest = ["--models", json.dumps(models), *rest]
+    command: VulnerabilityCommand = parse("vulnerability MODEL ...", VulnerabilityCommand, rest)
+    out = recipes.run_vulnerability(command)
+    for table in reports.layer_tables(reports.read_layers(out / "vulnerability.csv")):
+        Console().print(table)
+    print(f"figure: {out}/vulnerability.png")
+
+
 def report(arguments: list[str]) -> None:
     if arguments in (["-h"], ["--help"]):
         print("usage: rnas report RUN\n\nWrite report.html, results.csv and figures/ into a run directory.")
@@ -129,4 +141,11 @@ def show(folder: Path) -> None:
     Console().print(reports.rich_table(reports.load_results(folder)))
 
 
-COMMANDS = {"run": run, "search": search, "train": train, "evaluate": evaluate, "report": report}
+COMMANDS = {
+    "run": run,
+    "search": search,
+    "train": train,
+    "evaluate": evaluate,
+    "vulnerability": vulnerability,
+    "report": report,
+}

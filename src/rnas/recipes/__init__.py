@@ -11,25 +11,34 @@ from typing import TYPE_CHECKING
 
 from rnas.errors import UnknownNameError, nearest
 from rnas.lazy import lazily
-from rnas.recipes.config import EvaluateCommand, RecipeCommand, SearchCommand, TrainCommand
+from rnas.recipes.config import EvaluateCommand, RecipeCommand, SearchCommand, TrainCommand, VulnerabilityCommand
 
 if TYPE_CHECKING:
     from rnas.recipes.stages import run_evaluation, run_recipe, run_search, run_training
+    from rnas.recipes.vulnerability import run_vulnerability
 
 __all__ = [
     "EvaluateCommand",
     "RecipeCommand",
     "SearchCommand",
     "TrainCommand",
+    "VulnerabilityCommand",
     "recipe_file",
     "recipe_names",
     "run_evaluation",
     "run_recipe",
     "run_search",
     "run_training",
+    "run_vulnerability",
 ]
 
-__getattr__ = lazily(__name__, dict.fromkeys(("run_evaluation", "run_recipe", "run_search", "run_training"), "stages"))
+__getattr__ = lazily(
+    __name__,
+    {
+        **dict.fromkeys(("run_evaluation", "run_recipe", "run_search", "run_training"), "stages"),
+        "run_vulnerability": "vulnerability",
+    },
+)
 
 
 def recipe_names() -> list[str]:

@@ -6,19 +6,25 @@ from rnas.lazy import lazily
 
 if TYPE_CHECKING:
     from rnas.reports.cells import draw_cell, draw_genotype
+    from rnas.reports.layers import LayerRow, layer_figure, layer_tables, layers_csv, read_layers
     from rnas.reports.page import report
     from rnas.reports.reading import load_results
     from rnas.reports.results import ModelResults, parse_results, read_results
     from rnas.reports.tables import html_table, markdown_table, rich_table
 
 __all__ = [
+    "LayerRow",
     "ModelResults",
     "draw_cell",
     "draw_genotype",
     "html_table",
+    "layer_figure",
+    "layer_tables",
+    "layers_csv",
     "load_results",
     "markdown_table",
     "parse_results",
+    "read_layers",
     "read_results",
     "report",
     "rich_table",
@@ -28,6 +34,7 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
+        **dict.fromkeys(("LayerRow", "layer_figure", "layer_tables", "layers_csv", "read_layers"), "layers"),
         "ModelResults": "results",
         "draw_cell": "cells",
         "draw_genotype": "cells",

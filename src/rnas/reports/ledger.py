@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from rnas.reports.reading import Contents
 
-__all__ = ["results_csv"]
+__all__ = ["provenance", "results_csv"]
 
 
 def results_csv(contents: Contents) -> str:
@@ -29,7 +29,7 @@ def results_csv(contents: Contents) -> str:
     for part in contents.models:
         if part.results is None:
             continue
-        provenance = _provenance(contents.manifest or part.manifest)
+        origin = provenance(contents.manifest or part.manifest)
         for attack in part.results.attacks:
             row = {
                 "model": part.name,
@@ -42,7 +42,7 @@ def results_csv(contents: Contents) -> str:
                 "high": attack.high,
                 "seconds": attack.seconds,
                 "settings": json.dumps(attack.settings),
-                **provenance,
+                **origin,
             }
             if writer is None:
                 writer = csv.DictWriter(text, list(row), lineterminator="\n")
@@ -51,7 +51,8 @@ def results_csv(contents: Contents) -> str:
     return text.getvalue()
 
 
-def _provenance(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def provenance(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What a number needs beside it to be found again, from the manifest of its run."""
     hardware = manifest.get("hardware") or {}
     versions = manifest.get("versions") or {}
     return {
