@@ -52,6 +52,7 @@ def test_arrows_point_one_way(path: Path) -> None:
         "data": ["networks", "supernets", "search", "training", "evaluation"],
         "networks": ["supernets", "search", "training", "evaluation"],
         "supernets": ["search", "training", "evaluation"],
+        "hypergradients": ["data", "networks", "supernets", "search", "training", "evaluation"],
         "training": ["search", "evaluation"],
         "evaluation": ["networks", "supernets", "search", "training"],
         "reports": ["data", "networks", "search", "training", "evaluation"],

@@ -13,7 +13,14 @@ from rich.console import Console
 from rnas import __version__, recipes, reports
 from rnas.arguments import parse, positionals
 from rnas.errors import ConfigError, RnasError, nearest
-from rnas.recipes.config import BenchmarkCommand, EvaluateCommand, RecipeCommand, SearchCommand, TrainCommand
+from rnas.recipes.config import (
+    BenchmarkCommand,
+    EvaluateCommand,
+    RecipeCommand,
+    SearchCommand,
+    TrainCommand,
+    VulnerabilityCommand,
+)
 
 __all__ = ["main"]
 
@@ -28,6 +35,7 @@ commands:
   benchmark NAME     repeat a search and look what it finds up in NAS-RobBench-201
   train              train a found architecture, or a network of the zoo by name
   evaluate RUN ...   attack trained networks: FGSM, PGD-20, C&W, AutoAttack
+  vulnerability MODEL ...  measure and plot how far an attack moves each layer's feature maps
   report RUN         write the page and the figures of a run
 
 Every command has --help; all but report take --print_config, --config FILE and --resume RUN.
@@ -112,6 +120,17 @@ def evaluate(arguments: list[str]) -> None:
         show(path)
 
 
+def vulnerability(arguments: list[str]) -> None:
+    models, rest = positionals(arguments)
+    if models:
+        rest = ["--models", json.dumps(models), *rest]
+    command: VulnerabilityCommand = parse("vulnerability MODEL ...", VulnerabilityCommand, rest)
+    out = recipes.run_vulnerability(command)
+    for table in reports.layer_tables(reports.read_layers(out / "vulnerability.csv")):
+        Console().print(table)
+    print(f"figure: {out}/vulnerability.png")
+
+
 def report(arguments: list[str]) -> None:
     if arguments in (["-h"], ["--help"]):
         print("usage: rnas report RUN\n\nWrite report.html, results.csv and figures/ into a run directory.")
@@ -147,5 +166,6 @@ COMMANDS = {
     "benchmark": benchmark,
     "train": train,
     "evaluate": evaluate,
+    "vulnerability": vulnerability,
     "report": report,
 }

@@ -15,8 +15,8 @@ from rnas.attacks import pgd_linf
 from rnas.supernets import fast_convolutions
 from rnas.supernets.base import SupernetAt
 from rnas.supernets.fast_convolutions import depthwise
-from rnas.supernets.fused import FusedSupernet
-from rnas.supernets.reference import Supernet
+from rnas.supernets.fused import FusedCell, FusedSupernet
+from rnas.supernets.reference import Supernet, SupernetCell
 from rnas.vulnerability import network_vulnerability
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}
@@ -39,18 +39,23 @@ def make(seed: int, dtype: torch.dtype = torch.float64) -> Case:
     classes, in_channels = draw.randint(2, 5), draw.choice([1, 3])
     shape = {"channels": draw.choice([2, 3, 4]), "cells": draw.choice([3, 4]), "in_channels": in_channels}
     reference = Supernet(classes, **shape).double()
-    for module in reference.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            assert module.running_mean is not None
-            assert module.running_var is not None
-            module.running_mean.normal_(0, 0.3)
-            module.running_var.uniform_(0.3, 1.5)
+    spread_statistics(reference)
     fused = FusedSupernet(classes, **shape).double()
     fused.load_state_dict(reference.state_dict())
     images = torch.rand(draw.randint(3, 6), in_channels, draw.randint(5, 9), draw.randint(5, 9)).double()
     alpha = draw.choice([1e-3, 1.0, 3.0]) * torch.randn(2, 14, 8).double()
     direction = torch.randn(len(images), classes).double()
     return Case(reference.to(dtype), fused.to(dtype), images.to(dtype), alpha.to(dtype), direction.to(dtype))
+
+
+def spread_statistics(module: nn.Module) -> None:
+    """Give each batch norm running statistics of its own."""
+    for norm in module.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            assert norm.running_mean is not None
+            assert norm.running_var is not None
+            norm.running_mean.normal_(0, 0.3)
+            norm.running_var.uniform_(0.3, 1.5)
 
 
 def everything(case: Case, supernet: Supernet, *, training: bool) -> dict[str, Tensor]:
@@ -109,6 +114,38 @@ def test_equals_the_reference_in_single_precision(seed: int, training: bool) -> 
         assert distance(parts(found)[name], value) <= max(TOLERANCE[torch.float32], 4 * rounding), name
 
 
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("reduced_before", [True, False])
+@pytest.mark.parametrize("reduce", [True, False])
+def test_a_cell_of_each_stride_equals_the_reference(reduce: bool, reduced_before: bool, training: bool) -> None:
+    """Also of sizes that halving rounds, one image, and operations that weigh nothing."""
+    draw = random.Random(f"{reduce} {reduced_before}")
+    for seed in range(3):
+        torch.manual_seed(seed)
+        # Two channels or more: batch norm takes all gradient from a kernel of one value.
+        channels, before, previous = draw.choice([2, 4, 6]), draw.randint(2, 7), draw.randint(2, 7)
+        reference = SupernetCell(before, previous, channels, reduce=reduce, reduced_before=reduced_before).double()
+        spread_statistics(reference)
+        fused = FusedCell(copy.deepcopy(reference))
+        count, height, width = draw.randint(1, 4), draw.randint(4, 9), draw.randint(4, 9)
+        older = (2 * height - draw.randint(0, 1), 2 * width) if reduced_before else (height, width)
+        inputs = [torch.randn(count, before, *older), torch.randn(count, previous, height, width)]
+        alpha = 3 * torch.randn(14, 8)
+        alpha[draw.randint(0, 13), draw.randint(0, 7)] = -torch.inf
+        found, expected = (of_cell(cell.train(training), inputs, alpha.softmax(dim=-1)) for cell in (fused, reference))
+        assert len(found) == len(expected)
+        for value, correct in zip(found, expected, strict=True):
+            assert distance(value, correct) <= TOLERANCE[torch.float64]
+
+
+def of_cell(cell: nn.Module, inputs: list[Tensor], weights: Tensor) -> list[Tensor]:
+    """A cell's output and its gradients in both inputs, in the weights of the operations and in its own."""
+    given = [value.double().requires_grad_() for value in (*inputs, weights)]
+    output = cell(*given)
+    direction = torch.randn(output.shape, generator=torch.Generator().manual_seed(0)).double()
+    return [output, *torch.autograd.grad((output * direction).sum(), [*given, *cell.parameters()])]
+
+
 def test_same_weights_from_the_same_seed_and_one_format_of_checkpoints() -> None:
     torch.manual_seed(3)
     reference = Supernet(4, channels=2, cells=3)
@@ -120,9 +157,10 @@ def test_same_weights_from_the_same_seed_and_one_format_of_checkpoints() -> None
     reference.load_state_dict(state)
 
 
+@pytest.mark.parametrize("dtype", list(TOLERANCE))
 @pytest.mark.parametrize("seed", range(4))
-def test_the_folded_view_equals_the_reference(seed: int) -> None:
-    dtype, tolerance = list(TOLERANCE.items())[seed % 2]
+def test_the_folded_view_equals_the_reference(seed: int, dtype: torch.dtype) -> None:
+    tolerance = TOLERANCE[dtype]
     case = make(seed, dtype)
     reference = case.reference.eval()
     images = case.images.clone().requires_grad_()

@@ -11,11 +11,19 @@ from typing import TYPE_CHECKING
 
 from rnas.errors import UnknownNameError, nearest
 from rnas.lazy import lazily
-from rnas.recipes.config import BenchmarkCommand, EvaluateCommand, RecipeCommand, SearchCommand, TrainCommand
+from rnas.recipes.config import (
+    BenchmarkCommand,
+    EvaluateCommand,
+    RecipeCommand,
+    SearchCommand,
+    TrainCommand,
+    VulnerabilityCommand,
+)
 
 if TYPE_CHECKING:
     from rnas.recipes.benchmarking import run_benchmark
     from rnas.recipes.stages import run_evaluation, run_recipe, run_search, run_training
+    from rnas.recipes.vulnerability import run_vulnerability
 
 __all__ = [
     "BenchmarkCommand",
@@ -23,6 +31,7 @@ __all__ = [
     "RecipeCommand",
     "SearchCommand",
     "TrainCommand",
+    "VulnerabilityCommand",
     "recipe_file",
     "recipe_names",
     "run_benchmark",
@@ -30,12 +39,16 @@ __all__ = [
     "run_recipe",
     "run_search",
     "run_training",
+    "run_vulnerability",
 ]
 
 __getattr__ = lazily(
     __name__,
-    dict.fromkeys(("run_evaluation", "run_recipe", "run_search", "run_training"), "stages")
-    | {"run_benchmark": "benchmarking"},
+    {
+        **dict.fromkeys(("run_evaluation", "run_recipe", "run_search", "run_training"), "stages"),
+        "run_benchmark": "benchmarking",
+        "run_vulnerability": "vulnerability",
+    },
 )
 
 

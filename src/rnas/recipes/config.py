@@ -11,7 +11,14 @@ from rnas.networks.config import NetworkConfig
 from rnas.search.config import ConstraintConfig, SearchConfig, ShortlistConfig
 from rnas.training.config import TrainingConfig
 
-__all__ = ["BenchmarkCommand", "EvaluateCommand", "RecipeCommand", "SearchCommand", "TrainCommand"]
+__all__ = [
+    "BenchmarkCommand",
+    "EvaluateCommand",
+    "RecipeCommand",
+    "SearchCommand",
+    "TrainCommand",
+    "VulnerabilityCommand",
+]
 
 
 @dataclass(frozen=True)
@@ -137,6 +144,52 @@ class EvaluateCommand:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
+        require(self.seed >= 0, "seed", "an integer >= 0", self.seed)
+        require(self.threads is None or self.threads >= 1, "threads", "an integer >= 1 or null", self.threads)
+
+
+@dataclass(frozen=True)
+class VulnerabilityCommand:
+    """Measure by how much an attack moves the feature maps of each layer of trained networks.
+
+    Args:
+        models: run directories; on the command line the words before the settings.
+        out: the folder of vulnerability.csv and the figure; a finished measurement is not repeated.
+        data: test images of this name or path; null for the data that the networks were trained on.
+        images: number of test images, a stratified subset, at least 2; null takes all.
+        batch_size: images attacked at once, at least 2; signal_relative takes its variance in such a batch.
+        attack: how the images are attacked.
+        metrics: how a map's deviation is measured; names in rnas.vulnerability.METRICS.
+        layers: names of modules that each of the models has; null for the cells, stages or convolutions of each.
+        seed: decides the choice of images and the attack's random starts, >= 0.
+        device: auto, cpu, or an accelerator such as cuda:0.
+        threads: of the CPU; null for torch's choice.
+    """
+
+    models: list[str] = field(default_factory=list)
+    out: str = "runs/vulnerability"
+    data: str | None = None
+    images: int | None = 512
+    batch_size: int = 128
+    attack: PgdConfig = field(default_factory=lambda: PgdConfig(steps=20))
+    metrics: list[str] = field(default_factory=lambda: ["kl_per_position"])
+    layers: list[str] | None = None
+    seed: int = 0
+    device: str = "auto"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        require(bool(self.models), "models", "at least one: rnas vulnerability MODEL ...", self.models)
+        require(len(set(self.models)) == len(self.models), "models", "each model once", self.models)
+        require(bool(self.out), "out", "a path", self.out)
+        require(self.images is None or self.images >= 2, "images", "an integer >= 2 or null", self.images)
+        require(self.batch_size >= 2, "batch_size", "an integer >= 2", self.batch_size)
+        require(bool(self.metrics), "metrics", "at least one", self.metrics)
+        require(len(set(self.metrics)) == len(self.metrics), "metrics", "each metric once", self.metrics)
+        layers = self.layers
+        require(layers is None or bool(layers), "layers", "at least one, or null", layers)
+        require(layers is None or len(set(layers)) == len(layers), "layers", "each layer once", layers)
         require(self.seed >= 0, "seed", "an integer >= 0", self.seed)
         require(self.threads is None or self.threads >= 1, "threads", "an integer >= 1 or null", self.threads)
 

@@ -7,20 +7,26 @@ from rnas.lazy import lazily
 if TYPE_CHECKING:
     from rnas.reports.benchmark import benchmark_table
     from rnas.reports.cells import draw_cell, draw_genotype
+    from rnas.reports.layers import LayerRow, layer_figure, layer_tables, layers_csv, read_layers
     from rnas.reports.page import report
     from rnas.reports.reading import load_results
     from rnas.reports.results import ModelResults, parse_results, read_results
     from rnas.reports.tables import html_table, markdown_table, rich_table
 
 __all__ = [
+    "LayerRow",
     "ModelResults",
     "benchmark_table",
     "draw_cell",
     "draw_genotype",
     "html_table",
+    "layer_figure",
+    "layer_tables",
+    "layers_csv",
     "load_results",
     "markdown_table",
     "parse_results",
+    "read_layers",
     "read_results",
     "report",
     "rich_table",
@@ -30,6 +36,7 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
+        **dict.fromkeys(("LayerRow", "layer_figure", "layer_tables", "layers_csv", "read_layers"), "layers"),
         "ModelResults": "results",
         "benchmark_table": "benchmark",
         "draw_cell": "cells",

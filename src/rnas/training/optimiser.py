@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,6 +14,9 @@ from rnas.config import WeightConfig
 from rnas.errors import DivergenceError
 
 __all__ = ["WeightOptimiser"]
+
+#: What torch adds to the norm by which it clips.
+CLIP_TINY = 1e-6
 
 
 class WeightOptimiser:
@@ -63,6 +67,26 @@ class WeightOptimiser:
         self.sgd.step()
         self.schedule.step()
         return value
+
+    def virtual_step(self, gradients: Sequence[Tensor]) -> list[Tensor]:
+        """The weights that `step` would lead to, without taking it.
+
+        Args:
+            gradients: of the loss in each of `parameters`, of their shapes.
+
+        Returns:
+            New values of `parameters`, differentiable in the gradients.
+        """
+        (group,) = self.sgd.param_groups
+        norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(gradient) for gradient in gradients]))
+        clipping = (self.gradient_clip / (norm + CLIP_TINY)).clamp(max=1)
+        weights = []
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            step = clipping * gradient + group["weight_decay"] * parameter.detach()
+            if (velocity := self.sgd.state.get(parameter, {}).get("momentum_buffer")) is not None:
+                step = step + group["momentum"] * velocity
+            weights.append(parameter.detach() - self.learning_rate * step)
+        return weights
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps."""

@@ -1,0 +1,7 @@
+"""Gradients of the validation loss in alpha: first order, unrolled. Importing a module here registers its function."""
+
+from rnas.hypergradients.first_order import first_order
+from rnas.hypergradients.registry import HYPERGRADIENTS, BilevelProblem, Hypergradient
+from rnas.hypergradients.unrolled import unrolled
+
+__all__ = ["HYPERGRADIENTS", "BilevelProblem", "Hypergradient", "first_order", "unrolled"]
