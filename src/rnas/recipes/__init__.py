@@ -14,7 +14,8 @@ from rnas.lazy import lazily
 from rnas.recipes.config import EvaluateCommand, RecipeCommand, SearchCommand, TrainCommand
 
 if TYPE_CHECKING:
-    from rnas.recipes.stages import run_evaluation, run_recipe, run_search, run_training
+    from rnas.recipes.evaluating import run_evaluation
+    from rnas.recipes.stages import run_recipe, run_search, run_training
 
 __all__ = [
     "EvaluateCommand",
@@ -29,7 +30,15 @@ __all__ = [
     "run_training",
 ]
 
-__getattr__ = lazily(__name__, dict.fromkeys(("run_evaluation", "run_recipe", "run_search", "run_training"), "stages"))
+__getattr__ = lazily(
+    __name__,
+    {
+        "run_evaluation": "evaluating",
+        "run_recipe": "stages",
+        "run_search": "stages",
+        "run_training": "stages",
+    },
+)
 
 
 def recipe_names() -> list[str]:
