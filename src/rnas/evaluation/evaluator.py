@@ -15,17 +15,24 @@ import torch
 from torch import Tensor, nn
 
 from rnas.attacks.guards import TOLERANCE, Model, evaluation_mode
-from rnas.config import Distance
+from rnas.config import Distance, require
 from rnas.data.splits import stratified_subset
-from rnas.errors import DataError, ModelError, RnasError
+from rnas.errors import ModelError, RnasError
 from rnas.evaluation.config import EvaluationConfig
+from rnas.evaluation.examples import FOLDER as EXAMPLES_FOLDER
+from rnas.evaluation.examples import Examples
 from rnas.evaluation.fingerprints import as_floats, images_fingerprint, model_fingerprint
+from rnas.evaluation.inputs import check_data, check_model, device_of
 from rnas.evaluation.outcomes import Outcomes, Record
-from rnas.evaluation.suite import ATTACKS, AttackCard
+from rnas.evaluation.sanity import Check, examine
+from rnas.evaluation.suite import ATTACKS, AttackCard, Settings
 from rnas.evaluation.summary import CLEAN, Evaluation
 from rnas.seeding import derive
 
 __all__ = ["evaluate"]
+
+SANITY_IMAGES = 256
+"""Images on which the clean accuracy is judged; of those `examine` attacks a few."""
 
 
 def evaluate(
@@ -39,7 +46,9 @@ def evaluate(
     autoattack_images: int | None = None,
     batch_size: int = 128,
     seed: int = 0,
+    classes: int | None = None,
     folder: Path | None = None,
+    save_images: int = 0,
     progress: Callable[..., None] | None = None,
 ) -> Evaluation:
     """Attack a model and count what withstands.
@@ -57,17 +66,20 @@ def evaluate(
         autoattack_images: size of the stratified subset that AutoAttack gets, >= 1; None for all images.
         batch_size: images attacked at once, >= 1.
         seed: of all randomness.
+        classes: of the data; a model that tells another number apart is refused. None takes any that covers the labels.
         folder: where `outcomes.parquet` is kept, saved after every batch. What it holds of the same model and images is
             not repeated, so that an interrupted evaluation continues and further attacks extend a finished one. None
             keeps the outcomes in memory.
+        save_images: adversarial images of each attack to keep in the folder, as `rnas.evaluation.examples` says, >= 0.
         progress: called after every batch as ``progress(attack=title, done=images, total=images,
             robust_accuracy=fraction so far)``, and once for what a folder holds already.
 
     Returns:
-        Robust accuracies, and the outcomes they come from.
+        Robust accuracies, the outcomes they come from, and where something was attacked, the verdicts of
+        `rnas.evaluation.sanity`.
 
     Raises:
-        ConfigError: if a setting is out of range, or no attack has that name.
+        ConfigError: if a setting is out of range, no attack has that name, or images are to be saved without a folder.
         DataError: if there are no images, they lie outside [0, 1], or the labels do not fit them.
         ModelError: if the model cannot take the images, its logits are not finite, or do not fit the labels.
         RunError: if the folder holds outcomes of something else, a damaged file, or cannot be written.
@@ -80,11 +92,16 @@ def evaluate(
         autoattack_images=autoattack_images,
         batch_size=batch_size,
     )
-    _check_data(images, labels)
+    kept = "0 without a folder, or at least 0 in one"
+    require(save_images == 0 or (save_images > 0 and folder is not None), "save_images", kept, save_images)
+    check_data(images, labels)
     with evaluation_mode(model), torch.no_grad():
-        _check_model(model, images, labels, config)
-        evaluator = _Evaluator(model, images, labels.long().cpu(), config, seed, folder, progress)
-        for name in (CLEAN, *attacks):
+        check_model(model, images, labels, config, classes)
+        evaluator = _Evaluator(model, images, labels.long().cpu(), config, seed, folder, save_images, progress)
+        evaluator.run(CLEAN)
+        if attacks:
+            evaluator.examine()
+        for name in attacks:
             evaluator.run(name)
     return evaluator.result()
 
@@ -100,11 +117,14 @@ class _Evaluator:
         config: EvaluationConfig,
         seed: int,
         folder: Path | None,
+        save_images: int,
         progress: Callable[..., None] | None,
     ) -> None:
         self.model, self.images, self.labels = model, images, labels
         self.config, self.seed, self.progress = config, seed, progress
-        self.device = _device(model, images)
+        self.folder, self.save_images = folder, save_images
+        self.examples: Examples | None = None
+        self.device = device_of(model, images)
         identity: dict[str, str | int] = {}
         if folder is not None:
             if not isinstance(model, nn.Module):
@@ -119,6 +139,13 @@ class _Evaluator:
             }
         self.record = Record(folder, identity)
         self.names: list[str] = []
+        self.examined: tuple[Check, ...] = ()
+
+    def examine(self) -> None:
+        """Check that attacking this model can tell anything."""
+        chosen = stratified_subset(self.labels, SANITY_IMAGES, self.seed)
+        labels = self.labels[chosen].to(self.device)
+        self.examined = examine(self.model, self._select(chosen), labels, eps=self.config.eps, seed=self.seed)
 
     def run(self, name: str) -> None:
         """Run an attack, or no attack ("clean"), on the batches that are not recorded yet."""
@@ -130,25 +157,39 @@ class _Evaluator:
         self.names.append(name)
         if done:
             self._report(name, title, done, len(chosen))
-        while done < len(chosen):
+        self.examples = None if card is None else self._examples(name, chosen, settings)
+        for number, batch in enumerate(chosen.split(self.config.batch_size)):
             begun = time.perf_counter()
-            batch = chosen[done : done + self.config.batch_size]
-            seed = derive(self.seed, name, done // self.config.batch_size)
+            recorded = number * self.config.batch_size < done
+            # A batch that was attacked before gives the same images again.
+            if recorded and (self.examples is None or not self.examples.lacks(batch)):
+                continue
+            seed = derive(self.seed, name, number)
             outcomes = self._clean(batch) if card is None else self._attack(name, card, batch, seed)
-            self.record.append(name, outcomes, time.perf_counter() - begun)
-            done += len(batch)
-            self._report(name, title, done, len(chosen))
+            if not recorded:
+                self.record.append(name, outcomes, time.perf_counter() - begun)
+                done += len(batch)
+                self._report(name, title, done, len(chosen))
 
     def result(self) -> Evaluation:
         """What was asked for, of all that the record holds."""
         settings = {name: self.record.settings[name] for name in self.names}
-        return Evaluation(self.record.outcomes.of(*self.names), settings, self.record.seconds)
+        return Evaluation(self.record.outcomes.of(*self.names), settings, self.record.seconds, self.examined)
 
     def _images_of(self, name: str) -> Tensor:
         count = self.config.autoattack_images
         if name == "autoattack" and count is not None:
             return stratified_subset(self.labels, count, self.seed)
         return torch.arange(len(self.labels))
+
+    def _examples(self, name: str, chosen: Tensor, settings: Settings) -> Examples | None:
+        """The first images of an attack that the model classifies correctly, as many as are to be saved."""
+        if self.folder is None or not self.save_images:
+            return None
+        clean = self.record.outcomes.of(CLEAN)
+        wanted = chosen[torch.from_numpy(~clean.broken)[chosen]][: self.save_images]
+        path = self.folder / EXAMPLES_FOLDER / f"{name}.safetensors"
+        return Examples(path, wanted, {**self.record.identity, **settings})
 
     def _clean(self, batch: Tensor) -> Outcomes:
         predictions = self._predictions(self._select(batch), "the clean images")
@@ -169,6 +210,15 @@ class _Evaluator:
             change = (adversarial - clean).flatten(1)
             _verify(card, adversarial, change, self.config.eps)
             predictions[correct] = self._predictions(adversarial, f"the adversarial images of {card.title}")
+            if self.examples is not None:
+                self.examples.add(
+                    image=batch[correct],
+                    label=labels[correct],
+                    clean_prediction=clean_predictions[correct],
+                    prediction=predictions[correct],
+                    clean=clean,
+                    adversarial=adversarial,
+                )
             linf[correct], l2[correct] = change.abs().amax(dim=1).cpu(), change.norm(dim=1).cpu()
         return self._outcomes(name, batch, clean_predictions, predictions, linf, l2)
 
@@ -202,11 +252,6 @@ class _Evaluator:
             self.progress(attack=title, done=done, total=total, robust_accuracy=robust)
 
 
-def _device(model: Model, images: Tensor) -> torch.device:
-    tensor = next(model.parameters(), None) if isinstance(model, nn.Module) else None
-    return images.device if tensor is None else tensor.device
-
-
 def _verify(card: AttackCard, adversarial: Tensor, change: Tensor, eps: float) -> None:
     """An attack that cheats would make a model look weak: nothing that breaks the rules is ever counted."""
     lowest, highest, largest = torch.stack([*adversarial.aminmax(), change.abs().amax()]).tolist()
@@ -214,48 +259,3 @@ def _verify(card: AttackCard, adversarial: Tensor, change: Tensor, eps: float) -
         raise RnasError(f"{card.title} left [0, 1]: its images have values from {lowest:.6g} to {highest:.6g}")
     if card.norm == "Linf" and not largest <= eps + TOLERANCE:
         raise RnasError(f"{card.title} left its bound: a pixel changed by {largest:.6g}, eps is {eps:.6g}")
-
-
-def _check_data(images: Tensor, labels: Tensor) -> None:
-    if images.dim() != 4 or not (images.dtype == torch.uint8 or images.is_floating_point()):
-        raise DataError(
-            f"expected images (N, C, H, W), uint8 or floating point, got {images.dtype} {tuple(images.shape)}"
-        )
-    if images.numel() == 0:
-        raise DataError(f"expected at least one image, got shape {tuple(images.shape)}")
-    if labels.shape != images.shape[:1] or labels.is_floating_point() or labels.dtype == torch.bool:
-        raise DataError(f"expected {len(images)} integer labels, got {labels.dtype} of shape {tuple(labels.shape)}")
-    if images.dtype != torch.uint8:
-        lowest, highest = torch.stack(images.detach().aminmax()).tolist()
-        if not (lowest >= -TOLERANCE and highest <= 1 + TOLERANCE):
-            raise DataError(
-                f"expected finite images in [0, 1], got values from {lowest:.6g} to {highest:.6g}: "
-                "normalisation belongs into the model, as its first layer"
-            )
-    if int(labels.min()) < 0:
-        raise DataError(f"expected labels >= 0, got {int(labels.min())}")
-
-
-def _check_model(model: Model, images: Tensor, labels: Tensor, config: EvaluationConfig) -> None:
-    """Fail within one forward pass rather than after an hour of attacks."""
-    if not callable(model):
-        raise ModelError(f"expected a model that can be called, got {type(model).__name__}")
-    shape = tuple(images.shape[1:])
-    try:
-        logits = model(as_floats(images[:2].to(_device(model, images))))
-    except Exception as error:
-        reason = (str(error) or "no message").splitlines()[0]
-        raise ModelError(f"the model cannot take images of shape {shape}: {type(error).__name__}: {reason}") from error
-    expected = len(images[:2])
-    if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != expected:
-        came = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise ModelError(f"expected logits of shape ({expected}, classes) for {expected} images, got {came}")
-    if not bool(logits.isfinite().all()):
-        raise ModelError("the model's logits are not finite")
-    classes, highest = logits.shape[1], int(labels.max())
-    if highest >= classes:
-        raise ModelError(f"the model tells {classes} classes apart, but the labels go up to {highest}")
-    for name in config.attacks:
-        if classes < ATTACKS[name].least_classes:
-            least = ATTACKS[name].least_classes
-            raise ModelError(f"{ATTACKS[name].title} needs at least {least} classes, the model has {classes}")

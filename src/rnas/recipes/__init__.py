@@ -22,7 +22,8 @@ from rnas.recipes.config import (
 
 if TYPE_CHECKING:
     from rnas.recipes.benchmarking import run_benchmark
-    from rnas.recipes.stages import run_evaluation, run_recipe, run_search, run_training
+    from rnas.recipes.evaluating import run_evaluation
+    from rnas.recipes.stages import run_recipe, run_search, run_training
     from rnas.recipes.vulnerability import run_vulnerability
 
 __all__ = [
@@ -45,8 +46,11 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
-        **dict.fromkeys(("run_evaluation", "run_recipe", "run_search", "run_training"), "stages"),
         "run_benchmark": "benchmarking",
+        "run_evaluation": "evaluating",
+        "run_recipe": "stages",
+        "run_search": "stages",
+        "run_training": "stages",
         "run_vulnerability": "vulnerability",
     },
 )

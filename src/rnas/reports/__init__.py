@@ -7,6 +7,7 @@ from rnas.lazy import lazily
 if TYPE_CHECKING:
     from rnas.reports.benchmark import benchmark_table
     from rnas.reports.cells import draw_cell, draw_genotype
+    from rnas.reports.dots import save_comparison
     from rnas.reports.layers import LayerRow, layer_figure, layer_tables, layers_csv, read_layers
     from rnas.reports.page import report
     from rnas.reports.reading import load_results
@@ -30,6 +31,7 @@ __all__ = [
     "read_results",
     "report",
     "rich_table",
+    "save_comparison",
 ]
 
 # Figures and columns of numbers take long to import, and a command line that is only parsed needs none.
@@ -48,5 +50,6 @@ __getattr__ = lazily(
         "read_results": "results",
         "report": "page",
         "rich_table": "tables",
+        "save_comparison": "dots",
     },
 )

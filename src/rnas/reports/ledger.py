@@ -37,7 +37,7 @@ def results_csv(contents: Contents) -> str:
                 "high": attack.high,
                 "seconds": attack.seconds,
                 "settings": json.dumps(attack.settings),
-                **provenance(contents.manifest or part.manifest),
+                **provenance(attack.call or contents.manifest or part.manifest),
             }
             for part in contents.models
             if part.results is not None

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rnas.reports.figures import plain
-from rnas.reports.results import describe_settings
+from rnas.reports.results import describe_eps, describe_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +103,8 @@ def markdown_table(models: Sequence[ModelResults]) -> str:
 
 def rich_table(models: Sequence[ModelResults]) -> Table:
     """The table for a terminal: a row for each attack, so that it fits 80 columns; names are shown as they are."""
-    shown = Table(title="Accuracy with Wilson 95% intervals", title_justify="left")
+    title = ", ".join(filter(None, ["Accuracy with Wilson 95% intervals", describe_eps(models)]))
+    shown = Table(title=Text(plain(title)), title_justify="left")
     shown.add_column("Attack")
     shown.add_column("Images", justify="right")
     for model in models:
@@ -133,8 +134,10 @@ def _column(models: Sequence[ModelResults], name: str) -> Column:
     # A comparison needs two, and for both the same images and the same attack.
     conditions = {(model.fingerprint, describe_settings(cell.settings)) for _, model, cell in there}
     if len(there) > 1 and len(notes) == 1 and len(conditions) == 1:
-        highest = max(cell.accuracy for _, _, cell in there)
-        best = frozenset(index for index, _, cell in there if cell.accuracy == highest)
+        # An accuracy that the sanity checks doubt is not a high one.
+        believed = [(index, cell.accuracy) for index, model, cell in there if not model.doubts]
+        highest = max((accuracy for _, accuracy in believed), default=None)
+        best = frozenset(index for index, accuracy in believed if accuracy == highest)
     note = notes.pop() if len(notes) == 1 else ""
     title = there[0][2].title
     if note:
