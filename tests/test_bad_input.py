@@ -186,7 +186,7 @@ CASES = {
     "resume nothing": Case("train --resume missing", ("--resume", "missing is not a run directory")),
     "resume no folder": Case("train --resume", ("--resume: expected a run directory",)),
     "report without a run": Case("report", ("rnas report RUN",)),
-    "evaluate without a run": Case("evaluate", ("rnas evaluate RUN",)),
+    "evaluate without a model": Case("evaluate", ("rnas evaluate MODEL",)),
     # Values
     "eps below 0": Case(f"{SEARCH} --search.attack.eps -0.1", ("search.attack.eps", ">= 0", "-0.1")),
     "eps no number": Case("evaluate train --evaluation.eps big", ("evaluation.eps", "8/255", "'big'")),
@@ -313,7 +313,7 @@ CASES = {
         ("half/checkpoint.pt belongs to another run",),
         copy("search/checkpoint.pt", "half/checkpoint.pt"),
     ),
-    "evaluate nothing": Case("evaluate absent", ("absent", "no model.json")),
+    "evaluate nothing": Case("evaluate absent", ("absent", "no trained network", "module:function")),
     "evaluate a search": Case("evaluate search", ("search", "no trained network")),
     "evaluate what holds networks": Case("evaluate recipe", ("recipe", "did you mean recipe/resnet18?")),
     "evaluate the untrained": Case(f"evaluate half {ATTACK}", ("half", "training has not finished")),
@@ -332,7 +332,9 @@ CASES = {
         f"evaluate train {ATTACK}", ("train/weights.safetensors is damaged",), cut("train/weights.safetensors")
     ),
     "damaged model": Case(f"evaluate train {ATTACK}", ("train/model.json is damaged",), cut("train/model.json")),
-    "other classes": Case(f"evaluate train {ATTACK} --data ./three", ("train", "10 classes", "has 3")),
+    "other classes": Case(
+        f"evaluate train {ATTACK} --data ./three", ("train", "cannot take images of shape (3, 8, 8)")
+    ),
     "damaged outcomes": Case(
         f"evaluate train {ATTACK}", ("train/outcomes.parquet",), write("train/outcomes.parquet", "PAR1")
     ),

@@ -116,7 +116,9 @@ def explain(message: str, known: list[str]) -> str:
     if found := re.search(r"Option '([\w.]+)' is not accepted", message):
         return explain(f"unrecognized arguments: --{found[1]}", known)
     if found := re.search(r'Parser key "([\w.]+)":\s*(.*)', message, re.DOTALL):
-        # The parser lists every type it tried; what was expected and what came is enough.
+        # The parser lists every type it tried; what was expected and what came is enough. Our own types say it best.
+        if own := re.search(r"Not of type \w+: (expected .*)", found[2]):
+            return f"{found[1]}: {own[1]}"
         expected = re.findall(r"Expected an? ([^.]*?)(?:\.|$|\n)", found[2])
         came = re.search(r"(?:Given value|Got value): (.*)", found[2])
         if expected and came:
@@ -124,7 +126,7 @@ def explain(message: str, known: list[str]) -> str:
                 re.sub(r"<class '(\w+)'>", r"\1", word).replace("NoneType", "null") for word in expected
             )
             return f"{found[1]}: expected {types}, got {came[1].strip()!r}"
-        return f"{found[1]}: {found[2].split(': ', 1)[-1] if 'Not of type' in found[2] else found[2]}"
+        return f"{found[1]}: {found[2]}"
     return message
 
 

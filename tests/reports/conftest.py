@@ -35,6 +35,8 @@ def results(name: str, parameters: int, robust: tuple[int, int, int, int, int]) 
     return {
         "model": {"name": name, "parameters": parameters, "weights": "0" * 64},
         "data": {"name": "digits", "fingerprint": "f" * 16, "images": 256, "classes": 10},
+        "eps": {"value": "8/255", "from": "training"},
+        "sanity": [{"name": "gradients", "passed": True, "finding": "the gradient is zero for 0 of 32 images"}],
         "attacks": [
             attack("clean", "Clean", robust[0], 256, images=256),
             attack("fgsm", "FGSM", robust[1], 256, eps=eps),

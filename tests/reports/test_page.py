@@ -9,9 +9,12 @@ import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import matplotlib
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from rnas.errors import RunError
 from rnas.reports import report
@@ -257,6 +260,46 @@ def test_what_cannot_be_reported_is_one_line(
     for word in words:
         assert word in message
     assert not (run_folder / "report.html").exists()
+
+
+def test_several_runs_in_one_folder(run_folder: Path, tmp_path: Path) -> None:
+    """Each has its own search; the page of the folder around them shows all models and names the searches."""
+    shutil.copytree(run_folder, tmp_path / "all" / "first")
+    shutil.copytree(run_folder, tmp_path / "all" / "second")
+    page = read(report(tmp_path / "all"))
+    for run in ("first", "second"):
+        for name in ("searched", "resnet18"):
+            assert f"{name} ({run}/{name})" in page.text
+        assert f"{run}/search" in page.text
+
+
+def test_doubts_stand_on_the_page(run_folder: Path, change: Callable[[str, dict[str, object]], None]) -> None:
+    check = {"name": "gradients", "passed": False, "finding": "zero for <b>32</b> images"}
+    change("searched/results.json", {"sanity": [check, {**check, "name": "steps", "passed": True}]})
+    page = read(report(run_folder))
+    assert "searched: 1 of 2 checks failed" in page.text
+    assert "zero for <b>32</b> images" in page.text
+
+
+def test_saved_images_are_shown(run_folder: Path) -> None:
+    (run_folder / "searched" / "adversarial").mkdir()
+    colour = np.random.default_rng(0).random((12, 3, 8, 8), dtype=np.float32)
+    label = np.arange(12)
+    tensors: dict[str, np.ndarray[Any, Any]] = {
+        "label": label,
+        "clean_prediction": label,
+        "prediction": label % 5,
+        "clean": colour,
+    }
+    path = run_folder / "searched" / "adversarial" / "pgd20.safetensors"
+    save_file({**tensors, "adversarial": np.clip(colour + np.float32(0.1), 0, 1)}, path)
+    page = read(report(run_folder))
+    assert "searched under PGD-20. 10 of the 12 saved images" in page.text
+    assert "the largest is 0.1." in page.text
+    assert (run_folder / "figures" / "adversarial_searched_pgd20.svg").exists()
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(RunError, match=r"pgd20\.safetensors is damaged"):
+        report(run_folder)
 
 
 def test_a_file_is_no_folder(run_folder: Path) -> None:

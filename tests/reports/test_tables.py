@@ -2,6 +2,7 @@
 
 import html
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from rich.console import Console
 
 from rnas.errors import RunError
 from rnas.reports import ModelResults, html_table, load_results, markdown_table, parse_results, read_results, rich_table
-from rnas.reports.results import describe_settings
+from rnas.reports.results import Verdict, describe_eps, describe_settings
 from rnas.reports.tables import columns
 
 
@@ -51,6 +52,23 @@ def test_best_of_each_column_is_bold() -> None:
     assert str(html_table(models)).count("<strong>") == 3
     assert "**90.0%**" in markdown_table(models)
     assert "**80.0%**" not in markdown_table(models)
+
+
+def test_a_doubted_accuracy_is_not_the_best() -> None:
+    doubted = replace(model("b", {"fgsm": 0.9}), sanity=(Verdict("gradients", False, "zero"),))
+    believed = replace(model("a", {"fgsm": 0.4}), sanity=(Verdict("gradients", True, "not zero"),))
+    assert columns((doubted, believed))[0].best == frozenset({1})
+    assert columns((doubted, doubted))[0].best == frozenset()
+
+
+def test_the_title_names_eps() -> None:
+    models = [
+        replace(model(name, {"fgsm": 0.5}), eps=eps) for name, eps in (("a", "0.1"), ("b", "0.1"), ("c", "8/255"))
+    ]
+    assert describe_eps(models[:2]) == "eps = 0.1"
+    assert describe_eps(models) == "a: eps = 0.1; b: eps = 0.1; c: eps = 8/255"
+    assert describe_eps([model("old", {"fgsm": 0.5})]) == ""
+    assert "intervals, eps = 0.1" in " ".join(terminal((models[0],)).split())
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import itertools
 import sys
 import warnings
 import zipfile
@@ -119,6 +120,8 @@ def load_model(text: str, device: torch.device | str = "cpu") -> LoadedModel:
         loaded = _load_zoo(before, Path(after), text)
     else:
         loaded = _load_function(before, after, text)
+    if any(tensor.is_meta for tensor in itertools.chain(loaded.network.parameters(), loaded.network.buffers())):
+        raise ModelError(f"{text}: the model has weights on the device 'meta', which have no values")
     loaded.network.to(device).eval()
     return loaded
 
