@@ -206,6 +206,9 @@ CASES = {
     "unknown solver": Case(
         f"{SEARCH} --search.constraint.solver linear", ("search.constraint.solver", "did you mean 'linearised'?")
     ),
+    "unknown hypergradient": Case(
+        f"{SEARCH} --search.hypergradient first", ("search.hypergradient", "did you mean 'first_order'?")
+    ),
     "unknown algorithm": Case(f"{SEARCH} --search.algorithm rna", ("search.algorithm", "did you mean 'rnas'?")),
     "unknown objective": Case(f"{RESNET} --training.objective pgdat", ("training.objective", "did you mean 'pgd_at'?")),
     "unknown objective of a recipe": Case(

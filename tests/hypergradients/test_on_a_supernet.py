@@ -36,7 +36,7 @@ class Case(NamedTuple):
 
     def problem(self) -> BilevelProblem:
         def loss(half: Half) -> Tensor:
-            return F.cross_entropy(self.supernet(half.images, self.alpha), half.labels)
+            return F.cross_entropy(self.supernet(half.images, self.alpha.softmax(dim=-1)), half.labels)
 
         return BilevelProblem(
             self.alpha,
@@ -70,7 +70,7 @@ def through_the_step(case: Case) -> tuple[Tensor, Tensor]:
     buffers = {name: value.clone() for name, value in case.supernet.named_buffers()}
 
     def loss(half: Half, values: dict[str, Tensor]) -> Tensor:
-        logits = functional_call(case.supernet, {**values, **buffers}, (half.images, case.alpha))
+        logits = functional_call(case.supernet, {**values, **buffers}, (half.images, case.alpha.softmax(dim=-1)))
         return F.cross_entropy(logits, half.labels)
 
     slopes = torch.autograd.grad(loss(case.train, weights), list(weights.values()), create_graph=True)

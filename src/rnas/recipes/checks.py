@@ -12,6 +12,7 @@ import torch
 from rnas.data import ImageDataset
 from rnas.errors import ConfigError, GenotypeError, UnknownNameError
 from rnas.evaluation import ATTACKS, EvaluationSettings
+from rnas.hypergradients import HYPERGRADIENTS
 from rnas.networks.config import NetworkConfig
 from rnas.networks.spec import NetworkSpec
 from rnas.objectives import OBJECTIVES
@@ -37,6 +38,7 @@ def check_search(config: SearchConfig) -> None:
     check_name("search.algorithm", ALGORITHMS, config.algorithm)
     check_name("search.space", SPACES, config.space)
     SPACES[config.space].largest(SPACES[config.space].at_most(config.size_limit), torch.Generator())
+    check_name("search.hypergradient", HYPERGRADIENTS, config.hypergradient)
     check_name("search.constraint.metric", METRICS, config.constraint.metric)
     check_name("search.shortlist.metric", METRICS, config.shortlist.metric)
     check_name("search.constraint.solver", SOLVERS, config.constraint.solver)

@@ -10,7 +10,6 @@ References:
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn import functional as F
 
 from rnas.search.algorithm import ALGORITHMS, Batch, SearchState
 from rnas.search.constraint import adversarial_images
@@ -26,10 +25,7 @@ class AdversarialDarts(Darts):
     def training_images(self, state: SearchState, weights: Tensor, batch: Batch) -> Tensor:
         return adversarial_images(state, weights, batch, self.config.attack)
 
-    def validation_losses(self, state: SearchState, weights: Tensor, batch: Batch) -> dict[str, Tensor]:
-        adversarial = adversarial_images(state, weights.detach(), batch, self.config.attack)
-        logits = state.network(weights).train()(adversarial)
+    def validation_images(self, state: SearchState, weights: Tensor, batch: Batch) -> dict[str, Tensor]:
         # Equation 8, the objective.
-        return super().validation_losses(state, weights, batch) | {
-            "adversarial_loss": F.cross_entropy(logits, batch.labels)
-        }
+        adversarial = adversarial_images(state, weights, batch, self.config.attack)
+        return super().validation_images(state, weights, batch) | {"adversarial_loss": adversarial}

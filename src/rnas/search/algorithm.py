@@ -139,8 +139,8 @@ class SupernetAlgorithm(Algorithm):
         """One step on the weights, with a batch of the theta half."""
 
     @abc.abstractmethod
-    def alpha_step(self, state: SearchState, batch: Batch) -> dict[str, float]:
-        """One step on alpha, with a batch of the alpha half."""
+    def alpha_step(self, state: SearchState, batch: Batch, training: Batch) -> dict[str, float]:
+        """One step on alpha, with a batch of the alpha half, and the theta half's for a virtual step on the weights."""
 
     @abc.abstractmethod
     def vulnerability(self, state: SearchState) -> float:

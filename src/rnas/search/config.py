@@ -117,6 +117,8 @@ class SearchConfig(WeightConfig):
         epochs: passes over the half of the training images that trains the weights, at least 1.
         warmup_epochs: of these, epochs that train the weights only (Phase I).
         unconstrained_fraction: u / T, the part of an epoch's iterations before the projection, in (0, 1].
+        hypergradient: the gradient of the validation objective in alpha: "first_order", or "unrolled" through one step
+            on the weights (four times the passes).
         alpha_learning_rate: of the architecture parameters (Adam), > 0.
         alpha_weight_decay: on the architecture parameters, >= 0.
         attack: the PGD of adversarial training, of the validation objective, and of F.
@@ -134,6 +136,7 @@ class SearchConfig(WeightConfig):
     epochs: int = 60
     warmup_epochs: int = 15
     unconstrained_fraction: float = 0.8
+    hypergradient: str = "first_order"
     alpha_learning_rate: float = 6e-4
     alpha_weight_decay: float = 1e-3
     attack: PgdConfig = field(default_factory=PgdConfig)

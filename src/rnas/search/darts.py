@@ -3,19 +3,24 @@
     min over alpha of L_val(theta*, alpha)  subject to  theta* = argmin over theta of L_train(theta, alpha)
 
 References:
-    Liu et al. 2019, "DARTS: Differentiable Architecture Search" (https://arxiv.org/abs/1806.09055), Eq. 3 and 4.
+    Liu et al. 2019, "DARTS: Differentiable Architecture Search" (https://arxiv.org/abs/1806.09055), Eq. 3 and 4;
+    Eq. 6 for the gradient in alpha (`rnas.hypergradients`).
 
 Deviations:
-    First order. Theta is warmed up first, as in the other algorithms of the loop.
+    Theta is warmed up first, as in the other algorithms of the loop. A step on alpha leaves the running statistics of
+    batch norm as they were.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from rnas.errors import DivergenceError
+from rnas.hypergradients import HYPERGRADIENTS, BilevelProblem
 from rnas.search.algorithm import ALGORITHMS, Batch, SearchState, SupernetAlgorithm
 from rnas.search.constraint import Vulnerability
 
@@ -34,26 +39,56 @@ class Darts(SupernetAlgorithm):
         value = state.theta_optimiser.step(F.cross_entropy(logits, batch.labels))
         return {"loss": value, "accuracy": accuracy(logits, batch.labels)}
 
-    def alpha_step(self, state: SearchState, batch: Batch) -> dict[str, float]:
-        """Descend with the gradient of the validation objective in alpha."""
+    def alpha_step(self, state: SearchState, batch: Batch, training: Batch) -> dict[str, float]:
+        """Descend with the hypergradient of the validation objective."""
         weights = self.relaxation.weights(state.alpha, batch.generator)
-        losses = self.validation_losses(state, weights, batch)
-        loss = sum(losses.values(), torch.zeros((), device=weights.device))
-        (gradient,) = torch.autograd.grad(loss, state.alpha)
+        # Made here, at the present theta and alpha: constants of the differentiation, whatever theta it goes through.
+        images = self.validation_images(state, weights.detach(), batch)
+        losses: dict[str, Tensor] = {}
+
+        def validation_loss() -> Tensor:
+            network = state.network(weights).train()
+            losses.update({name: F.cross_entropy(network(shown), batch.labels) for name, shown in images.items()})
+            return torch.stack(list(losses.values())).sum()
+
+        gradient = HYPERGRADIENTS[self.config.hypergradient](
+            BilevelProblem(
+                alpha=state.alpha,
+                weights=state.theta_optimiser.parameters,
+                buffers=list(state.supernet.buffers()),
+                validation_loss=validation_loss,
+                training_loss=self.training_loss(state, training),
+                virtual_step=state.theta_optimiser.virtual_step,
+            )
+        )
+        values = {name: float(value.detach()) for name, value in losses.items()}
         if not bool(gradient.isfinite().all()):
-            raise DivergenceError(f"the gradient of alpha is not finite (validation loss {float(loss.detach())})")
+            raise DivergenceError(f"the gradient of alpha is not finite (validation losses {values})")
         state.alpha.grad = gradient
         state.alpha_optimiser.step()
-        return {"loss": float(loss.detach())} | {name: float(value.detach()) for name, value in losses.items()}
+        return {"loss": sum(values.values())} | values
+
+    def training_loss(self, state: SearchState, batch: Batch) -> Callable[[], Tensor]:
+        """L_train as a function of the present theta and alpha, with the noise and the images of its first call."""
+        noise = batch.generator.get_state()
+        images: list[Tensor] = []
+
+        def loss() -> Tensor:
+            batch.generator.set_state(noise)
+            weights = self.relaxation.weights(state.alpha, batch.generator)
+            if not images:
+                images.append(self.training_images(state, weights.detach(), batch))
+            return F.cross_entropy(state.network(weights).train()(images[0]), batch.labels)
+
+        return loss
 
     def training_images(self, state: SearchState, weights: Tensor, batch: Batch) -> Tensor:  # noqa: ARG002
         """The images of the training loss, shape (N, C, H, W)."""
         return batch.images
 
-    def validation_losses(self, state: SearchState, weights: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """The terms of the validation objective, scalars that depend on alpha through the weights."""
-        logits = state.network(weights).train()(batch.images)
-        return {"clean_loss": F.cross_entropy(logits, batch.labels)}
+    def validation_images(self, state: SearchState, weights: Tensor, batch: Batch) -> dict[str, Tensor]:  # noqa: ARG002
+        """The images of each term of the validation objective, shape (N, C, H, W)."""
+        return {"clean_loss": batch.images}
 
     def vulnerability(self, state: SearchState) -> float:
         return self.constraint(state).value(state.alpha)

@@ -201,7 +201,8 @@ def optimise(
                 run.log("theta", step=step, epoch=epoch, phase=phase, **values)
                 shown |= {"phase": phase, "loss": values["loss"], "accuracy": values["accuracy"]}
                 if not warm:
-                    run.log("alpha_step", step=step, epoch=epoch, **algorithm.alpha_step(state, batch("alpha", step)))
+                    values = algorithm.alpha_step(state, batch("alpha", step), batch("theta", step + 1))
+                    run.log("alpha_step", step=step, epoch=epoch, **values)
                 state.iteration += 1
                 if state.iteration == (iterations if warm else unconstrained):
                     shown |= end_epoch(algorithm, state, run, step, 0 if warm else projection_iterations)
