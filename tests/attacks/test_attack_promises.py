@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from rnas.attacks import auto_attack, carlini_wagner_l2, fgsm, pgd_linf
+from rnas.attacks import auto_attack, carlini_wagner_l2, fgsm, pgd_kl, pgd_linf
 
 Attack = Callable[..., Tensor]
 ATTACKS: dict[str, Attack] = {
     "fgsm": partial(fgsm, eps=0.1),
     "pgd_linf": partial(pgd_linf, eps=0.1, step_size=0.03, steps=4),
+    "pgd_kl": partial(pgd_kl, eps=0.1, step_size=0.03, steps=4),
     "carlini_wagner_l2": partial(carlini_wagner_l2, steps=5),
     # At a bound like this the first of its attacks breaks every image; tests/attacks/test_auto_attack.py goes further.
     "auto_attack": partial(auto_attack, eps=0.9),

@@ -8,7 +8,7 @@ import torch
 from rnas.config import PgdConfig
 from rnas.evaluation import ATTACKS
 from rnas.networks import zoo
-from rnas.objectives import OBJECTIVES
+from rnas.objectives import OBJECTIVES, ObjectiveConfig
 from rnas.reports import draw_genotype
 from rnas.reports.figures import cell_name
 from rnas.spaces.operations import OPERATIONS, build_operation
@@ -66,11 +66,12 @@ def test_objective_gives_a_loss_with_gradients_and_follows_its_generator(name: s
     model = zoo.build("resnet18", 3, in_channels=1, channels=2).train()
     images, labels = torch.rand(4, 1, 8, 8), torch.tensor([0, 1, 2, 0])
     weights = copy.deepcopy(model.state_dict())
+    objective = OBJECTIVES[name](ObjectiveConfig(attack=PgdConfig(steps=2)))
     losses = []
     for _ in range(2):
         model.load_state_dict(weights)  # batch statistics moved
         generator = torch.Generator().manual_seed(5)
-        loss, logits = OBJECTIVES[name](model, images, labels, attack=PgdConfig(steps=2), generator=generator)
+        loss, logits = objective(model, model, images, labels, generator)
         assert logits.shape == (4, 3)
         assert model.training
         model.zero_grad()

@@ -20,6 +20,7 @@ from rnas.search.config import SearchConfig, parse_bound
 from rnas.search.loop import ALGORITHMS
 from rnas.search.projection import SOLVERS
 from rnas.training.config import TrainingConfig
+from rnas.training.schedules import SCHEDULES
 from rnas.vulnerability import METRICS
 
 __all__ = ["check_attacks", "check_network", "check_search", "check_training"]
@@ -46,9 +47,10 @@ def check_training(config: TrainingConfig) -> None:
     """Check the names in a training's settings.
 
     Raises:
-        UnknownNameError: if there is no such objective.
+        UnknownNameError: if there is no such objective or schedule.
     """
     check_name("training.objective", OBJECTIVES, config.objective)
+    check_name("training.schedule.name", SCHEDULES, config.schedule.name)
 
 
 def check_attacks(config: EvaluationConfig, data: ImageDataset) -> None:
