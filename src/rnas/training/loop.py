@@ -133,6 +133,8 @@ def split(data: ImageDataset, config: TrainingConfig, run: Run) -> tuple[Labelle
         needed = f" beside the {held} of training.validation.images" if held else ""
         raise DataError(f"{data.name}: training needs at least 2 images{needed}, there are {count}")
     if held == 0:
+        # Of an attempt that failed before its first step, with other settings.
+        (run.path / "splits.json").unlink(missing_ok=True)
         return data.train, data.train.select([])
     chosen = torch.zeros(count, dtype=torch.bool)
     chosen[stratified_subset(data.train.labels, held, derive(run.manifest["seed"], "validation"))] = True
