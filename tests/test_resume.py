@@ -43,6 +43,12 @@ TRAINING = [
 ]
 RESNET = [*TRAINING, "--network.name", "resnet18", "--network.channels", "2"]
 CELLS = [*TRAINING, "--network.channels", "2", "--network.cells", "3"]
+EXTRAS = [
+    *settings("training", "objective=trades", "average_decay=0.8", "label_smoothing=0.1", "cutout=2"),
+    *settings("training.schedule", "name=one_cycle"),
+    *settings("training.validation", "images=20", "patience=1"),
+    *settings("training.cells", "auxiliary_weight=0.4", "drop_path=0.2"),
+]
 RECIPE = [
     *["run", "quickstart", *TINY],
     *settings("search", "channels=2", "cells=3", "epochs=1", "warmup_epochs=0", "batch_size=20"),
@@ -50,6 +56,7 @@ RECIPE = [
     *settings("network", "channels=2", "cells=3"),
     "--baseline.channels=2",
     *settings("training", "epochs=1", "batch_size=20"),
+    "--training.cells.drop_path=0.1",  # which the baseline, not made of cells, is trained without
     *settings("evaluation", "attacks=[fgsm]", "images=40"),
 ]
 
@@ -207,6 +214,14 @@ def test_a_training_of_found_cells_killed_ten_times(commands: Commands, whole_se
     commands.finish([*arguments, whole])
     run_with_kills(commands, [*arguments, killed], killed, logged(whole), seed=3)
     assert_same_files(whole, killed, [*TRAINING_FILES, "genotype.json"])
+
+
+def test_a_training_with_all_extras_killed_ten_times(commands: Commands, tmp_path: Path) -> None:
+    arguments = [*CELLS, *EXTRAS, "--network.name", "darts_v2", "--out"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    commands.finish([*arguments, whole])
+    run_with_kills(commands, [*arguments, killed], killed, logged(whole), seed=4)
+    assert_same_files(whole, killed, [*TRAINING_FILES, "splits.json"])
 
 
 def test_the_seed_matters(commands: Commands, whole_training: Path, tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from rnas.attacks import auto_attack, carlini_wagner_l2, fgsm, pgd_linf
+from rnas.attacks import auto_attack, carlini_wagner_l2, fgsm, pgd_kl, pgd_linf
 
 Attack = Callable[..., Tensor]
 ATTACKS: dict[str, Attack] = {
     "fgsm": partial(fgsm, eps=0.1),
     "pgd_linf": partial(pgd_linf, eps=0.1, step_size=0.03, steps=4),
+    "pgd_kl": partial(pgd_kl, eps=0.1, step_size=0.03, steps=4),
     "carlini_wagner_l2": partial(carlini_wagner_l2, steps=5),
     # At a bound like this the first of its attacks breaks every image; tests/attacks/test_auto_attack.py goes further.
     "auto_attack": partial(auto_attack, eps=0.9),
@@ -105,9 +106,13 @@ def prepared(request: pytest.FixtureRequest, images: Tensor) -> nn.Module:
     return model
 
 
+RANDOM = (ATTACKS["pgd_linf"], ATTACKS["pgd_kl"])
+"""Those that draw from the global generator unless they are given one."""
+
+
 @every_attack
 def test_model_is_untouched(attack: Attack, prepared: nn.Module, images: Tensor, labels: Tensor) -> None:
-    if attack is ATTACKS["pgd_linf"]:
+    if attack in RANDOM:
         attack = partial(attack, generator=torch.Generator().manual_seed(0))
     before, original = state(prepared), images.clone()
     adversarial = attack(prepared, images, labels)
@@ -130,7 +135,7 @@ def test_model_is_untouched_after_an_error(
     before = state(model)
     with pytest.raises(error, match="stop"):
         attack(model, images, labels)
-    assert_same_state(before, state(model), generator=attack is not ATTACKS["pgd_linf"])
+    assert_same_state(before, state(model), generator=attack not in RANDOM)
 
 
 @every_attack
@@ -157,10 +162,11 @@ def test_a_function_will_do(attack: Attack, images: Tensor, labels: Tensor) -> N
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-def test_generator_decides(images: Tensor, labels: Tensor) -> None:
+@pytest.mark.parametrize("attack", [pgd_linf, pgd_kl])
+def test_generator_decides(attack: Attack, images: Tensor, labels: Tensor) -> None:
     def run(seed: int) -> Tensor:
         generator = torch.Generator().manual_seed(seed)
-        return pgd_linf(network(), images, labels, eps=0.1, step_size=0.01, steps=2, generator=generator)
+        return attack(network(), images, labels, eps=0.1, step_size=0.01, steps=2, generator=generator)
 
     assert torch.equal(run(0), run(0))
     assert not torch.equal(run(0), run(1))

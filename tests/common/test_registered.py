@@ -13,7 +13,7 @@ from rnas.evaluation import ATTACKS
 from rnas.genotype import Genotype
 from rnas.networks import zoo
 from rnas.networks.spec import NetworkSpec
-from rnas.objectives import OBJECTIVES
+from rnas.objectives import OBJECTIVES, ObjectiveConfig
 from rnas.recipes import SearchCommand, run_search
 from rnas.reports import draw_genotype
 from rnas.reports.figures import cell_name
@@ -74,11 +74,12 @@ def test_objective_gives_a_loss_with_gradients_and_follows_its_generator(name: s
     model = zoo.build("resnet18", 3, in_channels=1, channels=2).train()
     images, labels = torch.rand(4, 1, 8, 8), torch.tensor([0, 1, 2, 0])
     weights = copy.deepcopy(model.state_dict())
+    objective = OBJECTIVES[name](ObjectiveConfig(attack=PgdConfig(steps=2)))
     losses = []
     for _ in range(2):
         model.load_state_dict(weights)  # batch statistics moved
         generator = torch.Generator().manual_seed(5)
-        loss, logits = OBJECTIVES[name](model, images, labels, attack=PgdConfig(steps=2), generator=generator)
+        loss, logits = objective(model, model, images, labels, generator)
         assert logits.shape == (4, 3)
         assert model.training
         model.zero_grad()

@@ -8,6 +8,8 @@ section 2.1. From a random point of the ball B = {x' : |x' - x|_inf <= eps, 0 <=
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -15,7 +17,7 @@ from torch.nn import functional as F
 from rnas.attacks.guards import Model, check_at_least, check_distance, guarded, image_gradient, signs
 from rnas.attacks.margins import logit_margin
 
-__all__ = ["LOSSES", "pgd_linf"]
+__all__ = ["LOSSES", "ascend", "pgd_linf"]
 
 LOSSES = {
     "cross_entropy": lambda logits, labels: F.cross_entropy(logits, labels, reduction="sum"),
@@ -74,10 +76,10 @@ def pgd_linf(
             source = images.device if generator is None else generator.device
             uniform = torch.rand(images.shape, generator=generator, device=source, dtype=images.dtype)
             adversarial = (images + eps * (2 * uniform.to(images.device) - 1)).clamp(lowest, highest)
-        for _ in range(steps):
-            adversarial = adversarial.detach().requires_grad_()
-            gradient = image_gradient(LOSSES[loss](model(adversarial), labels), adversarial)
-            adversarial = (adversarial.detach() + step_size * signs(gradient)).clamp(lowest, highest)
+        adversarial = ascend(
+            lambda candidate: LOSSES[loss](model(candidate), labels),
+            adversarial, lowest, highest, step_size=step_size, steps=steps,
+        )  # fmt: skip
         if restarts == 1:
             return adversarial
         with torch.no_grad():
@@ -85,3 +87,27 @@ def pgd_linf(
         best = torch.where((margin < best_margin).view(-1, 1, 1, 1), adversarial, best)
         best_margin = margin.minimum(best_margin)
     return best
+
+
+def ascend(
+    value: Callable[[Tensor], Tensor], start: Tensor, lowest: Tensor, highest: Tensor, *, step_size: float, steps: int
+) -> Tensor:
+    """Climb by signed gradient steps in a box.
+
+    Args:
+        value: images (N, C, H, W) to what is climbed, a scalar, each image's part of which depends on it alone.
+        start: where to begin, of the images' shape.
+        lowest: the box's lower corner, of the same shape.
+        highest: its upper corner.
+        step_size: length of a step in every pixel, in units of the images.
+        steps: how many.
+
+    Returns:
+        The last iterate.
+    """
+    images = start
+    for _ in range(steps):
+        images = images.detach().requires_grad_()
+        gradient = image_gradient(value(images), images)
+        images = (images.detach() + step_size * signs(gradient)).clamp(lowest, highest)
+    return images

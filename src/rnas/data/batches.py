@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from rnas.config import require
-from rnas.data.augmentation import crop_and_flip
+from rnas.data.augmentation import crop_and_flip, cut_out
 from rnas.errors import DataError
 from rnas.seeding import derive
 
@@ -30,17 +30,26 @@ class Batches:
         seed: decides order and augmentation.
         padding: greatest random shift in pixels, >= 0.
         flip: whether to mirror at random.
+        cutout: side of the square that is blackened at random, in pixels, >= 0.
 
     Raises:
-        ConfigError: if `batch_size` or `padding` is out of range.
+        ConfigError: if `batch_size`, `padding` or `cutout` is out of range.
         DataError: if there are no images.
     """
 
     def __init__(
-        self, data: LabelledImages, batch_size: int, *, seed: int, padding: int = 0, flip: bool = False
+        self,
+        data: LabelledImages,
+        batch_size: int,
+        *,
+        seed: int,
+        padding: int = 0,
+        flip: bool = False,
+        cutout: int = 0,
     ) -> None:
         require(batch_size > 0, "batch_size", "an integer > 0", batch_size)
         require(padding >= 0, "padding", "an integer >= 0", padding)
+        require(cutout >= 0, "cutout", "an integer >= 0", cutout)
         if len(data) == 0:
             raise DataError("expected at least one image to make batches of, got none")
         self.data = data
@@ -48,6 +57,7 @@ class Batches:
         self.seed = seed
         self.padding = padding
         self.flip = flip
+        self.cutout = cutout
         # Only a shortcut for consecutive steps: a permutation is a function of its epoch.
         self._last: tuple[int, Tensor] | None = None
 
@@ -74,6 +84,7 @@ class Batches:
         batch = self.data.select(self._permutation(epoch)[start : start + self.batch_size])
         generator = torch.Generator().manual_seed(derive(self.seed, "augmentation", step))
         images = crop_and_flip(batch.images, padding=self.padding, flip=self.flip, generator=generator)
+        images = cut_out(images, side=self.cutout, generator=generator)
         return images.float().div_(255), batch.labels
 
     def _permutation(self, epoch: int) -> Tensor:

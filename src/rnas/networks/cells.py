@@ -93,6 +93,7 @@ class NetworkCell(nn.Module):
         self.adapt_previous = ReluConvNorm(previous, channels, affine=affine)
         self.sources = [[edge.source for edge in node] for node in cell.nodes]
         self.concat = cell.concat
+        self.out_channels = len(cell.concat) * channels
         self.edges = nn.ModuleList()
         for index, node in enumerate(cell.nodes, start=cell.inputs):
             for position, edge in enumerate(node):
@@ -160,7 +161,7 @@ class CellNetwork(nn.Module):
             except GenotypeError as error:
                 raise GenotypeError(f"cell {kind!r}, {error}") from error
             self.cells.append(module)
-            before_previous, previous, reduced_before = previous, len(cell.concat) * width, reduce
+            before_previous, previous, reduced_before = previous, module.out_channels, reduce
         self.classifier = nn.Linear(previous, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:

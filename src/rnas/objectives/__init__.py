@@ -1,7 +1,14 @@
-"""Losses for the weights: standard and adversarial training. Importing a module here registers its objective."""
+"""Losses for the weights: standard training, PGD-AT, TRADES, MART and fast adversarial training."""
 
-from rnas.objectives.pgd_at import pgd_at
-from rnas.objectives.registry import OBJECTIVES, Objective
-from rnas.objectives.standard import standard
+from typing import TYPE_CHECKING
 
-__all__ = ["OBJECTIVES", "Objective", "pgd_at", "standard"]
+from rnas.lazy import lazily
+from rnas.objectives.config import ObjectiveConfig
+
+if TYPE_CHECKING:
+    from rnas.objectives.catalogue import OBJECTIVES
+    from rnas.objectives.registry import Objective
+
+__all__ = ["OBJECTIVES", "Objective", "ObjectiveConfig"]
+
+__getattr__ = lazily(__name__, {"OBJECTIVES": "catalogue", "Objective": "registry"})

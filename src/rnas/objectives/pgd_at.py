@@ -14,22 +14,19 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from rnas.attacks import pgd_linf
-from rnas.config import PgdConfig
-from rnas.objectives.registry import OBJECTIVES
+from rnas.objectives.registry import OBJECTIVES, Objective
 
-__all__ = ["pgd_at"]
+__all__ = ["PgdAt"]
 
 
 @OBJECTIVES.register("pgd_at")
-def pgd_at(
-    model: nn.Module, images: Tensor, labels: Tensor, *, attack: PgdConfig, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """L = cross_entropy(model(x~), y), x~ by PGD. Arguments and returns as in `Objective`."""
-    adversarial = pgd_linf(
-        model, images, labels, eps=attack.eps, step_size=attack.step_size, steps=attack.steps, generator=generator
-    )
-    logits = model(adversarial)  # Equation 2.1, outer minimisation
-    return F.cross_entropy(logits, labels), logits
+class PgdAt(Objective):
+    """L = cross_entropy(model(x~), y), x~ by PGD."""
+
+    def __call__(
+        self, model: nn.Module, attacked: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Arguments and returns as in `Objective`."""
+        logits = model(self.pgd_examples(attacked, images, labels, generator))
+        return self.cross_entropy(logits, labels), logits  # Equation 2.1, outer minimisation

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from rnas.config import PgdConfig
-from rnas.objectives.registry import OBJECTIVES
+from rnas.objectives.registry import OBJECTIVES, Objective
 
-__all__ = ["standard"]
+__all__ = ["Standard"]
 
 
 @OBJECTIVES.register("standard")
-def standard(
-    model: nn.Module,
-    images: Tensor,
-    labels: Tensor,
-    *,
-    attack: PgdConfig,  # noqa: ARG001 - one signature for all objectives
-    generator: torch.Generator,  # noqa: ARG001
-) -> tuple[Tensor, Tensor]:
-    """L = cross_entropy(model(x), y). Arguments and returns as in `Objective`."""
-    logits = model(images)
-    return F.cross_entropy(logits, labels), logits
+class Standard(Objective):
+    """L = cross_entropy(model(x), y)."""
+
+    attacks = False
+
+    def __call__(
+        self,
+        model: nn.Module,
+        attacked: nn.Module,  # noqa: ARG002 - one signature for all objectives
+        images: Tensor,
+        labels: Tensor,
+        generator: torch.Generator,  # noqa: ARG002
+    ) -> tuple[Tensor, Tensor]:
+        """Arguments and returns as in `Objective`."""
+        logits = model(images)
+        return self.cross_entropy(logits, labels), logits

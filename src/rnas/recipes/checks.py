@@ -22,6 +22,7 @@ from rnas.search.loop import ALGORITHMS
 from rnas.search.projection import SOLVERS
 from rnas.supernets.space import SPACES
 from rnas.training.config import TrainingConfig
+from rnas.training.schedules import SCHEDULES
 from rnas.vulnerability import METRICS
 
 __all__ = ["check_attacks", "check_network", "check_search", "check_training"]
@@ -53,9 +54,10 @@ def check_training(config: TrainingConfig) -> None:
     """Check the names in a training's settings.
 
     Raises:
-        UnknownNameError: if there is no such objective.
+        UnknownNameError: if there is no such objective or schedule.
     """
     check_name("training.objective", OBJECTIVES, config.objective)
+    check_name("training.schedule.name", SCHEDULES, config.schedule.name)
 
 
 def check_attacks(config: EvaluationSettings, data: ImageDataset) -> None:

@@ -21,6 +21,7 @@ from rnas.recipes.evaluating import load_data, run_evaluation
 from rnas.runs import Run, open_run
 from rnas.search.loop import search
 from rnas.seeding import derive
+from rnas.training.config import CellTrainingConfig
 from rnas.training.loop import train
 
 __all__ = ["run_recipe", "run_search", "run_training"]
@@ -118,12 +119,16 @@ def run_stages(command: RecipeCommand, out: Path) -> list[dict[str, Any]]:
     searched = run_search(SearchCommand(out=str(out / "search"), data=command.data, search=command.search, **common))
     found = replace(command.network, genotype=str(searched / "genotype.json"))
     networks = {"searched": found, command.baseline.name or "baseline": command.baseline}
-    folders = [
-        run_training(
-            TrainCommand(out=str(out / name), data=command.data, network=network, training=command.training, **common)
+    folders = []
+    for name, network in networks.items():
+        training = command.training
+        if NetworkSpec.of(network, num_classes=2, in_channels=1).cell_genotype is None:
+            training = replace(training, cells=CellTrainingConfig())  # of no use to the baseline
+        folders.append(
+            run_training(
+                TrainCommand(out=str(out / name), data=command.data, network=network, training=training, **common)
+            )
         )
-        for name, network in networks.items()
-    ]
     return run_evaluation(
         [str(folder) for folder in folders],
         EvaluateCommand(

@@ -3,27 +3,111 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
-from rnas.config import PgdConfig, WeightConfig, require
+from rnas.config import WeightConfig, require
+from rnas.objectives.config import ObjectiveConfig
 
-__all__ = ["TrainingConfig"]
+__all__ = ["PRECISIONS", "CellTrainingConfig", "ScheduleConfig", "TrainingConfig", "ValidationConfig"]
+
+#: Number formats of the passes through the network; weights, losses and images stay float32.
+PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
-class TrainingConfig(WeightConfig):
-    """Settings of a training; those of its optimiser are in `WeightConfig`.
+class ScheduleConfig:
+    """The learning rate over the steps of a training.
 
     Args:
-        objective: the loss: "pgd_at" (adversarial training) or "standard".
-        attack: the PGD that makes adversarial examples.
-        epochs: passes over the training images, at least 1.
+        name: "cosine": a half cosine from the rate to zero; "one_cycle": linearly up to the rate, then down to zero;
+            "piecewise": divided at milestones.
+        warmup: one_cycle: the part of all steps in which the rate rises, in (0, 1).
+        milestones: piecewise: parts of all steps after which the rate is divided, increasing, in (0, 1).
+        divisor: piecewise: what by, > 1.
     """
 
-    objective: str = "pgd_at"
-    attack: PgdConfig = field(default_factory=PgdConfig)
-    epochs: int = 300
+    name: str = "cosine"
+    warmup: float = 0.3
+    milestones: list[float] = field(default_factory=lambda: [0.5, 0.75])
+    divisor: float = 10.0
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        super().__post_init__()
+        require(0 < self.warmup < 1, "warmup", "a number in (0, 1)", self.warmup)
+        places = [0, *self.milestones, 1]
+        increasing = all(before < after for before, after in pairwise(places))
+        require(increasing, "milestones", "increasing numbers in (0, 1)", self.milestones)
+        require(self.divisor > 1, "divisor", "a number > 1", self.divisor)
+
+
+@dataclass(frozen=True)
+class ValidationConfig:
+    """Which epoch's weights are kept, by the accuracy under PGD on images held out of the training set.
+
+    Args:
+        images: how many are held out, stratified over the classes; 0 for none: then the last weights are kept.
+        patience: stop after so many epochs without a higher accuracy, at least 1; null trains to the end.
+    """
+
+    images: int = 0
+    patience: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the ranges, and that there is something to stop by."""
+        require(self.images >= 0, "images", "an integer >= 0", self.images)
+        require(self.patience is None or self.patience >= 1, "patience", "an integer >= 1 or null", self.patience)
+        require(self.patience is None or self.images > 0, "patience", "null where images is 0", self.patience)
+
+
+@dataclass(frozen=True)
+class CellTrainingConfig:
+    """What only networks made of cells can be trained with; DARTS uses 0.4 and 0.2.
+
+    Args:
+        auxiliary_weight: of the loss of a second classifier at two thirds of the depth, >= 0; 0 for none.
+        drop_path: probability, at the end, that an image's signal on an edge is dropped, in [0, 1); it rises linearly.
+    """
+
+    auxiliary_weight: float = 0.0
+    drop_path: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        require(self.auxiliary_weight >= 0, "auxiliary_weight", "a number >= 0", self.auxiliary_weight)
+        require(0 <= self.drop_path < 1, "drop_path", "a number in [0, 1)", self.drop_path)
+
+
+@dataclass(frozen=True)
+class TrainingConfig(WeightConfig, ObjectiveConfig):
+    """Settings of a training; those of its optimiser are in `WeightConfig`, those of its loss in `ObjectiveConfig`.
+
+    Args:
+        objective: the loss: "pgd_at" (adversarial training), "trades", "mart", "fast_at" or "standard".
+        epochs: passes over the training images, at least 1.
+        schedule: the learning rate over the steps.
+        average_decay: of an exponential moving average of the weights, which then is what is validated and kept; in
+            [0, 1), null for none. It looks back about 1 / (1 - average_decay) steps.
+        cutout: side of a black square at a random place of each training image, in pixels, >= 0; 0 for none.
+        cells: what only networks made of cells can be trained with.
+        validation: which epoch's weights are kept, and when to stop.
+        precision: float32, or bfloat16 for passes under autocast.
+    """
+
+    objective: str = "pgd_at"
+    epochs: int = 300
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    average_decay: float | None = None
+    cutout: int = 0
+    cells: CellTrainingConfig = field(default_factory=CellTrainingConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        WeightConfig.__post_init__(self)
+        ObjectiveConfig.__post_init__(self)
         require(self.epochs >= 1, "epochs", "an integer >= 1", self.epochs)
+        decay = self.average_decay
+        require(decay is None or 0 <= decay < 1, "average_decay", "a number in [0, 1) or null", decay)
+        require(self.cutout >= 0, "cutout", "an integer >= 0", self.cutout)
+        require(self.precision in PRECISIONS, "precision", " or ".join(PRECISIONS), self.precision)

@@ -10,15 +10,21 @@ import torch
 from torch import nn
 
 from rnas.checkpoints import save_weights
-from rnas.data import Batches, DataConfig, ImageDataset
-from rnas.errors import DataError, ModelError
+from rnas.data import Batches, DataConfig, ImageDataset, LabelledImages, stratified_subset
+from rnas.errors import ConfigError, DataError, ModelError
+from rnas.networks.cells import CellNetwork
 from rnas.networks.normalise import Normalise
 from rnas.objectives import OBJECTIVES
 from rnas.progress import reporting
 from rnas.runs import Run
 from rnas.seeding import derive
-from rnas.training.config import TrainingConfig
+from rnas.training.cells import Auxiliary, DropPath
+from rnas.training.collapse import CollapseCheck
+from rnas.training.config import CellTrainingConfig, TrainingConfig
 from rnas.training.optimiser import WeightOptimiser
+from rnas.training.state import TrainingState, moving_average
+from rnas.training.step import TrainingStep
+from rnas.training.validation import Validation
 
 __all__ = ["train"]
 
@@ -47,49 +53,139 @@ def train(
 
     Raises:
         DataError: if there are too few images.
+        ConfigError: if what only cells can be trained with is asked of a network without cells.
         ModelError: if the network's logits do not fit the number of classes.
-        DivergenceError: if the loss is no longer finite; names the last good checkpoint.
+        DivergenceError: if the loss or a weight is no longer finite, or the network has collapsed; names the last good
+            checkpoint.
     """
-    if len(data.train) < 2:
-        raise DataError(f"{data.name}: training needs at least 2 images, there are {len(data.train)}")
     seed = run.manifest["seed"]
-    objective = OBJECTIVES[config.objective]
+    images, held_out = split(data, config, run)
     normalise = getattr(network, "normalise", None)
     if isinstance(normalise, Normalise):
-        normalise.fit(data.train.images)
+        normalise.fit(images.images)
     # On CPUs the backward pass of depthwise convolutions is several times faster in this layout.
     network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    images, held_out = images.to(device), held_out.to(device)
     augmentation = augmentation or DataConfig()
-    padding, flip = augmentation.padding_for(data.size[0]), augmentation.flip_for(data.flip)
     batches = Batches(
-        data.train.to(device), config.batch_size, seed=derive(seed, "batches"), padding=padding, flip=flip
+        images,
+        config.batch_size,
+        seed=derive(seed, "batches"),
+        padding=augmentation.padding_for(data.size[0]),
+        flip=augmentation.flip_for(data.flip),
+        cutout=config.cutout,
     )
+    objective = OBJECTIVES[config.objective](config)
     steps = config.epochs * len(batches)
-    optimiser = WeightOptimiser(network, config, steps)
-    start = 0
-    if (state := run.load_checkpoint()) is not None:
-        network.load_state_dict(state["network"])
-        optimiser.restore(state["optimiser"])
-        start = state["step"]
+    # Copies of the network are made before it gets hooks, which are for its own training passes.
+    step_loss = TrainingStep(network, objective, config)
+    average = None if config.average_decay is None else moving_average(network, config.average_decay)
+    drop_path, auxiliary = train_cells(network, config.cells, data.num_classes, seed=seed, device=device)
+    trained = network if auxiliary is None else nn.ModuleList([network, auxiliary])
+    state = TrainingState(
+        network=network,
+        optimiser=WeightOptimiser(trained, config, steps, schedule=config.schedule),
+        average=average,
+        auxiliary=auxiliary,
+        validation=choose_epoch(held_out, config, seed=seed),
+        collapse=watch(images, config, seed=seed) if objective.single_step else None,
+    )
+    if (saved := run.load_checkpoint()) is not None:
+        state.restore(saved)
+    start = state.step
     with reporting(f"training {run.path.name}", steps, start=start) as progress:
-        for step in range(start, steps):
-            images, labels = batches.at(step)
+        while state.step < steps and not state.exhausted:
+            step, epoch = state.step, state.step // len(batches)
+            batch, labels = batches.at(step)
             generator = torch.Generator(device).manual_seed(derive(seed, "training", step))
-            network.train()
-            rate = optimiser.learning_rate
+            if drop_path is not None:
+                drop_path.set(step / steps, torch.Generator(device).manual_seed(derive(seed, "drop path", step)))
+            rate = state.optimiser.learning_rate
             with run.step(step):
-                loss, logits = objective(network, images, labels, attack=config.attack, generator=generator)
-                if step == start and logits.shape != (len(images), data.num_classes):
+                loss, logits = step_loss.loss(batch, labels, generator, auxiliary)
+                if step == start and logits.shape != (len(batch), data.num_classes):
                     raise ModelError(
                         f"the network returns {tuple(logits.shape)}, expected logits for {data.num_classes} classes: "
-                        f"{(len(images), data.num_classes)}"
+                        f"{(len(batch), data.num_classes)}"
                     )
-                value = optimiser.step(loss)
+                value = state.optimiser.step(loss)
+            state.advance()
             accuracy = float((logits.detach().argmax(dim=1) == labels).float().mean())
-            epoch = step // len(batches)
             run.log("step", step=step, epoch=epoch, loss=value, accuracy=accuracy, learning_rate=rate)
-            done = step + 1
-            if done % checkpoint_every == 0 or done % len(batches) == 0:
-                run.save_checkpoint({"step": done, "network": network.state_dict(), "optimiser": optimiser.state()})
-            progress.update(done, epoch=f"{epoch + 1}/{config.epochs}", loss=value, accuracy=accuracy)
+            shown: dict[str, float] = {"loss": value, "accuracy": accuracy}
+            ended = state.step % len(batches) == 0
+            if ended or state.step % checkpoint_every == 0:
+                with run.step(step):
+                    measured = state.examine(ended=ended)
+                if measured:
+                    run.log("epoch", step=step, epoch=epoch, **measured)
+                    shown |= measured
+                run.save_checkpoint(state.save())
+            progress.update(state.step, epoch=f"{epoch + 1}/{config.epochs}", **shown)
+    state.finish()
     save_weights(run.path / "weights.safetensors", network)
+
+
+def split(data: ImageDataset, config: TrainingConfig, run: Run) -> tuple[LabelledImages, LabelledImages]:
+    """The images to train on, and those held out for validation; which these are stands in the run's splits.json."""
+    count, held = len(data.train), config.validation.images
+    if count - held < 2:
+        needed = f" beside the {held} of training.validation.images" if held else ""
+        raise DataError(f"{data.name}: training needs at least 2 images{needed}, there are {count}")
+    if held == 0:
+        # Of an attempt that failed before its first step, with other settings.
+        (run.path / "splits.json").unlink(missing_ok=True)
+        return data.train, data.train.select([])
+    chosen = torch.zeros(count, dtype=torch.bool)
+    chosen[stratified_subset(data.train.labels, held, derive(run.manifest["seed"], "validation"))] = True
+    train, validation = (part.nonzero().flatten() for part in (~chosen, chosen))
+    # Positions among the training images, as `load` gives them.
+    document = {"data": data.fingerprint, "train_images": count}
+    run.write_json("splits.json", {**document, "train": train.tolist(), "validation": validation.tolist()})
+    return data.train.select(train), data.train.select(validation)
+
+
+def train_cells(
+    network: nn.Module, config: CellTrainingConfig, num_classes: int, *, seed: int, device: torch.device | str
+) -> tuple[DropPath | None, Auxiliary | None]:
+    """Drop-path and the auxiliary classifier on a network, where they are asked for."""
+    if config == CellTrainingConfig():
+        return None, None
+    if not isinstance(network, CellNetwork):
+        raise ConfigError(
+            f"training.cells: expected auxiliary_weight and drop_path of 0, as {type(network).__name__} is not made "
+            f"of cells, got {config.auxiliary_weight} and {config.drop_path}"
+        )
+    drop_path = DropPath(network, config.drop_path) if config.drop_path else None
+    auxiliary = None
+    if config.auxiliary_weight:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive(seed, "auxiliary"))
+            auxiliary = Auxiliary(network, num_classes).to(device)
+    return drop_path, auxiliary
+
+
+def choose_epoch(held_out: LabelledImages, config: TrainingConfig, *, seed: int) -> Validation | None:
+    """Validation on the images held out, if there are any."""
+    if len(held_out) == 0:
+        return None
+    return Validation(
+        held_out,
+        config.attack,
+        batch_size=config.batch_size,
+        patience=config.validation.patience,
+        seed=derive(seed, "validation attack"),
+    )
+
+
+def watch(images: LabelledImages, config: TrainingConfig, *, seed: int) -> CollapseCheck:
+    """A check for catastrophic overfitting on a batch of training images."""
+    chosen = stratified_subset(images.labels, config.batch_size, derive(seed, "collapse"))
+    batch = images.select(chosen)
+    return CollapseCheck(
+        batch.floats(),
+        batch.labels,
+        config.attack,
+        least=config.fast_at.collapse,
+        seed=derive(seed, "collapse attack"),
+    )

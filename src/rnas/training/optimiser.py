@@ -1,4 +1,4 @@
-"""The optimiser of weights, the same in training and in search: SGD with momentum, cosine schedule, clipping."""
+"""The optimiser of weights, the same in training and in search: SGD with momentum, a schedule, clipping."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from rnas.config import WeightConfig
 from rnas.errors import DivergenceError
+from rnas.training.config import ScheduleConfig
+from rnas.training.schedules import SCHEDULES
 
 __all__ = ["WeightOptimiser"]
 
@@ -20,15 +21,21 @@ CLIP_TINY = 1e-6
 
 
 class WeightOptimiser:
-    """SGD with momentum and weight decay; the rate falls along a half cosine to zero over all steps.
+    """SGD with momentum and weight decay.
 
     Args:
         network: whose parameters are trained.
         settings: rate, momentum, decay, clipping.
         steps: number of steps in all.
+        schedule: the rate over the steps; None for a half cosine to zero.
+
+    Raises:
+        UnknownNameError: if there is no such schedule.
     """
 
-    def __init__(self, network: nn.Module, settings: WeightConfig, steps: int) -> None:
+    def __init__(
+        self, network: nn.Module, settings: WeightConfig, steps: int, *, schedule: ScheduleConfig | None = None
+    ) -> None:
         self.parameters = list(network.parameters())
         self.gradient_clip = settings.gradient_clip
         self.sgd = torch.optim.SGD(
@@ -37,7 +44,8 @@ class WeightOptimiser:
             momentum=settings.momentum,
             weight_decay=settings.weight_decay,
         )
-        self.schedule = CosineAnnealingLR(self.sgd, T_max=max(1, steps))
+        schedule = schedule or ScheduleConfig()
+        self.schedule = SCHEDULES[schedule.name](self.sgd, schedule, max(1, steps))
 
     @property
     def learning_rate(self) -> float:

@@ -1,0 +1,82 @@
+"""What objectives are told: the attack, the smoothing of labels, and the settings that only one of them reads."""
+
+# Without the import of annotations from __future__: the parser of command lines would look up the names of what
+# `rnas.training.config.TrainingConfig` inherits from here in that module, where they are not.
+
+from dataclasses import dataclass, field
+
+from rnas.config import PgdConfig, require
+
+__all__ = ["FastAtConfig", "MartConfig", "ObjectiveConfig", "TradesConfig"]
+
+
+@dataclass(frozen=True)
+class TradesConfig:
+    """Settings of the objective "trades".
+
+    Args:
+        beta: weight of the divergence between clean and adversarial predictions, >= 0; 1 / lambda of its paper.
+    """
+
+    beta: float = 6.0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        require(self.beta >= 0, "beta", "a number >= 0", self.beta)
+
+
+@dataclass(frozen=True)
+class MartConfig:
+    """Settings of the objective "mart".
+
+    Args:
+        beta: weight of the divergence between clean and adversarial predictions, >= 0; lambda in its paper.
+    """
+
+    beta: float = 5.0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        require(self.beta >= 0, "beta", "a number >= 0", self.beta)
+
+
+@dataclass(frozen=True)
+class FastAtConfig:
+    """Settings of the objective "fast_at".
+
+    Args:
+        step: length of its only step, in multiples of eps, in (0, 2].
+        collapse: training stops where the accuracy under PGD is below this part of its best, while that under FGSM has
+            risen; in [0, 1), 0 never stops.
+    """
+
+    step: float = 1.25
+    collapse: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        require(0 < self.step <= 2, "step", "a number in (0, 2]", self.step)
+        require(0 <= self.collapse < 1, "collapse", "a number in [0, 1)", self.collapse)
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """What an objective is made with; each reads what it needs.
+
+    Args:
+        attack: the PGD that makes adversarial examples. Of it, fast_at trains with eps only.
+        label_smoothing: part of a label's weight that is spread evenly over all classes, in [0, 1).
+        trades: settings of TRADES.
+        mart: settings of MART.
+        fast_at: settings of fast adversarial training.
+    """
+
+    attack: PgdConfig = field(default_factory=PgdConfig)
+    label_smoothing: float = 0.0
+    trades: TradesConfig = field(default_factory=TradesConfig)
+    mart: MartConfig = field(default_factory=MartConfig)
+    fast_at: FastAtConfig = field(default_factory=FastAtConfig)
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        require(0 <= self.label_smoothing < 1, "label_smoothing", "a number in [0, 1)", self.label_smoothing)

@@ -1,0 +1,49 @@
+"""Wrong options of a training cost one line and exit code 2."""
+
+from pathlib import Path
+
+import pytest
+
+from rnas.cli import main
+
+TRAIN = "train --data.limit 40 --network.name resnet18 --network.channels 2 --training.batch_size 8 --threads 1"
+CASES = {
+    "trades.beta -1": ("training.trades.beta", ">= 0", "-1"),
+    "mart.beta -1": ("training.mart.beta", ">= 0", "-1"),
+    "fast_at.step 0": ("training.fast_at.step", "(0, 2]", "0"),
+    "fast_at.collapse 1": ("training.fast_at.collapse", "[0, 1)", "1"),
+    "trades.bta 1": ("did you mean --training.trades.beta?",),
+    "objective trade": ("training.objective", "did you mean 'trades'?", "fast_at"),
+    "schedule.name onecycle": ("training.schedule.name", "did you mean 'one_cycle'?", "piecewise"),
+    "schedule.warmup 1": ("training.schedule.warmup", "(0, 1)", "1"),
+    "schedule.milestones [0.5,0.4]": ("training.schedule.milestones", "increasing", "[0.5, 0.4]"),
+    "schedule.milestones [0.5,1.5]": ("training.schedule.milestones", "(0, 1)", "[0.5, 1.5]"),
+    "schedule.divisor 1": ("training.schedule.divisor", "> 1"),
+    "label_smoothing 1": ("training.label_smoothing", "[0, 1)", "1"),
+    "average_decay 1": ("training.average_decay", "[0, 1)", "null", "1"),
+    "cutout -1": ("training.cutout", ">= 0", "-1"),
+    "precision float16": ("training.precision", "float32 or bfloat16", "'float16'"),
+    "validation.images -1": ("training.validation.images", ">= 0", "-1"),
+    "validation.patience 0": ("training.validation.patience", ">= 1", "0"),
+    "validation.patience 3": ("training.validation.patience", "null where images is 0", "3"),
+    "validation.images 39": ("at least 2 images beside the 39 of training.validation.images", "there are 40"),
+    "cells.drop_path 1": ("training.cells.drop_path", "[0, 1)", "1"),
+    "cells.auxiliary_weight -1": ("training.cells.auxiliary_weight", ">= 0", "-1"),
+    "cells.drop_path 0.2": ("training.cells", "ResNet is not made of cells", "0.2"),
+}
+
+
+@pytest.mark.parametrize("option", CASES)
+def test_one_line(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(f"{TRAIN} --out new --training.{option}".split()) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("rnas: error: ")
+    assert output.err.count("\n") == 1
+    for words in CASES[option]:
+        assert words in output.err
+    left = {path.name for path in (tmp_path / "new").glob("[!.]*")}
+    assert left <= {"config.yaml", "manifest.json", "model.json"}  # nothing that would bind the next attempt

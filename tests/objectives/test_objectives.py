@@ -1,0 +1,152 @@
+"""Objectives against closed forms on linear models, and against the losses they become at special values."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rnas.config import Distance, PgdConfig
+from rnas.objectives import OBJECTIVES, Objective, ObjectiveConfig
+from rnas.objectives.config import FastAtConfig, MartConfig, TradesConfig
+from rnas.objectives.mart import log_rest
+
+EPS = 0.1
+ATTACK = PgdConfig(eps=Distance(EPS), step_size=Distance(0.05), steps=8)
+
+
+def linear(classes: int = 2) -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(12, classes)).double()
+
+
+def batch(count: int = 6, classes: int = 2) -> tuple[Tensor, Tensor]:
+    """Images so far from 0 and 1 that a ball of radius EPS lies between."""
+    generator = torch.Generator().manual_seed(1)
+    images = 0.2 + 0.6 * torch.rand(count, 3, 2, 2, generator=generator, dtype=torch.float64)
+    return images, torch.arange(count) % classes
+
+
+def loss_of(objective: Objective, model: nn.Module, images: Tensor, labels: Tensor) -> tuple[float, Tensor]:
+    loss, logits = objective(model, model, images, labels, torch.Generator().manual_seed(3))
+    return float(loss.detach()), logits.detach()
+
+
+def margins(model: nn.Sequential, images: Tensor, labels: Tensor) -> tuple[Tensor, float]:
+    """The logit of the label minus the other one, and how far EPS can move it."""
+    logits = model(images).detach()
+    weight = model[1].weight
+    assert isinstance(weight, Tensor)
+    index = labels.unsqueeze(1)
+    gap = (logits.gather(1, index) - logits.gather(1, 1 - index)).squeeze(1)
+    return gap, EPS * float((weight[0] - weight[1]).detach().abs().sum())
+
+
+def binary_divergence(margin: Tensor, other: Tensor) -> Tensor:
+    """KL between two coins whose log odds are given."""
+    p = torch.sigmoid(margin)
+    return p * (F.logsigmoid(margin) - F.logsigmoid(other)) + (1 - p) * (F.logsigmoid(-margin) - F.logsigmoid(-other))
+
+
+def test_trades_of_a_linear_model() -> None:
+    """KL(p(x) || p(x')) is convex in the log odds of x': its maximum in the box is at one of the two ends."""
+    model, (images, labels) = linear(), batch()
+    margin, reach = margins(model, images, labels)
+    beta = 3.5
+    objective = OBJECTIVES["trades"](ObjectiveConfig(attack=ATTACK, trades=TradesConfig(beta=beta)))
+    loss, logits = loss_of(objective, model, images, labels)
+    index = labels.unsqueeze(1)
+    reached = (logits.gather(1, index) - logits.gather(1, 1 - index)).squeeze(1) - margin
+    torch.testing.assert_close(reached.abs(), torch.full_like(reached, reach))
+    expected = -F.logsigmoid(margin).mean() + beta * binary_divergence(margin, margin + reached).mean()
+    assert loss == pytest.approx(float(expected), rel=1e-9)
+
+
+def test_mart_of_a_linear_model() -> None:
+    model, (images, labels) = linear(), batch()
+    margin, reach = margins(model, images, labels)
+    objective = OBJECTIVES["mart"](ObjectiveConfig(attack=ATTACK, mart=MartConfig(beta=2.5)))
+    worst = margin - reach
+    # With two classes 1 - max over k != y of p_k is p_y.
+    boosted = -2 * F.logsigmoid(worst)
+    weighted = 2.5 * binary_divergence(margin, worst) * torch.sigmoid(-margin)
+    assert loss_of(objective, model, images, labels)[0] == pytest.approx(float((boosted + weighted).mean()), rel=1e-9)
+
+
+def test_pgd_at_of_a_linear_model() -> None:
+    model, (images, labels) = linear(), batch()
+    margin, reach = margins(model, images, labels)
+    loss, _ = loss_of(OBJECTIVES["pgd_at"](ObjectiveConfig(attack=ATTACK)), model, images, labels)
+    assert loss == pytest.approx(float(-F.logsigmoid(margin - reach).mean()), rel=1e-9)
+
+
+def test_fast_at_of_a_linear_model() -> None:
+    """A step of 2 eps ends in the corner from any start; one of 1.25 eps does in 5 of 8 pixels."""
+    model, (images, labels) = linear(), batch()
+    margin, reach = margins(model, images, labels)
+    objective = OBJECTIVES["fast_at"](ObjectiveConfig(attack=ATTACK, fast_at=FastAtConfig(step=2)))
+    expected = -F.logsigmoid(margin - reach).mean()
+    assert loss_of(objective, model, images, labels)[0] == pytest.approx(float(expected), rel=1e-9)
+
+    seen = []
+    model.register_forward_hook(lambda _module, inputs, _output: seen.append(inputs[0].detach()))
+    images, labels = batch(1000)
+    loss_of(OBJECTIVES["fast_at"](ObjectiveConfig(attack=ATTACK)), model, images, labels)
+    moved = (seen[-1] - images).abs() / EPS
+    assert moved.min() >= 0.25 - 1e-9
+    assert moved.max() <= 1 + 1e-9
+    corners = float((moved > 1 - 1e-9).double().mean())
+    deviation = math.sqrt(0.625 * 0.375 / moved.numel())
+    assert abs(corners - 0.625) < 5 * deviation
+
+
+def test_without_their_regulariser_they_are_known_losses() -> None:
+    model, (images, labels) = linear(classes=4), batch(classes=4)
+    config = ObjectiveConfig(attack=ATTACK, trades=TradesConfig(beta=0), mart=MartConfig(beta=0))
+    clean = float(F.cross_entropy(model(images), labels).detach())
+    assert loss_of(OBJECTIVES["trades"](config), model, images, labels)[0] == pytest.approx(clean, rel=1e-12)
+    loss, logits = loss_of(OBJECTIVES["mart"](config), model, images, labels)
+    adversarial, same = loss_of(OBJECTIVES["pgd_at"](config), model, images, labels)
+    assert torch.equal(logits, same)
+    probabilities = logits.softmax(dim=1)
+    others = probabilities.scatter(1, labels.unsqueeze(1), 0).amax(dim=1)
+    assert loss == pytest.approx(adversarial - float((1 - others).log().mean()), rel=1e-9)
+
+
+def test_without_room_all_are_losses_of_clean_images() -> None:
+    model, (images, labels) = linear(), batch()
+    config = ObjectiveConfig(attack=PgdConfig(eps=Distance(0)))
+    clean = float(F.cross_entropy(model(images), labels).detach())
+    expected = {"standard": 1, "pgd_at": 1, "fast_at": 1, "trades": 1, "mart": 2}
+    assert set(expected) == set(OBJECTIVES)
+    for name, multiple in expected.items():
+        loss, _ = loss_of(OBJECTIVES[name](config), model, images, labels)
+        assert loss == pytest.approx(multiple * clean, rel=1e-9), name
+
+
+def test_label_smoothing_mixes_in_the_uniform_distribution() -> None:
+    model, (images, labels) = linear(classes=4), batch(classes=4)
+    loss, logits = loss_of(OBJECTIVES["standard"](ObjectiveConfig(label_smoothing=0.2)), model, images, labels)
+    log_p = logits.log_softmax(dim=1)
+    expected = -0.8 * log_p.gather(1, labels.unsqueeze(1)).mean() - 0.2 * log_p.mean()
+    assert loss == pytest.approx(float(expected), rel=1e-12)
+
+
+def test_the_margin_of_mart_survives_certainty() -> None:
+    """Where p_k rounds to 1, log(1 - p_k) is still what it is."""
+    logits, labels = torch.tensor([[-50.0, 50.0, -60.0], [80.0, -20.0, -30.0]]), torch.tensor([0, 0])
+    torch.testing.assert_close(log_rest(logits, labels), torch.tensor([-100.0, 0.0]), rtol=1e-6, atol=1e-3)
+
+
+def test_the_attack_sees_what_it_is_given() -> None:
+    """The weights' gradient comes of the model, the adversarial images of the other one."""
+    images, labels = batch()
+    model, other = linear(), linear()
+    with torch.no_grad():
+        for parameter in other[1].parameters():
+            parameter.neg_()
+    objective = OBJECTIVES["pgd_at"](ObjectiveConfig(attack=ATTACK))
+    loss, _ = objective(model, other, images, labels, torch.Generator().manual_seed(0))
+    margin, reach = margins(model, images, labels)
+    assert float(loss.detach()) == pytest.approx(float(-F.logsigmoid(margin + reach).mean()), rel=1e-9)

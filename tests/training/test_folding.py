@@ -1,0 +1,73 @@
+"""A folded network is the same function, and follows the weights."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from rnas.networks import zoo
+from rnas.training.folding import FoldedNetwork
+
+
+def disturb(network: nn.Module) -> None:
+    """Give weights and statistics values that no initialisation has."""
+    for name, tensor in network.state_dict().items():
+        if tensor.is_floating_point() and "normalise" not in name:
+            tensor.mul_(1 + 0.3 * torch.rand_like(tensor)).add_(0.05 * torch.rand_like(tensor))
+
+
+@pytest.mark.parametrize("name", ["resnet18", "darts_v2", "robnet_large", "densenet121", "vgg16", "mobilenet_v2"])
+def test_the_folded_network_computes_the_same(name: str) -> None:
+    torch.manual_seed(0)
+    cells = None if zoo.NETWORKS[name].cells is None else 3
+    network = zoo.build(name, 5, in_channels=1, channels=4, cells=cells).double()
+    view = FoldedNetwork(network)
+    assert view.pairs
+    images = torch.rand(3, 1, 16, 16, dtype=torch.float64)
+    for _ in range(2):
+        disturb(network)
+        before = {key: value.clone() for key, value in network.state_dict().items()}
+        folded = view.refresh()
+        torch.testing.assert_close(folded(images), network.eval()(images), rtol=1e-6, atol=1e-9)
+        network.train()
+        assert not folded.training
+        assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
+
+
+def test_all_norms_of_a_resnet_are_folded() -> None:
+    view = FoldedNetwork(zoo.build("resnet18", 5, channels=4))
+    assert not [module for module in view.folded.modules() if isinstance(module, nn.BatchNorm2d)]
+
+
+class Twice(nn.Module):
+    """A convolution whose output goes elsewhere too, one that is used twice, and a norm without statistics."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolutions = nn.ModuleList(nn.Conv2d(2, 2, 3, padding=1) for _ in range(3))
+        self.norms = nn.ModuleList(nn.BatchNorm2d(2, track_running_stats=index < 2) for index in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = self.convolutions[0](x)
+        x = first + self.norms[0](first)
+        x = self.norms[1](self.convolutions[1](self.convolutions[1](x)))
+        return self.norms[2](self.convolutions[2](x))
+
+
+class Undecided(nn.Module):
+    """What torch.fx cannot trace."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(2, 2, 3), nn.BatchNorm2d(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x) if x.sum() > 0 else x
+
+
+@pytest.mark.parametrize("network", [Twice(), Undecided()], ids=["Twice", "Undecided"])
+def test_what_cannot_be_folded_stays(network: nn.Module) -> None:
+    view = FoldedNetwork(network)
+    assert not view.pairs
+    disturb(network)
+    images = torch.rand(2, 2, 6, 6)
+    torch.testing.assert_close(view.refresh()(images), network.eval()(images))
