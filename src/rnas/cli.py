@@ -13,7 +13,9 @@ from rich.console import Console
 from rnas import __version__, recipes, reports
 from rnas.arguments import parse, positionals
 from rnas.errors import ConfigError, RnasError, nearest
-from rnas.recipes.config import EvaluateCommand, RecipeCommand, SearchCommand, TrainCommand
+from rnas.networks.cards import published_cards
+from rnas.networks.catalogue import card_sheet, card_table
+from rnas.recipes.config import EvaluateCommand, RecipeCommand, SearchCommand, TrainCommand, ZooCommand
 
 __all__ = ["main"]
 
@@ -28,6 +30,7 @@ commands:
   train              train a found architecture, or a network of the zoo by name
   evaluate RUN ...   attack trained networks: FGSM, PGD-20, C&W, AutoAttack
   report RUN         write the page and the figures of a run
+  zoo [NETWORK]      list all networks of the paper's tables; show one and draw its cells
 
 Every command has --help; all but report take --print_config, --config FILE and --resume RUN.
 A killed run is continued by the same command.
@@ -124,9 +127,24 @@ def run(arguments: list[str]) -> None:
     print(f"report: {page}")
 
 
+def zoo(arguments: list[str]) -> None:
+    names, rest = positionals(arguments)
+    command: ZooCommand = parse("zoo [NETWORK]", ZooCommand, rest)
+    if len(names) > 1:
+        raise ConfigError(f"expected at most one network: rnas zoo [NETWORK], got {' '.join(names)}")
+    if not names:
+        Console().print(card_table())
+        return
+    Console().print(card_sheet(names[0]))
+    genotype = published_cards()[names[0]].genotype
+    if genotype is not None:
+        reports.save(reports.draw_genotype(genotype, title=names[0]), Path(command.out), names[0])
+        print(f"drawn: {command.out}/{names[0]}.svg and .png")
+
+
 def show(folder: Path) -> None:
     """Print the robust-accuracy table of a folder's networks."""
     Console().print(reports.rich_table(reports.load_results(folder)))
 
 
-COMMANDS = {"run": run, "search": search, "train": train, "evaluate": evaluate, "report": report}
+COMMANDS = {"run": run, "search": search, "train": train, "evaluate": evaluate, "report": report, "zoo": zoo}

@@ -11,7 +11,7 @@ from rnas.networks.config import NetworkConfig
 from rnas.search.config import SearchConfig
 from rnas.training.config import TrainingConfig
 
-__all__ = ["EvaluateCommand", "RecipeCommand", "SearchCommand", "TrainCommand"]
+__all__ = ["EvaluateCommand", "RecipeCommand", "SearchCommand", "TrainCommand", "ZooCommand"]
 
 
 @dataclass(frozen=True)
@@ -123,3 +123,18 @@ class RecipeCommand(RunCommand):
         super().__post_init__()
         came = self.network.name or self.network.genotype
         require(came is None, "network", "null for name and genotype: the search finds the cells", came)
+
+
+@dataclass(frozen=True)
+class ZooCommand:
+    """List all networks, or show one and draw its cells.
+
+    Args:
+        out: the folder for the drawn cells of a network, as PNG and SVG.
+    """
+
+    out: str = "runs/zoo"
+
+    def __post_init__(self) -> None:
+        """Check that there is a folder."""
+        require(bool(self.out), "out", "a path", self.out)

@@ -6,6 +6,7 @@ from rnas.lazy import lazily
 
 if TYPE_CHECKING:
     from rnas.reports.cells import draw_cell, draw_genotype
+    from rnas.reports.figures import save
     from rnas.reports.page import report
     from rnas.reports.reading import load_results
     from rnas.reports.results import ModelResults, parse_results, read_results
@@ -22,6 +23,7 @@ __all__ = [
     "read_results",
     "report",
     "rich_table",
+    "save",
 ]
 
 # Figures and columns of numbers take long to import, and a command line that is only parsed needs none.
@@ -38,5 +40,6 @@ __getattr__ = lazily(
         "read_results": "results",
         "report": "page",
         "rich_table": "tables",
+        "save": "figures",
     },
 )
