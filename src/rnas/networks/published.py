@@ -54,7 +54,7 @@ def tables() -> dict[str, Any]:
 
 
 def table_key(data: str, training: str) -> str:
-    """What `numbers` calls a table: its data set, with ``"_standard"`` behind it if it is not of adversarial training."""
+    """What `numbers` calls a table: its data set, and ``"_standard"`` behind it where training was not adversarial."""
     return data if training == "adversarial" else f"{data}_{training}"
 
 
