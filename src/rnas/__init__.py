@@ -4,13 +4,20 @@ Data flows one way: spaces -> supernets -> search -> Genotype -> networks -> tra
 The subpackages are imported when they are first used, so that `import rnas` stays free of torch.
 """
 
+from __future__ import annotations
+
 import importlib
+from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from rnas.genotype import Genotype
 
+if TYPE_CHECKING:
+    from torch import nn
+
 __version__ = "0.1.0"
-__all__ = ["Genotype"]
+__all__ = ["Genotype", "load"]
 
 _SUBPACKAGES = (
     "attacks",
@@ -25,6 +32,25 @@ _SUBPACKAGES = (
     "training",
     "vulnerability",
 )
+
+
+def load(model: str | Path) -> nn.Module:
+    """A trained network as a plain torch module, ready for any attack or evaluation.
+
+    Args:
+        model: a directory that `rnas train` wrote.
+
+    Returns:
+        A module from float images in [0, 1], shape (N, C, H, W), to logits (N, classes): on the CPU, in evaluation
+        mode; its gradients reach the images.
+
+    Raises:
+        RunError: if there is no network, no weights yet, or a damaged file.
+        ModelError: if the weights do not fit the network; names the first that does not.
+    """
+    from rnas.networks.spec import load_network
+
+    return load_network(Path(model))
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -15,7 +15,14 @@ from rnas.arguments import parse, positionals
 from rnas.errors import ConfigError, RnasError, nearest
 from rnas.networks.cards import published_cards
 from rnas.networks.catalogue import card_sheet, card_table
-from rnas.recipes.config import EvaluateCommand, RecipeCommand, SearchCommand, TrainCommand, ZooCommand
+from rnas.recipes.config import (
+    EvaluateCommand,
+    ExportCommand,
+    RecipeCommand,
+    SearchCommand,
+    TrainCommand,
+    ZooCommand,
+)
 
 __all__ = ["main"]
 
@@ -30,6 +37,7 @@ commands:
   train              train a found architecture, or a network of the zoo by name
   evaluate RUN ...   attack trained networks: FGSM, PGD-20, C&W, AutoAttack
   report RUN         write the page and the figures of a run
+  export RUN         write a trained network as a torch.export program, as ONNX, and its model card
   zoo [NETWORK]      list all networks of the paper's tables; show one and draw its cells
 
 Every command has --help; all but report take --print_config, --config FILE and --resume RUN.
@@ -127,6 +135,17 @@ def run(arguments: list[str]) -> None:
     print(f"report: {page}")
 
 
+def export(arguments: list[str]) -> None:
+    folders, rest = positionals(arguments)
+    command: ExportCommand = parse("export RUN", ExportCommand, rest)
+    if len(folders) != 1:
+        raise ConfigError(f"expected one run directory: rnas export RUN, got {' '.join(folders) or 'none'}")
+    files = recipes.run_export(Path(folders[0]), command)
+    print(f"exported: {' '.join(map(str, files))}")
+    if not any(file.suffix == ".onnx" for file in files):
+        print("no ONNX: it needs the packages onnx, onnxscript and onnxruntime; pip install 'rnas[onnx]'")
+
+
 def zoo(arguments: list[str]) -> None:
     names, rest = positionals(arguments)
     command: ZooCommand = parse("zoo [NETWORK]", ZooCommand, rest)
@@ -147,4 +166,12 @@ def show(folder: Path) -> None:
     Console().print(reports.rich_table(reports.load_results(folder)))
 
 
-COMMANDS = {"run": run, "search": search, "train": train, "evaluate": evaluate, "report": report, "zoo": zoo}
+COMMANDS = {
+    "run": run,
+    "search": search,
+    "train": train,
+    "evaluate": evaluate,
+    "report": report,
+    "export": export,
+    "zoo": zoo,
+}

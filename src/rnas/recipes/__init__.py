@@ -11,25 +11,37 @@ from typing import TYPE_CHECKING
 
 from rnas.errors import UnknownNameError, nearest
 from rnas.lazy import lazily
-from rnas.recipes.config import EvaluateCommand, RecipeCommand, SearchCommand, TrainCommand
+from rnas.recipes.config import EvaluateCommand, ExportCommand, RecipeCommand, SearchCommand, TrainCommand
 
 if TYPE_CHECKING:
+    from rnas.recipes.export import run_export
     from rnas.recipes.stages import run_evaluation, run_recipe, run_search, run_training
 
 __all__ = [
     "EvaluateCommand",
+    "ExportCommand",
     "RecipeCommand",
     "SearchCommand",
     "TrainCommand",
     "recipe_file",
     "recipe_names",
     "run_evaluation",
+    "run_export",
     "run_recipe",
     "run_search",
     "run_training",
 ]
 
-__getattr__ = lazily(__name__, dict.fromkeys(("run_evaluation", "run_recipe", "run_search", "run_training"), "stages"))
+__getattr__ = lazily(
+    __name__,
+    {
+        "run_evaluation": "stages",
+        "run_export": "export",
+        "run_recipe": "stages",
+        "run_search": "stages",
+        "run_training": "stages",
+    },
+)
 
 
 def recipe_names() -> list[str]:

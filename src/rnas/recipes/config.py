@@ -11,7 +11,7 @@ from rnas.networks.config import NetworkConfig
 from rnas.search.config import SearchConfig
 from rnas.training.config import TrainingConfig
 
-__all__ = ["EvaluateCommand", "RecipeCommand", "SearchCommand", "TrainCommand", "ZooCommand"]
+__all__ = ["EvaluateCommand", "ExportCommand", "RecipeCommand", "SearchCommand", "TrainCommand", "ZooCommand"]
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,21 @@ class RecipeCommand(RunCommand):
         super().__post_init__()
         came = self.network.name or self.network.genotype
         require(came is None, "network", "null for name and genotype: the search finds the cells", came)
+
+
+@dataclass(frozen=True)
+class ExportCommand:
+    """Export a trained network: a torch.export program, ONNX with the extra rnas[onnx], and a model card.
+
+    Args:
+        out: the folder for the files; null for the folder export in the run directory.
+    """
+
+    out: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check that there is a folder."""
+        require(self.out != "", "out", "a path or null", self.out)
 
 
 @dataclass(frozen=True)

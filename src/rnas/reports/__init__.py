@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from rnas.lazy import lazily
 
 if TYPE_CHECKING:
+    from rnas.reports.card import model_card
     from rnas.reports.cells import draw_cell, draw_genotype
     from rnas.reports.figures import save
     from rnas.reports.page import report
@@ -19,6 +20,7 @@ __all__ = [
     "html_table",
     "load_results",
     "markdown_table",
+    "model_card",
     "parse_results",
     "read_results",
     "report",
@@ -36,6 +38,7 @@ __getattr__ = lazily(
         "html_table": "tables",
         "load_results": "reading",
         "markdown_table": "tables",
+        "model_card": "card",
         "parse_results": "results",
         "read_results": "results",
         "report": "page",
