@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from rnas.genotype import Genotype
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 __version__ = "0.1.0"
@@ -34,23 +35,26 @@ _SUBPACKAGES = (
 )
 
 
-def load(model: str | Path) -> nn.Module:
+def load(model: str | Path, device: torch.device | str = "cpu") -> nn.Module:
     """A trained network as a plain torch module, ready for any attack or evaluation.
 
     Args:
-        model: a directory that `rnas train` wrote.
+        model: what `rnas evaluate` takes: a run directory, ``"resnet18:path/to/weights.safetensors"``, a TorchScript or
+            torch.export file, or ``"module:function"``. Files of programs can run code: load only those that you trust.
+        device: where the network is put.
 
     Returns:
-        A module from float images in [0, 1], shape (N, C, H, W), to logits (N, classes): on the CPU, in evaluation
-        mode; its gradients reach the images.
+        A module from float images in [0, 1], shape (N, C, H, W), to logits (N, classes), in evaluation mode; its
+        gradients reach the images.
 
     Raises:
-        RunError: if there is no network, no weights yet, or a damaged file.
-        ModelError: if the weights do not fit the network; names the first that does not.
+        RunError: if a run directory or a file is missing, damaged, or something else.
+        UnknownNameError: if there is neither a network nor a module of that name.
+        ModelError: if the weights do not fit the network, the first that does not is named; or there are none yet.
     """
-    from rnas.networks.spec import load_network
+    from rnas.networks.resolve import load_model
 
-    return load_network(Path(model))
+    return load_model(str(model), device).network
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import re
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ def parse(command: str, kind: type, arguments: list[str], *, recipe: Path | None
     """Parse arguments into a configuration of a kind; a recipe's values replace the kind's defaults."""
     parser = ArgumentParser(
         prog=f"rnas {command}",
-        description=kind.__doc__.split("\n")[0] if kind.__doc__ else None,
+        description=inspect.cleandoc(kind.__doc__ or "").partition("\n\nArgs:")[0],
         exit_on_error=False,
         allow_abbrev=False,
         default_config_files=[str(recipe)] if recipe else [],

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from rnas.errors import ModelError, RunError
 from rnas.files import write_atomically
 
-__all__ = ["load_checkpoint", "load_weights", "save_checkpoint", "save_weights"]
+__all__ = ["load_checkpoint", "load_weights", "read_weights", "save_checkpoint", "save_weights"]
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -71,6 +71,20 @@ def save_weights(path: Path, network: nn.Module) -> None:
     write_atomically(path, save(state))
 
 
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read the tensors of a safetensors file, by name.
+
+    Raises:
+        RunError: if the file is missing or damaged.
+    """
+    try:
+        return load_file(path)
+    except FileNotFoundError as error:
+        raise RunError(f"no weights at {path}") from error
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"{path} is damaged, truncated or no safetensors file") from error
+
+
 def load_weights(path: Path, network: nn.Module) -> None:
     """Read a network's parameters and buffers from safetensors.
 
@@ -78,12 +92,7 @@ def load_weights(path: Path, network: nn.Module) -> None:
         RunError: if the file is missing or damaged.
         ModelError: if the weights do not fit the network; names the first that does not.
     """
-    try:
-        state: dict[str, Tensor] = load_file(path)
-    except FileNotFoundError as error:
-        raise RunError(f"no weights at {path}") from error
-    except (OSError, SafetensorError) as error:
-        raise RunError(f"{path} is damaged, truncated or no safetensors file") from error
+    state = read_weights(path)
     expected = network.state_dict()
     for name, tensor in expected.items():
         if name not in state:

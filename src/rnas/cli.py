@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentError
 from rich.console import Console
@@ -24,6 +25,9 @@ from rnas.recipes.config import (
     ZooCommand,
 )
 
+if TYPE_CHECKING:
+    from rnas.reports import ModelResults
+
 __all__ = ["main"]
 
 HELP = """\
@@ -35,13 +39,13 @@ commands:
   run RECIPE         search, train, attack and report: quickstart, small-cifar10 or paper-cifar10
   search             search for a robust architecture under a bound on its vulnerability
   train              train a found architecture, or a network of the zoo by name
-  evaluate RUN ...   attack trained networks: FGSM, PGD-20, C&W, AutoAttack
+  evaluate MODEL ... attack networks: run directories, zoo weights, TorchScript, torch.export, module:function
   report RUN         write the page and the figures of a run
   export RUN         write a trained network as a torch.export program, as ONNX, and its model card
   zoo [NETWORK]      list all networks of the paper's tables; show one and draw its cells
 
-Every command has --help; all but report take --print_config, --config FILE and --resume RUN.
-A killed run is continued by the same command.
+Every command has --help; all but report take --print_config and --config FILE.
+A killed run is continued by the same command, or by --resume RUN_DIRECTORY in place of its settings.
 """
 
 
@@ -101,14 +105,22 @@ def train(arguments: list[str]) -> None:
 
 
 def evaluate(arguments: list[str]) -> None:
-    folders, rest = positionals(arguments)
-    command: EvaluateCommand = parse("evaluate RUN ...", EvaluateCommand, rest)
-    if not folders:
-        raise ConfigError("expected at least one run directory: rnas evaluate RUN ...")
-    paths = [Path(folder) for folder in folders]
-    recipes.run_evaluation(paths, command)
-    for path in paths:
-        show(path)
+    models, rest = positionals(arguments)
+    command: EvaluateCommand = parse("evaluate MODEL ...", EvaluateCommand, rest)
+    if not models:
+        raise ConfigError("expected at least one model: rnas evaluate MODEL ... (--help says what a model is)")
+    documents = recipes.run_evaluation(models, command)
+    results = [
+        reports.parse_results(document, model, name=model) for document, model in zip(documents, models, strict=True)
+    ]
+    show(results)
+    folders = {Path(model).parent for model in models}
+    if command.out is not None:
+        print(f"report: {reports.report(Path(command.out))}")
+    elif len(models) > 1 and len(folders) == 1:
+        print(f"figure: {reports.save_comparison(results, folders.pop())}")
+    elif len(models) > 1:
+        print("figure: none, for the models lie in different folders; --out FOLDER keeps all of it in one")
 
 
 def report(arguments: list[str]) -> None:
@@ -131,7 +143,7 @@ def run(arguments: list[str]) -> None:
     file = None if resumed else recipes.recipe_file(names[0])
     command: RecipeCommand = parse("run RECIPE", RecipeCommand, rest, recipe=file)
     page = recipes.run_recipe(command)
-    show(page.parent)
+    show(reports.load_results(page.parent))
     print(f"report: {page}")
 
 
@@ -161,9 +173,12 @@ def zoo(arguments: list[str]) -> None:
         print(f"drawn: {command.out}/{names[0]}.svg and .png")
 
 
-def show(folder: Path) -> None:
-    """Print the robust-accuracy table of a folder's networks."""
-    Console().print(reports.rich_table(reports.load_results(folder)))
+def show(results: Sequence[ModelResults]) -> None:
+    """Print one table of all networks, and a line for each sanity check that failed."""
+    Console().print(reports.rich_table(results))
+    for model in results:
+        for doubt in model.doubts:
+            print(f"rnas: warning: {model.name}: sanity check {doubt.name!r} failed: {doubt.finding}", file=sys.stderr)
 
 
 COMMANDS = {

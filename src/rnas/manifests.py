@@ -14,7 +14,7 @@ from rnas import provenance
 from rnas.errors import RunError
 from rnas.files import write_atomically
 
-__all__ = ["identifying", "now", "prepare", "read_manifest"]
+__all__ = ["describe", "identifying", "now", "prepare", "read_manifest"]
 
 #: Settings that say where and how comfortably, not what: a run may be continued with others. A genotype's path is one,
 #: because `Run.record` keeps what the file holds.
@@ -39,8 +39,16 @@ def prepare(path: Path, kind: str, config: Mapping[str, Any], *, seed: int, devi
     # config.yaml alone is what a run killed while being made leaves behind.
     elif others := sorted(item.name for item in path.iterdir() if item.name[0] != "." and item.name != "config.yaml"):
         raise RunError(f"{path} is not a run directory (no manifest.json, but {others[0]}); choose another --out")
+    manifest = describe(kind, config, seed=seed, device=device)
+    write_atomically(path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
+    write_atomically(path / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+    return manifest
+
+
+def describe(kind: str, config: Mapping[str, Any], *, seed: int, device: str) -> dict[str, Any]:
+    """A new manifest: what is asked of this process, and all that a number needs beside it."""
     commit, dirty = provenance.git_state()
-    manifest = {
+    return {
         "kind": kind,
         "config": dict(config),
         "inputs": {},
@@ -53,9 +61,6 @@ def prepare(path: Path, kind: str, config: Mapping[str, Any], *, seed: int, devi
         "created": now(),
         "finished": None,
     }
-    write_atomically(path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
-    write_atomically(path / "manifest.json", json.dumps(manifest, indent=1) + "\n")
-    return manifest
 
 
 def begun(path: Path, manifest: Mapping[str, Any]) -> bool:

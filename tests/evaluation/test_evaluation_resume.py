@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from rnas.errors import ModelError, RunError
 from rnas.evaluation import evaluate, read_outcomes
 from rnas.evaluation.fingerprints import images_fingerprint, model_fingerprint
+from rnas.evaluation.sanity import examine
 
 SETTINGS: dict[str, Any] = {"eps": 0.05, "batch_size": 4, "seed": 5}
 ATTACKS = ("fgsm", "pgd20", "cw")
@@ -92,8 +93,10 @@ def test_a_finished_evaluation_is_not_repeated_and_can_be_extended(tmp_path: Pat
     counting = Counting(model)
     short = evaluate(counting, images, labels, ("fgsm",), **SETTINGS, folder=tmp_path)
     counting.passes = 0
+    assert examine(counting.eval(), images, labels, eps=SETTINGS["eps"], seed=SETTINGS["seed"])
+    examining, counting.passes = counting.passes, 0
     again = evaluate(counting, images, labels, ("fgsm",), **SETTINGS, folder=tmp_path)
-    assert counting.passes == 1  # the check that the model takes the images
+    assert counting.passes == 1 + examining  # one to see that the model takes the images
     assert again.to_json() == short.to_json()  # the seconds as well
     assert again.outcomes.to_table().equals(short.outcomes.to_table())
 
@@ -143,7 +146,7 @@ def test_foreign_outcomes_are_refused(tmp_path: Path) -> None:
         ("eps of fgsm", (model, images, labels), {"eps": 0.06}),
     ]
     for what, given, changed in cases:
-        with pytest.raises(RunError, match=f"holds outcomes for another {what} .* choose another folder") as caught:
+        with pytest.raises(RunError, match=f"holds outcomes for another {what}.* choose another folder") as caught:
             evaluate(*given, ("fgsm",), **{**SETTINGS, **changed}, folder=tmp_path)
         assert "\n" not in str(caught.value)
     assert (tmp_path / "outcomes.parquet").read_bytes() == before

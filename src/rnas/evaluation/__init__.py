@@ -1,24 +1,40 @@
 """How robust a network is: attack suites, outcomes per image, robust accuracy with its interval.
 
-In the order in which things happen: `config` and `suite` (what is asked), `evaluator` (the loop, `evaluate`),
-`outcomes` and `fingerprints` (what is recorded, and of what), `summary` (what is reported). The first two come without
-torch; the rest is imported when it is first used.
+In the order in which things happen: `config` and `suite` (what is asked), `inputs` (what is refused), `evaluator` (the
+loop, `evaluate`), `outcomes` and `fingerprints` (what is recorded, and of what), `sanity` (whether to believe it),
+`summary` (what is reported). The first two come without torch; the rest is imported when it is first used.
 """
 
 from typing import TYPE_CHECKING
 
-from rnas.evaluation.config import EvaluationConfig
+from rnas.evaluation.config import EvaluationConfig, EvaluationSettings
 from rnas.evaluation.suite import ATTACKS
 from rnas.lazy import lazily
 
 if TYPE_CHECKING:
     from rnas.evaluation.evaluator import evaluate
     from rnas.evaluation.outcomes import Outcomes, read_outcomes
+    from rnas.evaluation.sanity import Check
     from rnas.evaluation.summary import Evaluation
 
-__all__ = ["EvaluationConfig", "ATTACKS", "evaluate", "Evaluation", "Outcomes", "read_outcomes"]
+__all__ = [
+    "EvaluationConfig",
+    "EvaluationSettings",
+    "ATTACKS",
+    "Check",
+    "evaluate",
+    "Evaluation",
+    "Outcomes",
+    "read_outcomes",
+]
 
 __getattr__ = lazily(
     __name__,
-    {"evaluate": "evaluator", "Evaluation": "summary", "Outcomes": "outcomes", "read_outcomes": "outcomes"},
+    {
+        "Check": "sanity",
+        "evaluate": "evaluator",
+        "Evaluation": "summary",
+        "Outcomes": "outcomes",
+        "read_outcomes": "outcomes",
+    },
 )

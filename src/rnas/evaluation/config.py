@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from rnas.config import Distance, require
 from rnas.errors import UnknownNameError
 from rnas.evaluation.suite import ATTACKS
 
-__all__ = ["EvaluationConfig"]
+__all__ = ["PAPER_EPS", "EvaluationConfig", "EvaluationSettings"]
+
+PAPER_EPS = Distance("8/255")
+PAPER_STEP = Distance("2/255")
 
 
 @dataclass(frozen=True)
-class EvaluationConfig:
-    """Which attacks, how strong, on how many images.
+class EvaluationSettings:
+    """Which attacks, how strong, on how many images, as a user asks for them.
 
     Args:
         attacks: names of the attacks, in the order in which they run: fgsm, pgd20, cw, autoattack.
-        eps: radius of the L-infinity ball for FGSM, PGD and AutoAttack, in units of images in [0, 1].
-        step_size: length of a PGD step, in the same units.
+        eps: radius of the L-infinity ball for FGSM, PGD and AutoAttack, in units of images in [0, 1]; null takes that
+            of the network's training, 8/255 where none is recorded.
+        step_size: length of a PGD step, in the same units; null takes a quarter of eps.
         images: test images to attack, a stratified subset; null takes all.
         autoattack_images: of those, how many AutoAttack gets, again stratified; null takes all.
         batch_size: images attacked at once.
     """
 
     attacks: list[str] = field(default_factory=lambda: ["fgsm", "pgd20", "cw", "autoattack"])
-    eps: Distance = Distance("8/255")
-    step_size: Distance = Distance("2/255")
+    eps: Distance | None = None
+    step_size: Distance | None = None
     images: int | None = None
     autoattack_images: int | None = None
     batch_size: int = 128
@@ -39,8 +43,8 @@ class EvaluationConfig:
             except UnknownNameError as error:
                 raise UnknownNameError(f"attacks: {error}") from error
         require(len(set(self.attacks)) == len(self.attacks), "attacks", "each attack once", self.attacks)
-        require(0 <= self.eps < float("inf"), "eps", "a finite distance >= 0", self.eps)
-        require(0 < self.step_size < float("inf"), "step_size", "a finite distance > 0", self.step_size)
+        require(self.eps is None or self.eps >= 0, "eps", "a finite distance >= 0", self.eps)
+        require(self.step_size is None or self.step_size > 0, "step_size", "a finite distance > 0", self.step_size)
         require(self.images is None or self.images >= 1, "images", "null or at least 1", self.images)
         require(
             self.autoattack_images is None or self.autoattack_images >= 1,
@@ -49,3 +53,24 @@ class EvaluationConfig:
             self.autoattack_images,
         )
         require(self.batch_size >= 1, "batch_size", "at least 1", self.batch_size)
+
+    def at(self, eps: Distance) -> EvaluationConfig:
+        """The settings of one network.
+
+        Args:
+            eps: where none was asked for.
+        """
+        eps = eps if self.eps is None else self.eps
+        step_size = self.step_size
+        if step_size is None:
+            step_size = Distance(eps / 4) if eps > 0 else PAPER_STEP
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return EvaluationConfig(**{**values, "eps": eps, "step_size": step_size})
+
+
+@dataclass(frozen=True)
+class EvaluationConfig(EvaluationSettings):
+    """The same, with nothing left open: what an evaluation works with."""
+
+    eps: Distance = PAPER_EPS
+    step_size: Distance = PAPER_STEP

@@ -17,15 +17,20 @@ from torch import Tensor, nn
 from rnas.attacks.guards import TOLERANCE, Model, evaluation_mode
 from rnas.config import Distance
 from rnas.data.splits import stratified_subset
-from rnas.errors import DataError, ModelError, RnasError
+from rnas.errors import ModelError, RnasError
 from rnas.evaluation.config import EvaluationConfig
 from rnas.evaluation.fingerprints import as_floats, images_fingerprint, model_fingerprint
+from rnas.evaluation.inputs import check_data, check_model, device_of
 from rnas.evaluation.outcomes import Outcomes, Record
+from rnas.evaluation.sanity import Check, examine
 from rnas.evaluation.suite import ATTACKS, AttackCard
 from rnas.evaluation.summary import CLEAN, Evaluation
 from rnas.seeding import derive
 
 __all__ = ["evaluate"]
+
+SANITY_IMAGES = 256
+"""Images on which the clean accuracy is judged; of those `examine` attacks a few."""
 
 
 def evaluate(
@@ -39,6 +44,7 @@ def evaluate(
     autoattack_images: int | None = None,
     batch_size: int = 128,
     seed: int = 0,
+    classes: int | None = None,
     folder: Path | None = None,
     progress: Callable[..., None] | None = None,
 ) -> Evaluation:
@@ -57,6 +63,7 @@ def evaluate(
         autoattack_images: size of the stratified subset that AutoAttack gets, >= 1; None for all images.
         batch_size: images attacked at once, >= 1.
         seed: of all randomness.
+        classes: of the data; a model that tells another number apart is refused. None takes any that covers the labels.
         folder: where `outcomes.parquet` is kept, saved after every batch. What it holds of the same model and images is
             not repeated, so that an interrupted evaluation continues and further attacks extend a finished one. None
             keeps the outcomes in memory.
@@ -64,7 +71,8 @@ def evaluate(
             robust_accuracy=fraction so far)``, and once for what a folder holds already.
 
     Returns:
-        Robust accuracies, and the outcomes they come from.
+        Robust accuracies, the outcomes they come from, and where something was attacked, the verdicts of
+        `rnas.evaluation.sanity`.
 
     Raises:
         ConfigError: if a setting is out of range, or no attack has that name.
@@ -80,11 +88,14 @@ def evaluate(
         autoattack_images=autoattack_images,
         batch_size=batch_size,
     )
-    _check_data(images, labels)
+    check_data(images, labels)
     with evaluation_mode(model), torch.no_grad():
-        _check_model(model, images, labels, config)
+        check_model(model, images, labels, config, classes)
         evaluator = _Evaluator(model, images, labels.long().cpu(), config, seed, folder, progress)
-        for name in (CLEAN, *attacks):
+        evaluator.run(CLEAN)
+        if attacks:
+            evaluator.examine()
+        for name in attacks:
             evaluator.run(name)
     return evaluator.result()
 
@@ -104,7 +115,7 @@ class _Evaluator:
     ) -> None:
         self.model, self.images, self.labels = model, images, labels
         self.config, self.seed, self.progress = config, seed, progress
-        self.device = _device(model, images)
+        self.device = device_of(model, images)
         identity: dict[str, str | int] = {}
         if folder is not None:
             if not isinstance(model, nn.Module):
@@ -119,6 +130,13 @@ class _Evaluator:
             }
         self.record = Record(folder, identity)
         self.names: list[str] = []
+        self.examined: tuple[Check, ...] = ()
+
+    def examine(self) -> None:
+        """Check that attacking this model can tell anything."""
+        chosen = stratified_subset(self.labels, SANITY_IMAGES, self.seed)
+        labels = self.labels[chosen].to(self.device)
+        self.examined = examine(self.model, self._select(chosen), labels, eps=self.config.eps, seed=self.seed)
 
     def run(self, name: str) -> None:
         """Run an attack, or no attack ("clean"), on the batches that are not recorded yet."""
@@ -142,7 +160,7 @@ class _Evaluator:
     def result(self) -> Evaluation:
         """What was asked for, of all that the record holds."""
         settings = {name: self.record.settings[name] for name in self.names}
-        return Evaluation(self.record.outcomes.of(*self.names), settings, self.record.seconds)
+        return Evaluation(self.record.outcomes.of(*self.names), settings, self.record.seconds, self.examined)
 
     def _images_of(self, name: str) -> Tensor:
         count = self.config.autoattack_images
@@ -202,11 +220,6 @@ class _Evaluator:
             self.progress(attack=title, done=done, total=total, robust_accuracy=robust)
 
 
-def _device(model: Model, images: Tensor) -> torch.device:
-    tensor = next(model.parameters(), None) if isinstance(model, nn.Module) else None
-    return images.device if tensor is None else tensor.device
-
-
 def _verify(card: AttackCard, adversarial: Tensor, change: Tensor, eps: float) -> None:
     """An attack that cheats would make a model look weak: nothing that breaks the rules is ever counted."""
     lowest, highest, largest = torch.stack([*adversarial.aminmax(), change.abs().amax()]).tolist()
@@ -214,48 +227,3 @@ def _verify(card: AttackCard, adversarial: Tensor, change: Tensor, eps: float) -
         raise RnasError(f"{card.title} left [0, 1]: its images have values from {lowest:.6g} to {highest:.6g}")
     if card.norm == "Linf" and not largest <= eps + TOLERANCE:
         raise RnasError(f"{card.title} left its bound: a pixel changed by {largest:.6g}, eps is {eps:.6g}")
-
-
-def _check_data(images: Tensor, labels: Tensor) -> None:
-    if images.dim() != 4 or not (images.dtype == torch.uint8 or images.is_floating_point()):
-        raise DataError(
-            f"expected images (N, C, H, W), uint8 or floating point, got {images.dtype} {tuple(images.shape)}"
-        )
-    if images.numel() == 0:
-        raise DataError(f"expected at least one image, got shape {tuple(images.shape)}")
-    if labels.shape != images.shape[:1] or labels.is_floating_point() or labels.dtype == torch.bool:
-        raise DataError(f"expected {len(images)} integer labels, got {labels.dtype} of shape {tuple(labels.shape)}")
-    if images.dtype != torch.uint8:
-        lowest, highest = torch.stack(images.detach().aminmax()).tolist()
-        if not (lowest >= -TOLERANCE and highest <= 1 + TOLERANCE):
-            raise DataError(
-                f"expected finite images in [0, 1], got values from {lowest:.6g} to {highest:.6g}: "
-                "normalisation belongs into the model, as its first layer"
-            )
-    if int(labels.min()) < 0:
-        raise DataError(f"expected labels >= 0, got {int(labels.min())}")
-
-
-def _check_model(model: Model, images: Tensor, labels: Tensor, config: EvaluationConfig) -> None:
-    """Fail within one forward pass rather than after an hour of attacks."""
-    if not callable(model):
-        raise ModelError(f"expected a model that can be called, got {type(model).__name__}")
-    shape = tuple(images.shape[1:])
-    try:
-        logits = model(as_floats(images[:2].to(_device(model, images))))
-    except Exception as error:
-        reason = (str(error) or "no message").splitlines()[0]
-        raise ModelError(f"the model cannot take images of shape {shape}: {type(error).__name__}: {reason}") from error
-    expected = len(images[:2])
-    if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != expected:
-        came = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise ModelError(f"expected logits of shape ({expected}, classes) for {expected} images, got {came}")
-    if not bool(logits.isfinite().all()):
-        raise ModelError("the model's logits are not finite")
-    classes, highest = logits.shape[1], int(labels.max())
-    if highest >= classes:
-        raise ModelError(f"the model tells {classes} classes apart, but the labels go up to {highest}")
-    for name in config.attacks:
-        if classes < ATTACKS[name].least_classes:
-            least = ATTACKS[name].least_classes
-            raise ModelError(f"{ATTACKS[name].title} needs at least {least} classes, the model has {classes}")

@@ -40,7 +40,7 @@ SCHEMA = pa.schema(
 )
 
 METADATA_KEY = b"rnas"
-REMEDY = "remove the file or choose another folder"
+REMEDY = "remove the file or choose another folder (--out FOLDER)"
 
 
 @dataclass(frozen=True)
@@ -164,8 +164,9 @@ class Record:
 
     def _require_same(self, name: str, recorded: object, asked: object) -> None:
         if recorded != asked:
-            there, here = (str(value)[:12] for value in (recorded, asked))
-            raise RunError(f"{self.path} holds outcomes for another {name} ({there} there, {here} here); {REMEDY}")
+            # Fingerprints say nothing to a reader.
+            values = "" if name in ("model", "images") else f" ({recorded} there, {asked} here)"
+            raise RunError(f"{self.path} holds outcomes for another {name}{values}; {REMEDY}")
 
 
 def read_outcomes(path: Path) -> Outcomes:

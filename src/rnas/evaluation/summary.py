@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from rnas.evaluation.outcomes import Outcomes
+from rnas.evaluation.outcomes import Outcomes, Record
+from rnas.evaluation.sanity import Check, compare
 from rnas.evaluation.suite import ATTACKS, Settings
 
 __all__ = ["Evaluation", "Row"]
@@ -60,10 +61,19 @@ class Evaluation:
         outcomes: of the clean images and of every attack.
         settings: of each attack, by name, in the order to report; "clean" comes first.
         seconds: taken by each, by name.
+        examined: what `sanity.examine` said of the model; `sanity` holds it, and what the outcomes say.
     """
 
-    def __init__(self, outcomes: Outcomes, settings: dict[str, Settings], seconds: dict[str, float]) -> None:
+    def __init__(
+        self,
+        outcomes: Outcomes,
+        settings: dict[str, Settings],
+        seconds: dict[str, float],
+        examined: tuple[Check, ...] = (),
+    ) -> None:
         self.outcomes = outcomes
+        self.examined = examined
+        self.sanity = (*examined, *compare(outcomes))
         total = len(outcomes.of(CLEAN))
         rows, complete = [], []
         broken = np.zeros(total, dtype=np.bool_)
@@ -87,6 +97,24 @@ class Evaluation:
                 )
             )
         self.rows = tuple(rows)
+
+    @classmethod
+    def of(cls, record: Record, *, eps: float, examined: tuple[Check, ...] = ()) -> Evaluation:
+        """All that a record holds of finished attacks with one eps, whichever call ran them.
+
+        Args:
+            record: with at least the clean images.
+            eps: of the attacks that it bounds; those that ran with another are left out.
+            examined: as above.
+        """
+        settings = {
+            name: record.settings[name]
+            for name in (CLEAN, *ATTACKS)
+            if name in record.settings
+            and record.settings[name].get("eps", eps) == eps
+            and len(record.outcomes.of(name)) == record.settings[name].get("images", len(record.outcomes.of(name)))
+        }
+        return cls(record.outcomes.of(*settings), settings, record.seconds, examined)
 
     def __getitem__(self, name: str) -> Row:
         """The row of an attack, of "clean" or of "worst_case"."""

@@ -14,8 +14,9 @@ from rnas.lazy import lazily
 from rnas.recipes.config import EvaluateCommand, ExportCommand, RecipeCommand, SearchCommand, TrainCommand
 
 if TYPE_CHECKING:
+    from rnas.recipes.evaluating import run_evaluation
     from rnas.recipes.export import run_export
-    from rnas.recipes.stages import run_evaluation, run_recipe, run_search, run_training
+    from rnas.recipes.stages import run_recipe, run_search, run_training
 
 __all__ = [
     "EvaluateCommand",
@@ -35,7 +36,7 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
-        "run_evaluation": "stages",
+        "run_evaluation": "evaluating",
         "run_export": "export",
         "run_recipe": "stages",
         "run_search": "stages",

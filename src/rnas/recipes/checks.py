@@ -11,7 +11,7 @@ import torch
 
 from rnas.data import ImageDataset
 from rnas.errors import ConfigError, GenotypeError, UnknownNameError
-from rnas.evaluation import ATTACKS, EvaluationConfig
+from rnas.evaluation import ATTACKS, EvaluationSettings
 from rnas.networks.config import NetworkConfig
 from rnas.networks.spec import NetworkSpec
 from rnas.objectives import OBJECTIVES
@@ -51,7 +51,7 @@ def check_training(config: TrainingConfig) -> None:
     check_name("training.objective", OBJECTIVES, config.objective)
 
 
-def check_attacks(config: EvaluationConfig, data: ImageDataset) -> None:
+def check_attacks(config: EvaluationSettings, data: ImageDataset) -> None:
     """Check that the attacks can work with the data set's classes.
 
     Raises:

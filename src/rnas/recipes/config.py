@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from rnas.config import require
 from rnas.data.config import DataConfig
-from rnas.evaluation.config import EvaluationConfig
+from rnas.evaluation.config import EvaluationSettings
 from rnas.networks.config import NetworkConfig
 from rnas.search.config import SearchConfig
 from rnas.training.config import TrainingConfig
@@ -74,17 +74,25 @@ class TrainCommand(RunCommand):
 
 @dataclass(frozen=True)
 class EvaluateCommand:
-    """Attack trained networks and save what became of each image.
+    """Attack networks and save what became of each image.
+
+    MODEL is a run directory; or NETWORK:weights.safetensors, a network of the zoo; or a TorchScript (.pt) or
+    torch.export (.pt2) file; or module:function, which returns a torch model that takes images in [0, 1]. All but run
+    directories need --data and --out. TorchScript and torch.export files are programs: name only those that you trust.
 
     Args:
         evaluation: which attacks, on how many images.
+        out: a folder that gets a folder for each model and one report; null for the models' own run directories.
+        save_images: images of each attack to keep, exact, and to show in the report.
         seed: decides the choice of images and the attacks' random starts, >= 0.
         device: auto, cpu, or an accelerator such as cuda:0.
         threads: of the CPU; null for torch's choice.
         data: test images of this name or path; null for the data that each network was trained on.
     """
 
-    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    out: str | None = None
+    save_images: int = 0
     seed: int = 0
     device: str = "auto"
     threads: int | None = None
@@ -92,6 +100,8 @@ class EvaluateCommand:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
+        require(self.out != "", "out", "a path or null", self.out)
+        require(self.save_images >= 0, "save_images", "an integer >= 0", self.save_images)
         require(self.seed >= 0, "seed", "an integer >= 0", self.seed)
         require(self.threads is None or self.threads >= 1, "threads", "an integer >= 1 or null", self.threads)
 
@@ -116,7 +126,7 @@ class RecipeCommand(RunCommand):
     network: NetworkConfig = field(default_factory=NetworkConfig)
     baseline: NetworkConfig = field(default_factory=lambda: NetworkConfig(name="resnet18"))
     training: TrainingConfig = field(default_factory=TrainingConfig)
-    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
 
     def __post_init__(self) -> None:
         """Check the ranges, and that the network is left to the search."""

@@ -10,10 +10,12 @@ from rnas.errors import RunError
 from rnas.files import write_atomically
 from rnas.networks.counting import count_multiply_accumulates, count_parameters
 from rnas.networks.exporting import onnx_is_installed, save_onnx, save_program, trace
-from rnas.networks.spec import NetworkSpec, load_network
+from rnas.networks.resolve import load_model
+from rnas.networks.spec import NetworkSpec
 from rnas.progress import reporting
 from rnas.recipes.config import ExportCommand
 from rnas.reports.card import ExportedFile, NetworkFacts
+from rnas.runs import read_manifest
 
 __all__ = ["run_export"]
 
@@ -32,12 +34,13 @@ def run_export(folder: Path, command: ExportCommand) -> list[Path]:
         RunError: if the folder holds no trained network, a damaged one, or one whose images' size is not recorded.
         ModelError: if the weights do not fit, or an exported program does not compute what the network does.
     """
+    read_manifest(folder)  # without it the card could not tell where the network comes from
+    network = load_model(str(folder)).network
     spec = NetworkSpec.load(folder)
     if spec.image_size is None:
         raise RunError(
             f'{folder}/model.json does not tell the size of the images: add to it, for 32x32, "image_size": [32, 32]'
         )
-    network = load_network(folder)
     image = (spec.in_channels, *spec.image_size)
     out = folder / "export" if command.out is None else Path(command.out)
     try:

@@ -1,47 +1,29 @@
-"""The stages as functions of their typed configuration: what `rnas search`, `train`, `evaluate` and `run` do."""
+"""The stages as functions of their typed configuration: what `rnas search`, `train` and `run` do."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from rnas import reports
 from rnas.config import plain
-from rnas.data import ImageDataset, load, stratified_subset
-from rnas.data.config import DataConfig
 from rnas.devices import cpu_threads, select_device
-from rnas.errors import ModelError, RunError
-from rnas.evaluation import evaluate
-from rnas.files import write_atomically
-from rnas.networks.spec import NetworkSpec, load_network
-from rnas.networks.zoo import count_parameters
-from rnas.progress import reporting
+from rnas.networks.spec import NetworkSpec
 from rnas.recipes.checks import check_attacks, check_network, check_search, check_training
 from rnas.recipes.config import EvaluateCommand, RecipeCommand, RunCommand, SearchCommand, TrainCommand
-from rnas.runs import Run, locked, open_run, read_manifest
+from rnas.recipes.evaluating import load_data, run_evaluation
+from rnas.runs import Run, open_run
 from rnas.search.loop import search
 from rnas.seeding import derive
 from rnas.training.loop import train
 
-__all__ = ["run_evaluation", "run_recipe", "run_search", "run_training"]
-
-
-def load_data(config: DataConfig, seed: int) -> ImageDataset:
-    return load(
-        config.source,
-        limit=config.limit,
-        image_column=config.image_column,
-        label_column=config.label_column,
-        seed=derive(seed, "data"),
-    )
+__all__ = ["run_recipe", "run_search", "run_training"]
 
 
 @contextmanager
@@ -114,114 +96,6 @@ def run_training(command: TrainCommand) -> Path:
     return run.path
 
 
-def run_evaluation(folders: list[Path], command: EvaluateCommand) -> list[dict[str, Any]]:
-    """Attack trained networks; batches that were attacked before are not attacked again.
-
-    Args:
-        folders: run directories that `run_training` wrote.
-        command: attacks and images.
-
-    Returns:
-        The content of each folder's results.json.
-
-    Raises:
-        RunError: if a folder holds no trained network, a damaged one, or is in use.
-        ModelError: if a network does not fit its weights or the images.
-    """
-    networks = [load_network(folder) for folder in map(holds_network, folders)]
-    device = select_device(command.device)
-    results = []
-    with cpu_threads(command.threads):
-        for folder, network in zip(folders, networks, strict=True):
-            with locked(folder):
-                document = evaluate_network(folder, network.to(device), command)
-                write_atomically(folder / "results.json", json.dumps(document, indent=1) + "\n")
-            results.append(document)
-    return results
-
-
-def holds_network(folder: Path) -> Path:
-    """The folder itself, unless the networks are in folders of it, as after `rnas run`: then say so."""
-    inside = sorted(str(path.parent) for path in folder.glob("*/model.json"))
-    if inside and not (folder / "model.json").exists():
-        raise RunError(f"{folder} holds no trained network itself; did you mean {' '.join(inside)}?")
-    return folder
-
-
-def evaluate_network(folder: Path, network: nn.Module, command: EvaluateCommand) -> dict[str, Any]:
-    """The results of one network, as its results.json holds them."""
-    manifest = read_manifest(folder)
-    try:
-        source = DataConfig(**manifest["config"]["data"]) if command.data is None else DataConfig(source=command.data)
-    except (KeyError, TypeError) as error:
-        raise RunError(f"{folder}/manifest.json is damaged: its settings of the data cannot be read") from error
-    data = load_data(source, manifest["seed"])
-    classes = NetworkSpec.load(folder).num_classes
-    if classes != data.num_classes:
-        raise ModelError(f"{folder}: the network tells {classes} classes apart, {data.name} has {data.num_classes}")
-    settings = command.evaluation
-    test = data.test
-    chosen = None
-    if settings.images is not None:
-        chosen = stratified_subset(test.labels, settings.images, derive(command.seed, "test images"))
-        test = test.select(chosen)
-    with evaluation_progress(folder.name, network, len(settings.attacks) + 1) as progress:
-        evaluation = evaluate(
-            network,
-            test.images,
-            test.labels,
-            settings.attacks,
-            eps=settings.eps,
-            step_size=settings.step_size,
-            autoattack_images=settings.autoattack_images,
-            batch_size=settings.batch_size,
-            seed=command.seed,
-            folder=folder,
-            progress=progress,
-        )
-    return {
-        "model": {"name": folder.name, "parameters": count_parameters(network)},
-        "data": {
-            "name": data.name,
-            "fingerprint": data.fingerprint,
-            "images": len(test),
-            "classes": data.num_classes,
-            # Positions in the test set, in the order of outcomes.parquet; null for all of it.
-            "indices": None if chosen is None else chosen.tolist(),
-        },
-        "attacks": evaluation.to_json(),
-    }
-
-
-@contextmanager
-def evaluation_progress(name: str, network: nn.Module, attacks: int) -> Iterator[Callable[..., None]]:
-    """Progress in percent of each attack; a batch of AutoAttack takes thousands of passes, which are counted too."""
-    finished: dict[str, float] = {}
-    shown: dict[str, float | str] = {}
-    passes = 0
-    with reporting(f"attacking {name}", 100 * attacks) as reporter:
-
-        def update() -> None:
-            reporter.update(round(100 * sum(finished.values())), **shown, passes=str(passes))
-
-        def show(attack: str, done: int, total: int, robust_accuracy: float) -> None:
-            finished[attack] = done / total
-            shown.update({"last": attack, "robust": robust_accuracy})
-            update()
-
-        def count(*_: object) -> None:
-            nonlocal passes
-            passes += 1
-            if passes % 50 == 0:
-                update()
-
-        hook = network.register_forward_hook(count)
-        try:
-            yield show
-        finally:
-            hook.remove()
-
-
 def run_recipe(command: RecipeCommand) -> Path:
     """Search, train the found network and the baseline, attack both, report.
 
@@ -253,7 +127,7 @@ def run_stages(command: RecipeCommand, out: Path) -> list[dict[str, Any]]:
         for name, network in networks.items()
     ]
     return run_evaluation(
-        folders,
+        [str(folder) for folder in folders],
         EvaluateCommand(
             evaluation=command.evaluation, seed=command.seed, device=command.device, threads=command.threads
         ),

@@ -7,6 +7,7 @@ from rnas.lazy import lazily
 if TYPE_CHECKING:
     from rnas.reports.card import model_card
     from rnas.reports.cells import draw_cell, draw_genotype
+    from rnas.reports.dots import save_comparison
     from rnas.reports.figures import save
     from rnas.reports.page import report
     from rnas.reports.reading import load_results
@@ -26,6 +27,7 @@ __all__ = [
     "report",
     "rich_table",
     "save",
+    "save_comparison",
 ]
 
 # Figures and columns of numbers take long to import, and a command line that is only parsed needs none.
@@ -44,5 +46,6 @@ __getattr__ = lazily(
         "report": "page",
         "rich_table": "tables",
         "save": "figures",
+        "save_comparison": "dots",
     },
 )

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from rnas.reports.figures import INK, MUTED, plain, style
+from rnas.reports.figures import INK, MUTED, plain, save, style
 from rnas.reports.palette import MODEL_COLOURS, MODEL_MARKERS
 from rnas.reports.tables import columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from rnas.reports.results import ModelResults
     from rnas.reports.tables import Column
 
-__all__ = ["accuracy_figure"]
+__all__ = ["accuracy_figure", "save_comparison"]
 
 _HEADING_WIDTH = 24  # letters that fit to the left of the axes
 
@@ -84,6 +85,23 @@ def accuracy_figure(models: Sequence[ModelResults]) -> Figure:
             labels.append(f"chance ({100 / number:.1f}%)")
         figure.legend(handles, labels, loc="upper left", bbox_to_anchor=(0.215, 1.0), ncols=4, handlelength=1.4)
     return figure
+
+
+def save_comparison(models: Sequence[ModelResults], folder: Path) -> Path:
+    """Draw the accuracies into ``figures/comparison.png`` and ``.svg`` of a folder.
+
+    Args:
+        models: as above.
+        folder: exists.
+
+    Returns:
+        The path of the PNG.
+
+    Raises:
+        RunError: if it cannot be written.
+    """
+    save(accuracy_figure(models), folder / "figures", "comparison")
+    return folder / "figures" / "comparison.png"
 
 
 def _heading(column: Column) -> str:

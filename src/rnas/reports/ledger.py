@@ -29,7 +29,6 @@ def results_csv(contents: Contents) -> str:
     for part in contents.models:
         if part.results is None:
             continue
-        provenance = _provenance(contents.manifest or part.manifest)
         for attack in part.results.attacks:
             row = {
                 "model": part.name,
@@ -42,7 +41,7 @@ def results_csv(contents: Contents) -> str:
                 "high": attack.high,
                 "seconds": attack.seconds,
                 "settings": json.dumps(attack.settings),
-                **provenance,
+                **_provenance(attack.call or contents.manifest or part.manifest),
             }
             if writer is None:
                 writer = csv.DictWriter(text, list(row), lineterminator="\n")

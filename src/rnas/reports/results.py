@@ -9,10 +9,18 @@ from rnas.errors import RunError
 from rnas.reports.documents import is_number, read_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["AttackResult", "ModelResults", "describe_settings", "parse_results", "read_results"]
+__all__ = [
+    "AttackResult",
+    "ModelResults",
+    "Verdict",
+    "describe_eps",
+    "describe_settings",
+    "parse_results",
+    "read_results",
+]
 
 _DISTANCES = ("eps", "step_size")
 
@@ -30,6 +38,7 @@ class AttackResult:
         high: upper end, in [0, 1].
         settings: what the attack ran with.
         seconds: time it took, or None.
+        call: what a manifest says of the call that ran it; empty if it is not recorded.
     """
 
     name: str
@@ -40,6 +49,22 @@ class AttackResult:
     high: float
     settings: Mapping[str, Any] = field(default_factory=dict)
     seconds: float | None = None
+    call: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A sanity check of an evaluation.
+
+    Args:
+        name: the check.
+        passed: whether it held.
+        finding: what was seen.
+    """
+
+    name: str
+    passed: bool
+    finding: str
 
 
 @dataclass(frozen=True)
@@ -54,6 +79,8 @@ class ModelResults:
         fingerprint: of the data set; only models with the same one are compared.
         images: number of test images that an attack could have used, or None.
         classes: number of classes, or None.
+        eps: radius of the attacks as it was written and where it comes from; empty if it is not recorded.
+        sanity: verdicts on the evaluation itself.
     """
 
     name: str
@@ -63,6 +90,13 @@ class ModelResults:
     fingerprint: str = ""
     images: int | None = None
     classes: int | None = None
+    eps: str = ""
+    sanity: tuple[Verdict, ...] = ()
+
+    @property
+    def doubts(self) -> tuple[Verdict, ...]:
+        """The sanity checks that failed."""
+        return tuple(verdict for verdict in self.sanity if not verdict.passed)
 
     def attack(self, name: str) -> AttackResult | None:
         """The result under an attack, or None if it was not run."""
@@ -96,7 +130,10 @@ def parse_results(document: Mapping[str, Any], where: str, *, name: str) -> Mode
     attacks = document.get("attacks")
     if not isinstance(attacks, list):
         raise RunError(f"{where}: expected a list 'attacks', got {type(attacks).__name__}")
-    results = tuple(_attack(attack, f"{where}, attack {number}") for number, attack in enumerate(attacks, start=1))
+    calls = _list(document, "calls", where)
+    results = tuple(
+        _attack(attack, calls, f"{where}, attack {number}") for number, attack in enumerate(attacks, start=1)
+    )
     names = [result.name for result in results]
     if len(set(names)) < len(names):
         raise RunError(f"{where}: an attack is listed twice: {', '.join(names)}")
@@ -108,7 +145,20 @@ def parse_results(document: Mapping[str, Any], where: str, *, name: str) -> Mode
         fingerprint=str(data.get("fingerprint") or ""),
         images=_whole(data, "images", where),
         classes=_whole(data, "classes", where),
+        eps=_eps(_part(document, "eps", where)),
+        sanity=tuple(
+            Verdict(str(check.get("name")), bool(check.get("passed")), str(check.get("finding")))
+            for check in _list(document, "sanity", where)
+        ),
     )
+
+
+def describe_eps(models: Sequence[ModelResults]) -> str:
+    """The radius of the attacks in words: ``"eps = 8/255"``; of models that differ in it, each one's."""
+    radii = {model.name: model.eps for model in models if model.eps}
+    if len(set(radii.values())) <= 1:
+        return "".join(f"eps = {eps}" for eps in set(radii.values()))
+    return "; ".join(f"{name}: eps = {eps}" for name, eps in radii.items())
 
 
 def describe_settings(settings: Mapping[str, Any]) -> str:
@@ -138,7 +188,18 @@ def _part(document: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any
     return part
 
 
-def _attack(document: Any, where: str) -> AttackResult:
+def _list(document: Mapping[str, Any], key: str, where: str) -> list[dict[str, Any]]:
+    entries = document.get(key, [])
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise RunError(f"{where}: {key!r} should be a list of objects")
+    return entries
+
+
+def _eps(document: Mapping[str, Any]) -> str:
+    return f"{document['value']}{', as in training' if document.get('from') == 'training' else ''}" if document else ""
+
+
+def _attack(document: Any, calls: list[dict[str, Any]], where: str) -> AttackResult:
     if not isinstance(document, dict) or not isinstance(document.get("name"), str):
         raise RunError(f"{where}: expected an object with a 'name'")
     where = f"{where} ({document['name']!r})"
@@ -152,6 +213,9 @@ def _attack(document: Any, where: str) -> AttackResult:
             raise RunError(f"{where}: {key!r} should be a number in [0, 1], is {value!r}")
         fractions.append(float(value or 0.0))
     seconds = document.get("seconds")
+    call = _whole(document, "call", where)
+    if call is not None and not 0 <= call < len(calls):
+        raise RunError(f"{where}: 'call' should be a position in 'calls', is {call}")
     return AttackResult(
         name=document["name"],
         title=str(document.get("title") or document["name"]),
@@ -161,6 +225,7 @@ def _attack(document: Any, where: str) -> AttackResult:
         high=fractions[2],
         settings=_part(document, "settings", where),
         seconds=float(seconds) if is_number(seconds) and seconds is not None else None,
+        call={} if call is None else calls[call],
     )
 
 

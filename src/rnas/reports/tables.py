@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rnas.reports.figures import plain
-from rnas.reports.results import describe_settings
+from rnas.reports.results import describe_eps, describe_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +103,8 @@ def markdown_table(models: Sequence[ModelResults]) -> str:
 
 def rich_table(models: Sequence[ModelResults]) -> Table:
     """The table for a terminal: a row for each attack, so that it fits 80 columns; names are shown as they are."""
-    shown = Table(title="Accuracy with Wilson 95% intervals", title_justify="left")
+    title = ", ".join(filter(None, ["Accuracy with Wilson 95% intervals", describe_eps(models)]))
+    shown = Table(title=Text(plain(title)), title_justify="left")
     shown.add_column("Attack")
     shown.add_column("Images", justify="right")
     for model in models:

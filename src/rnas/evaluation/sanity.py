@@ -1,0 +1,259 @@
+"""Is the evaluation itself sound? Cheap checks on a few images; where one fails, robust accuracies are too high.
+
+They are the signs of a failed attack, or of gradients that a defence hides, that two papers ask evaluators to look for:
+
+- Athalye, Carlini and Wagner, "Obfuscated Gradients Give a False Sense of Security", ICML 2018, section 3.1: one-step
+  attacks beat iterative ones; unbounded attacks do not reach 100% success; random sampling finds adversarial images
+  that gradients do not; gradients are shattered (zero, not finite) or stochastic.
+- Carlini, Athalye, Papernot, Brendel, Rauber, Tsipras, Goodfellow, Madry and Kurakin, "On Evaluating Adversarial
+  Robustness", 2019, sections 3 and 5: more iterations must not weaken an attack; the stronger attack must win; the
+  perturbation must be as small as claimed.
+
+The thresholds are ours: an honest network should pass all of them on `IMAGES` images, a masked one fail at least one.
+To pass proves nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from rnas.attacks import fgsm, pgd_linf
+from rnas.attacks.guards import Model, check_finite, image_gradient
+from rnas.data.splits import stratified_subset
+from rnas.evaluation.outcomes import Outcomes
+from rnas.evaluation.suite import ATTACKS
+from rnas.seeding import derive
+
+__all__ = ["Check", "compare", "examine"]
+
+IMAGES = 32
+"""Correctly classified images that are attacked."""
+
+RANDOM_SAMPLES = 20
+"""Random corners of the ball for each image: as many passes as PGD-20 makes."""
+
+STEPS = (1, 5, 20)
+"""Steps of PGD whose losses are compared."""
+
+SLACK = 0.02
+"""Share by which the loss may fall from fewer steps to more: sign steps circle around a maximum."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A verdict.
+
+    Args:
+        name: the check: clean_accuracy, normalisation, repeatable, batch, gradients, steps, one_step, unbounded,
+            random_search, bounds or autoattack.
+        passed: false where the robust accuracies should not be believed before the finding is explained.
+        finding: what was seen, in one sentence.
+    """
+
+    name: str
+    passed: bool
+    finding: str
+
+    def to_json(self) -> dict[str, str | bool]:
+        """An entry of the list "sanity" of a results.json."""
+        return dataclasses.asdict(self)
+
+
+def examine(model: Model, images: Tensor, labels: Tensor, *, eps: float, seed: int) -> tuple[Check, ...]:
+    """Check a model, before hours are spent on attacking it.
+
+    Args:
+        model: images to logits (N, classes), in evaluation mode; left as it was.
+        images: (N, C, H, W), floats in [0, 1], on the model's device; `IMAGES` of them are attacked.
+        labels: (N,), int64, on the same device.
+        eps: radius of the L-infinity ball, in units of images in [0, 1]; where it is 0 nothing is attacked within it.
+        seed: of the choice of images and of all randomness.
+
+    Returns:
+        The verdicts; without those that need an attack where no image is classified correctly.
+    """
+    with torch.no_grad():
+        logits = model(images)
+        checks = [_clean_accuracy(logits, labels), _normalisation(model, images, labels, logits)]
+        correct = (logits.argmax(dim=1) == labels).nonzero().flatten()
+        if len(correct):
+            chosen = correct[stratified_subset(labels[correct].cpu(), IMAGES, seed).to(correct.device)]
+            trial = _Trial(model, images[chosen], labels[chosen], logits.shape[1], eps, derive(seed, "sanity"))
+            checks += trial.checks()
+    return tuple(checks)
+
+
+def compare(outcomes: Outcomes) -> tuple[Check, ...]:
+    """Check what attacks made of all images; the evaluator has refused images outside [0, 1] or the ball before.
+
+    Args:
+        outcomes: of the attacks that were run.
+
+    Returns:
+        The verdicts; those that need an attack which was not run are left out.
+    """
+    checks = []
+    bounded = [name for name in ATTACKS if ATTACKS[name].norm == "Linf" and len(outcomes.of(name))]
+    if bounded:
+        largest = max(float(outcomes.of(name).linf.max()) for name in bounded)
+        checks.append(
+            Check("bounds", True, f"the largest change of a pixel is {largest:.6g}, all images are in [0, 1]")
+        )
+    pgd, auto = outcomes.of("pgd20"), outcomes.of("autoattack")
+    both = np.intersect1d(pgd.image, auto.image)
+    if len(both):
+        by_pgd, by_auto = (int(rows.broken[np.isin(rows.image, both)].sum()) for rows in (pgd, auto))
+        finding = f"of the same {len(both)} images PGD-20 breaks {by_pgd}, AutoAttack {by_auto}"
+        checks.append(Check("autoattack", by_pgd <= by_auto, finding))
+    return tuple(checks)
+
+
+class _Trial:
+    """Attacks on a few images that the model classifies correctly."""
+
+    def __init__(self, model: Model, images: Tensor, labels: Tensor, classes: int, eps: float, seed: int) -> None:
+        self.model, self.images, self.labels = model, images, labels
+        self.classes, self.eps = classes, eps
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def checks(self) -> list[Check]:
+        found = [self._repeatable()]
+        if found[0].passed and len(self.images) > 1:
+            found.append(self._batch())
+        try:
+            found.append(self._gradients())
+            if self.eps > 0:
+                found += self._within_the_ball()
+            found.append(self._unbounded())
+        except ValueError as error:
+            # What the attacks themselves say of a model without gradients, or with gradients that are not finite.
+            found.append(Check("gradients", False, f"gradients cannot be used: {error}"))
+        return found
+
+    def _repeatable(self) -> Check:
+        difference = _distance(self.model(self.images), self.model(self.images))
+        return Check(
+            "repeatable",
+            difference <= 1e-3,
+            f"two passes over the same images give logits that differ by {difference:.2g} of their size"
+            + (": outputs are random, attacks must average over them (AutoAttack rand)" if difference > 1e-3 else ""),
+        )
+
+    def _batch(self) -> Check:
+        half = len(self.images) // 2
+        difference = _distance(self.model(self.images)[:half], self.model(self.images[:half]))
+        return Check(
+            "batch",
+            difference <= 1e-3,
+            f"the other images of its batch change an image's logits by {difference:.2g} of their size"
+            + (": the model was stored in training mode" if difference > 1e-3 else ""),
+        )
+
+    def _gradients(self) -> Check:
+        with torch.enable_grad():
+            images = self.images.clone().requires_grad_()
+            gradient = image_gradient(F.cross_entropy(self.model(images), self.labels, reduction="sum"), images)
+        check_finite(gradient)
+        zero = int((gradient == 0).flatten(1).all(dim=1).sum())
+        return Check(
+            "gradients",
+            zero <= 0.1 * len(images),
+            f"the gradient of the cross-entropy is zero for {zero} of {len(images)} images",
+        )
+
+    def _within_the_ball(self) -> list[Check]:
+        # From the image itself, so that the loss at 0 steps is the clean one.
+        runs = [self._pgd(steps, self.eps, random_start=False) for steps in STEPS]
+        losses = [self._loss(images) for images in (self.images, *runs)]
+        rising = losses[-1] > losses[0] and all(after >= (1 - SLACK) * before for before, after in pairwise(losses))
+        one_step, iterated = (
+            self._broken(fgsm(self.model, self.images, self.labels, eps=self.eps)),
+            self._broken(runs[-1]),
+        )
+        # What any gradient found, so that an image which one run just misses does not count.
+        by_gradient = one_step | self._broken(self._pgd(STEPS[-1], self.eps, loss="margin"))
+        for images in runs:
+            by_gradient |= self._broken(images)
+        by_chance = torch.zeros_like(iterated)
+        for _ in range(RANDOM_SAMPLES):
+            corners = 2 * torch.randint(2, self.images.shape, generator=self.generator).to(self.images) - 1
+            by_chance |= self._broken((self.images + self.eps * corners).clamp(0, 1))
+        total, missed = len(self.labels), int((by_chance & ~by_gradient).sum())
+        steps = ", ".join(f"{count}: {loss:.3g}" for count, loss in zip((0, *STEPS), losses, strict=True))
+        return [
+            Check("steps", rising, f"mean cross-entropy by steps of PGD, {steps}"),
+            # One image may fall either way.
+            Check(
+                "one_step",
+                int(one_step.sum()) <= int(iterated.sum()) + 1,
+                f"FGSM breaks {int(one_step.sum())} of {total} images, PGD-{STEPS[-1]} {int(iterated.sum())}",
+            ),
+            Check(
+                "random_search",
+                missed <= 1,
+                f"{RANDOM_SAMPLES} random corners of the ball break {missed} of {total} images that no gradient breaks",
+            ),
+        ]
+
+    def _unbounded(self) -> Check:
+        broken = self._broken(self._pgd(20, 1.0)) | self._broken(self._pgd(20, 1.0, loss="margin"))
+        left = int((~broken).sum())
+        return Check(
+            "unbounded",
+            left <= len(broken) / self.classes,
+            f"{left} of {len(broken)} images withstand PGD without a bound (eps = 1)",
+        )
+
+    def _pgd(self, steps: int, eps: float, *, loss: str = "cross_entropy", random_start: bool = True) -> Tensor:
+        return pgd_linf(
+            self.model,
+            self.images,
+            self.labels,
+            eps=eps,
+            step_size=eps / 4,
+            steps=steps,
+            loss=loss,
+            random_start=random_start,
+            generator=self.generator,
+        )
+
+    def _broken(self, images: Tensor) -> Tensor:
+        return self.model(images).argmax(dim=1) != self.labels
+
+    def _loss(self, images: Tensor) -> float:
+        return float(F.cross_entropy(self.model(images).double(), self.labels))
+
+
+def _clean_accuracy(logits: Tensor, labels: Tensor) -> Check:
+    """A tenth of the way from chance to 1 is what a model should at least reach."""
+    accuracy, chance = float((logits.argmax(dim=1) == labels).double().mean()), 1 / logits.shape[1]
+    passed = accuracy > chance + 0.1 * (1 - chance)
+    hint = "" if passed else ": other classes, or images that the model expects in another range?"
+    return Check("clean_accuracy", passed, f"clean accuracy is {accuracy:.1%}, chance {chance:.1%}{hint}")
+
+
+def _normalisation(model: Model, images: Tensor, labels: Tensor, logits: Tensor) -> Check:
+    """A model that normalises by itself loses by images that are normalised already; one that does not gains."""
+    mean = images.mean(dim=(0, 2, 3), keepdim=True)
+    deviation = images.std(dim=(0, 2, 3), keepdim=True).clamp_min(1 / 255)
+    try:
+        normalised = model((images - mean) / deviation)
+    except Exception:
+        # Whatever a model says to images that it was not promised, it does not expect them.
+        return Check("normalisation", True, "the model refuses images outside [0, 1]")
+    gain = float((normalised.argmax(dim=1) == labels).sum() - (logits.argmax(dim=1) == labels).sum()) / len(labels)
+    passed = gain <= 0.1
+    hint = "" if passed else ": it expects normalised images; make the normalisation its first layer"
+    return Check("normalisation", passed, f"normalised images change the clean accuracy by {gain:+.1%}{hint}")
+
+
+def _distance(first: Tensor, second: Tensor) -> float:
+    """Largest difference, as a share of the largest logit."""
+    return float((first - second).abs().max() / first.abs().max().clamp_min(1e-12))

@@ -1,0 +1,245 @@
+"""What a command means by MODEL: one text, one network in evaluation mode.
+
+    runs/found                              a run directory that `rnas train` wrote
+    resnet18:path/to/weights.safetensors    a network of the zoo with weights
+    path/to/model.pt                        a TorchScript program (torch.jit.save)
+    path/to/model.pt2                       an exported program (torch.export.save)
+    package.module:function                 a function without arguments that returns a torch model
+
+Run directories and weights are data: loading them runs no code. TorchScript and exported files are programs, and a
+function is one by definition: only those that you trust should be named. What a file holds decides, not its suffix.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import sys
+import warnings
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.export.passes import move_to_device_pass
+
+from rnas.checkpoints import load_weights, read_weights
+from rnas.errors import ConfigError, ModelError, RunError, UnknownNameError, nearest
+from rnas.networks import zoo
+from rnas.networks.spec import load_network
+
+__all__ = ["FORMS", "LoadedModel", "load_model"]
+
+FORMS = "a run directory, NETWORK:weights.safetensors, a .pt or .pt2 program, or module:function"
+
+Kind = Literal["run", "zoo", "torchscript", "export", "function"]
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A network and where it comes from.
+
+    Args:
+        text: what the user wrote.
+        name: a short name for tables and folders; two texts may share one.
+        kind: which form the text has.
+        network: from images in [0, 1], shape (N, C, H, W), to logits (N, classes); in evaluation mode.
+        folder: the run directory, where the text names one.
+    """
+
+    text: str
+    name: str
+    kind: Kind
+    network: nn.Module
+    folder: Path | None = None
+
+
+class Program(nn.Module):
+    """A compiled program as a module whose mode is fixed: that of the file, evaluation where the file can switch.
+
+    Exported programs refuse `eval()`. The digest of the file is part of `repr`, for two programs of equal weights may
+    still compute different things.
+
+    Args:
+        inner: the program.
+        digest: SHA-256 of its file, in hexadecimal.
+    """
+
+    def __init__(self, inner: nn.Module, digest: str) -> None:
+        super().__init__()
+        self.inner = inner
+        self.digest = digest
+
+    def train(self, mode: bool = True) -> Program:
+        self.training = mode
+        return self
+
+    def forward(self, images: Tensor) -> Tensor:
+        try:
+            return self.inner(images)
+        except AssertionError as error:
+            # The only thing that an exported program asserts are the shapes that it was exported for.
+            raise ModelError(
+                f"it was exported for other shapes ({error}); dynamic_shapes={{0: torch.export.Dim.DYNAMIC}} "
+                "would let it take any number of images"
+            ) from error
+
+    def extra_repr(self) -> str:
+        return f"sha256={self.digest}"
+
+
+def load_model(text: str, device: torch.device | str = "cpu") -> LoadedModel:
+    """Load what a MODEL argument names.
+
+    Args:
+        text: one of the forms above.
+        device: where the network is put.
+
+    Returns:
+        The network, on the device, in evaluation mode.
+
+    Raises:
+        RunError: if a run directory or a file is missing, damaged, or something else.
+        UnknownNameError: if there is neither a network nor a module of that name.
+        ModelError: if weights do not fit their network, or a function gives no model.
+    """
+    path = Path(text)
+    before, colon, after = text.partition(":")
+    if path.is_file():
+        loaded = _load_program(path, text, torch.device(device))
+    elif path.is_dir() or not colon:
+        loaded = _load_run(path, text)
+    elif before in zoo.NETWORKS or before in zoo.UNPUBLISHED:
+        loaded = _load_zoo(before, Path(after), text)
+    else:
+        loaded = _load_function(before, after, text)
+    loaded.network.to(device).eval()
+    return loaded
+
+
+def _load_run(folder: Path, text: str) -> LoadedModel:
+    if not (folder / "model.json").exists():
+        if text in zoo.NETWORKS:
+            raise ModelError(f"the network {text!r} needs weights here: {text}:path/to/weights.safetensors")
+        # As after `rnas run`, whose networks are in folders of the run's.
+        inside = sorted(str(path.parent) for path in folder.glob("*/model.json"))
+        if inside:
+            raise RunError(f"{folder} holds no trained network itself; did you mean {' '.join(inside)}?")
+        if not folder.exists():
+            raise RunError(f"{folder} holds no trained network, it does not exist: expected {FORMS}")
+    return LoadedModel(text, folder.resolve().name, "run", load_network(folder), folder)
+
+
+def _load_zoo(name: str, weights: Path, text: str) -> LoadedModel:
+    network = _fitting(name, read_weights(weights))
+    load_weights(weights, network)
+    # A file of the usual name says less than its folder.
+    label = weights.resolve().parent.name if weights.stem == "weights" else weights.stem
+    return LoadedModel(text, f"{name}-{label}", "zoo", network)
+
+
+def _fitting(name: str, state: dict[str, Tensor]) -> nn.Module:
+    """The network of the zoo whose classes, image channels, width and number of cells are those of the weights.
+
+    What the weights do not tell stays as published; whether they fit is for `load_weights` to say.
+    """
+    build = partial(zoo.build, name, len(state["classifier.bias"]) if "classifier.bias" in state else 2)
+    if (mean := state.get("normalise.mean")) is not None and mean.dim() == 4:
+        build = partial(build, in_channels=mean.shape[1])
+    if zoo.card_of(name).cells is not None:
+        build = partial(build, cells=len({key.split(".")[1] for key in state if key.startswith("cells.")}) or None)
+    shapes = {key: tensor.shape for key, tensor in state.items()}
+    with torch.device("meta"):
+        published = build().state_dict()
+        ratios = Counter(
+            len(state[key]) / len(tensor) for key, tensor in published.items() if tensor.dim() == 4 and key in state
+        )
+        # Narrow layers are rounded, so their ratios differ a little: the commonest are tried first.
+        for ratio, _ in ratios.most_common():
+            channels = max(1, round(ratio * (zoo.card_of(name).channels or 1)))
+            if shapes == {key: tensor.shape for key, tensor in build(channels=channels).state_dict().items()}:
+                build = partial(build, channels=channels)
+                break
+    return build()
+
+
+def _load_program(path: Path, text: str, device: torch.device) -> LoadedModel:
+    kind = _kind_of_program(path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    try:
+        if kind == "torchscript":
+            with warnings.catch_warnings():
+                # torch advises against the format; whoever has such a file has chosen already.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                inner: nn.Module = torch.jit.load(str(path), map_location="cpu").eval()
+        else:
+            program = torch.export.load(str(path))
+            if device.type != "cpu":
+                # Constants inside the program name the device that they were made on.
+                program = move_to_device_pass(program, str(device))
+            inner = program.module()
+    except (RuntimeError, ValueError, KeyError, OSError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise RunError(f"{path} is damaged, or of another version of torch: {reason}") from error
+    return LoadedModel(text, path.stem, kind, Program(inner, digest))
+
+
+def _kind_of_program(path: Path) -> Literal["torchscript", "export"]:
+    """What torch's archives hold, from their list of files: nothing is loaded to find out."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = {name.partition("/")[2] for name in archive.namelist()}
+    except (zipfile.BadZipFile, OSError) as error:
+        hint = f"; weights need their network: NETWORK:{path}" if path.suffix == ".safetensors" else ""
+        raise RunError(f"{path} is no TorchScript and no torch.export file{hint}") from error
+    if "archive_format" in names:
+        return "export"
+    if "constants.pkl" in names:
+        return "torchscript"
+    raise RunError(
+        f"{path} is no TorchScript and no torch.export file: a pickled checkpoint may run code and is not read; "
+        "save its weights as safetensors, or name a function that loads it"
+    )
+
+
+def _load_function(module: str, function: str, text: str) -> LoadedModel:
+    with _beside_the_user():
+        try:
+            found = importlib.import_module(module)
+        except ImportError as error:
+            if not isinstance(error, ModuleNotFoundError) or not f"{module}.".startswith(f"{error.name}."):
+                raise ModelError(f"{text}: the import of {module} failed: {error}") from error
+            raise UnknownNameError(
+                f"{text}: neither a network nor a module is called {module!r}{nearest(module, zoo.NETWORKS)}"
+            ) from error
+        except (TypeError, ValueError) as error:  # "", "..x"
+            raise ConfigError(f"expected {FORMS}, got {text!r}") from error
+        maker = getattr(found, function, None)
+        if not callable(maker):
+            names = [name for name, item in vars(found).items() if callable(item) and not name.startswith("_")]
+            raise UnknownNameError(f"{text}: {module} has no function {function!r}{nearest(function, names)}")
+        try:
+            network = maker()
+        except Exception as error:
+            reason = (str(error) or "no message").splitlines()[0]
+            raise ModelError(f"{text}: the function failed: {type(error).__name__}: {reason}") from error
+    if not isinstance(network, nn.Module):
+        raise ModelError(f"{text}: expected a torch.nn.Module from the function, got {type(network).__name__}")
+    return LoadedModel(text, text.replace(":", "."), "function", network)
+
+
+@contextmanager
+def _beside_the_user() -> Iterator[None]:
+    """Imports also look in the working directory, as with `python -m`; a program's own directory is elsewhere."""
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    try:
+        yield
+    finally:
+        sys.path.remove(here)

@@ -1,0 +1,228 @@
+"""What `rnas evaluate` does: any models, attacked with the same settings, their outcomes kept where they belong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from rnas.config import Distance, plain
+from rnas.data import ImageDataset, load, stratified_subset
+from rnas.data.config import DataConfig
+from rnas.devices import cpu_threads, select_device
+from rnas.errors import ConfigError, ModelError, RunError
+from rnas.evaluation import evaluate
+from rnas.evaluation.config import PAPER_EPS
+from rnas.evaluation.outcomes import Record
+from rnas.evaluation.summary import Evaluation
+from rnas.files import write_atomically
+from rnas.manifests import describe, now
+from rnas.networks.resolve import LoadedModel, load_model
+from rnas.networks.zoo import count_parameters
+from rnas.progress import reporting
+from rnas.recipes.config import EvaluateCommand
+from rnas.reports.documents import read_json
+from rnas.runs import locked, read_manifest
+from rnas.seeding import derive
+
+__all__ = ["load_data", "run_evaluation"]
+
+
+def load_data(config: DataConfig, seed: int) -> ImageDataset:
+    """The images of a configuration; of one seed they are the same in every stage."""
+    return load(
+        config.source,
+        limit=config.limit,
+        image_column=config.image_column,
+        label_column=config.label_column,
+        seed=derive(seed, "data"),
+    )
+
+
+def run_evaluation(models: Sequence[str], command: EvaluateCommand) -> list[dict[str, Any]]:
+    """Attack models; batches that were attacked before are not attacked again.
+
+    Args:
+        models: texts as `rnas.networks.resolve.load_model` takes them.
+        command: attacks and images.
+
+    Returns:
+        The content of each model's results.json.
+
+    Raises:
+        ConfigError: if a model that is no run directory comes without images, or without a place for its outcomes.
+        RunError: if a model or its outcomes are missing or damaged, or a folder is in use or holds something else.
+        ModelError: if a network does not fit its weights or the images.
+    """
+    device = select_device(command.device)
+    documents = []
+    with cpu_threads(command.threads):
+        loaded = [load_model(text, device) for text in models]
+        folders = destinations(loaded, command)
+        names = [model.name for model in loaded]
+        for model, folder in zip(loaded, folders, strict=True):
+            name = model.name if names.count(model.name) == 1 else model.text
+            with locked(folder):
+                manifest = describe("evaluate", plain(command), seed=command.seed, device=str(device))
+                if model.folder != folder:
+                    write_json(folder / "manifest.json", manifest)
+                document = evaluate_model(model, name, folder, command)
+                manifest["finished"] = now()
+                keep_calls(document, read_json(folder / "results.json") or {}, manifest)
+                write_json(folder / "results.json", document)
+                if model.folder != folder:
+                    write_json(folder / "manifest.json", manifest)
+            documents.append(document)
+    return documents
+
+
+def write_json(path: Path, document: dict[str, Any]) -> None:
+    write_atomically(path, json.dumps(document, indent=1) + "\n")
+
+
+def destinations(models: Sequence[LoadedModel], command: EvaluateCommand) -> list[Path]:
+    """The folder of each model's outcomes: its run directory, or one of its name below `command.out`."""
+    folders: dict[Path, LoadedModel] = {}
+    for model in models:
+        if model.folder is None and None in (command.data, command.out):
+            raise ConfigError(
+                f"{model.text} is no run directory, which would name its images and keep its outcomes: "
+                "give --data SOURCE and --out FOLDER"
+            )
+        folder = Path(command.out) / model.name if command.out is not None else Path(model.folder or "")
+        if folder in folders:
+            raise ConfigError(
+                f"{folders[folder].text} and {model.text} would be kept in one folder, {folder}: "
+                "evaluate them with different --out"
+            )
+        folders[folder] = model
+        for path in (folder, Path(command.out or folder)):
+            if path != model.folder and (path / "manifest.json").exists():
+                kind = read_manifest(path)["kind"]
+                if kind != "evaluate" or path != folder:
+                    raise RunError(f"{path} holds a run of kind {kind!r}; choose another --out")
+    return list(folders)
+
+
+def evaluate_model(model: LoadedModel, name: str, folder: Path, command: EvaluateCommand) -> dict[str, Any]:
+    """The results of one model, as its results.json holds them."""
+    data = images_of(model, command)
+    eps, eps_from = eps_of(model, command)
+    settings = command.evaluation.at(eps)
+    test = data.test
+    chosen = None
+    if settings.images is not None:
+        chosen = stratified_subset(test.labels, settings.images, derive(command.seed, "test images"))
+        test = test.select(chosen)
+    with evaluation_progress(name, model.network, len(settings.attacks) + 1) as progress:
+        try:
+            evaluation = evaluate(
+                model.network,
+                test.images,
+                test.labels,
+                settings.attacks,
+                eps=settings.eps,
+                step_size=settings.step_size,
+                autoattack_images=settings.autoattack_images,
+                batch_size=settings.batch_size,
+                seed=command.seed,
+                classes=data.num_classes,
+                folder=folder,
+                progress=progress,
+            )
+        except ModelError as error:
+            raise ModelError(f"{model.text}: {error}") from error
+    # Also what earlier calls found on the same images, within the same eps.
+    everything = Evaluation.of(Record(folder, {}), eps=settings.eps, examined=evaluation.examined)
+    return {
+        "model": {"name": name, "parameters": count_parameters(model.network) or None, "source": model.text},
+        "data": {
+            "name": data.name,
+            "fingerprint": data.fingerprint,
+            "images": len(test),
+            "classes": data.num_classes,
+            # Positions in the test set, in the order of outcomes.parquet; null for all of it.
+            "indices": None if chosen is None else chosen.tolist(),
+        },
+        "eps": {"value": str(settings.eps), "from": eps_from},
+        "sanity": [check.to_json() for check in everything.sanity],
+        "attacks": everything.to_json(),
+    }
+
+
+def images_of(model: LoadedModel, command: EvaluateCommand) -> ImageDataset:
+    """The images that the command names, or those that the network was trained on."""
+    if command.data is not None or model.folder is None:
+        return load_data(DataConfig(source=command.data or ""), command.seed)
+    manifest = read_manifest(model.folder)
+    try:
+        source = DataConfig(**manifest["config"]["data"])
+    except (KeyError, TypeError) as error:
+        raise RunError(f"{model.folder}/manifest.json is damaged: its settings of the data cannot be read") from error
+    return load_data(source, manifest["seed"])
+
+
+def eps_of(model: LoadedModel, command: EvaluateCommand) -> tuple[Distance, str]:
+    """The radius of the attacks, and where it comes from: "command", "training" or "default"."""
+    if command.evaluation.eps is not None:
+        return command.evaluation.eps, "command"
+    training = read_manifest(model.folder)["config"].get("training", {}) if model.folder is not None else {}
+    # Standard training has settings of an attack, too, and makes none.
+    if training.get("objective") != "standard" and "eps" in training.get("attack", {}):
+        return Distance(training["attack"]["eps"]), "training"
+    return PAPER_EPS, "default"
+
+
+def keep_calls(document: dict[str, Any], before: dict[str, Any], manifest: dict[str, Any]) -> None:
+    """Give each row the call that made it: this one, or where the row is as it was, the earlier one.
+
+    Args:
+        document: the new results; gets a list "calls", and each attack the position of its call in it.
+        before: the results that it replaces; empty if there are none.
+        manifest: of this call.
+    """
+    kept = ("command", "seed", "git_commit", "git_dirty", "versions", "hardware", "finished")
+    this = {key: manifest[key] for key in kept}
+    earlier = {row["name"]: (row, before["calls"][row["call"]]) for row in before.get("attacks", []) if "call" in row}
+    calls: list[dict[str, Any]] = []
+    for row in document["attacks"]:
+        same, call = earlier.get(row["name"], ({}, this))
+        if {key: value for key, value in same.items() if key != "call"} != row:
+            call = this
+        if call not in calls:
+            calls.append(call)
+        row["call"] = calls.index(call)
+    document["calls"] = calls
+
+
+@contextmanager
+def evaluation_progress(name: str, network: nn.Module, attacks: int) -> Iterator[Callable[..., None]]:
+    """Progress in percent of each attack; a batch of AutoAttack takes thousands of passes, which are counted too."""
+    finished: dict[str, float] = {}
+    shown: dict[str, float | str] = {}
+    passes = 0
+    with reporting(f"attacking {name}", 100 * attacks) as reporter:
+
+        def update() -> None:
+            reporter.update(round(100 * sum(finished.values())), **shown, passes=str(passes))
+
+        def show(attack: str, done: int, total: int, robust_accuracy: float) -> None:
+            finished[attack] = done / total
+            shown.update({"last": attack, "robust": robust_accuracy})
+            update()
+
+        def count(*_: object) -> None:
+            nonlocal passes
+            passes += 1
+            if passes % 50 == 0:
+                update()
+
+        hook = network.register_forward_hook(count)
+        try:
+            yield show
+        finally:
+            hook.remove()
