@@ -21,6 +21,7 @@ TRAIN = (
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("load") / "run"
     assert main([*TRAIN.split(), "--out", str(folder)]) == 0
+    assert main(["export", str(folder)]) == 0
     return folder
 
 
@@ -31,10 +32,12 @@ def test_images() -> tuple[Tensor, Tensor]:
 
 
 def test_it_is_ready_to_be_attacked(run: Path) -> None:
-    for model in (run, str(run)):
+    for model in (run, str(run / "export/model.pt2")):
         network = rnas.load(model)
-        assert not any(module.training for module in network.modules())
+        assert not network.training
         images = torch.rand(2, 1, 8, 8, requires_grad=True)
+        # Batch norm in training mode would mix the images of a batch.
+        torch.testing.assert_close(network(images)[:1], network(images[:1]))
         network(images).square().sum().backward()
         assert images.grad is not None
         assert images.grad.abs().sum() > 0
@@ -55,9 +58,17 @@ def robustbench_accuracy(
     return correct / len(x)
 
 
-def test_it_drops_into_autoattack_and_robustbench(run: Path, test_images: tuple[Tensor, Tensor]) -> None:
-    network = rnas.load(run)
+@pytest.mark.parametrize("form", ["run directory", "exported program", "network and weights"])
+def test_it_drops_into_autoattack_and_robustbench(form: str, run: Path, test_images: tuple[Tensor, Tensor]) -> None:
     images, labels = test_images
+    expected = rnas.load(run)(images)
+    model = {
+        "run directory": str(run),
+        "exported program": str(run / "export/model.pt2"),
+        "network and weights": f"resnet18:{run}/weights.safetensors",
+    }[form]
+    network = rnas.load(model)
+    torch.testing.assert_close(network(images), expected)
     clean = robustbench_accuracy(network, images, labels, batch_size=10)
     assert clean > 0.3
     attack = AutoAttack(network, norm="Linf", eps=0.3, version="custom", attacks=["apgd-ce"], seed=0)
@@ -67,5 +78,5 @@ def test_it_drops_into_autoattack_and_robustbench(run: Path, test_images: tuple[
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="holds no trained network"):
+    with pytest.raises(RunError, match=r"no model\.json"):
         rnas.load(tmp_path)

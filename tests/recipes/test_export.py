@@ -42,14 +42,18 @@ def test_the_card_tells_what_the_run_knows(
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
     manifest = json.loads((trained / "manifest.json").read_text())
     plain = card.replace("\\", "")
-    assert manifest["command"] in plain
+    results = json.loads((trained / "results.json").read_text())
+    for call in (manifest, *results["calls"]):
+        assert call["command"] in plain
     assert f"| Seed | {manifest['seed']} |" in card
     assert str(manifest["git_commit"]) in card
     assert manifest["hardware"]["cpu"] in plain
     assert hashlib.sha256((tmp_path / "model.pt2").read_bytes()).hexdigest() in card
-    for attack in json.loads((trained / "results.json").read_text())["attacks"]:
+    for attack in results["attacks"]:
         interval = f"[{100 * attack['low']:.1f}, {100 * attack['high']:.1f}]"
         assert f"| {100 * attack['accuracy']:.1f}% | {interval} | {attack['images']} |" in card
+    for verdict in results["sanity"]:
+        assert verdict["passed"] or verdict["finding"] in plain
     genotype = rnas.Genotype.load(trained / "genotype.json")
     edges = sum(len(node) for _, cell in genotype.cells for node in cell.nodes)
     assert len(re.findall(r"\w+\((?:c_\(k-\d\)|\d)\)", plain)) == edges

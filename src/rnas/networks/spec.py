@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from rnas.checkpoints import load_weights
-from rnas.errors import ConfigError, GenotypeError, ModelError, RnasError, RunError
+from rnas.errors import ConfigError, GenotypeError, ModelError, RnasError, RunError, UnknownNameError
 from rnas.files import write_atomically
 from rnas.genotype import Genotype
 from rnas.networks import zoo
@@ -151,10 +151,16 @@ def load_network(folder: Path) -> nn.Module:
 
     Raises:
         RunError: if there is no network, no weights yet, or a damaged file.
+        UnknownNameError: if it is a network of one's own that is not registered.
         ModelError: if the weights do not fit the network.
     """
     spec = NetworkSpec.load(folder)
-    network = spec.build(seed=0)
+    try:
+        network = spec.build(seed=0)
+    except UnknownNameError as error:
+        raise UnknownNameError(
+            f"{folder}/model.json: {error}; one of your own is registered before, by rnas.networks.zoo.register"
+        ) from error
     weights = folder / "weights.safetensors"
     if not weights.exists():
         raise ModelError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rnas.genotype import Cell
+    from rnas.reports.reading import Contents, Part
 
 __all__ = ["ExportedFile", "NetworkFacts", "model_card"]
 
@@ -92,10 +94,22 @@ def model_card(folder: Path, network: NetworkFacts, files: Sequence[ExportedFile
             (attack.title, *percent(attack), attack.images, describe_settings(attack.settings))
             for attack in (results.attacks if results else ())
         ],
-        provenance=facts(contents, part.manifest, ""),
-        versions=part.manifest.get("versions") or {},
+        provenance=provenance(contents, part),
         run=folder,
     )
+
+
+def provenance(contents: Contents, part: Part) -> list[tuple[str, list[tuple[str, str]]]]:
+    """What was called, when, on what, in which versions: for the training, and for each call that attacked."""
+    calls: dict[str, tuple[list[str], Mapping[str, Any]]] = {"": (["Training"], part.manifest)}
+    for attack in part.results.attacks if part.results else ():
+        if attack.call:
+            calls.setdefault(json.dumps(attack.call, sort_keys=True), ([], attack.call))[0].append(attack.title)
+    described = []
+    for titles, manifest in calls.values():
+        versions = ", ".join(f"{name} {version}" for name, version in (manifest.get("versions") or {}).items())
+        described.append((", ".join(titles), [*facts(contents, manifest, ""), ("Versions", versions)]))
+    return described
 
 
 def nodes(cell: Cell) -> list[tuple[str, str]]:
