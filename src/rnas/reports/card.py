@@ -113,7 +113,7 @@ def provenance(contents: Contents, part: Part) -> list[tuple[str, list[tuple[str
 
 
 def nodes(cell: Cell) -> list[tuple[str, str]]:
-    """Each node and what it adds up: ``("0", "sep_conv_3x3(c_{k-1}) + skip_connect(c_{k-2})")``."""
+    """Each node and what it adds up: ``("0", "sep_conv_3x3(c_(k-1)) + skip_connect(c_(k-2))")``."""
     names = [f"c_(k-{cell.inputs - index})" for index in range(cell.inputs)] + [str(k) for k in range(len(cell.nodes))]
     return [
         (names[cell.inputs + index], " + ".join(f"{edge.op}({names[edge.source]})" for edge in edges) or "nothing")
