@@ -6,8 +6,9 @@ import difflib
 import inspect
 import re
 from dataclasses import fields, is_dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast, get_type_hints
+from typing import Any, cast, get_origin, get_type_hints
 
 from jsonargparse import ArgumentError, ArgumentParser
 from jsonargparse.typing import register_type
@@ -37,8 +38,23 @@ def parse(command: str, kind: type, arguments: list[str], *, recipe: Path | None
     )
     parser.add_argument("--config", action="config", help="a YAML file with any of the settings below")
     parser.add_class_arguments(kind)
+    expanded = expand(arguments, kind)
     try:
-        parsed = parser.parse_args(expand(arguments, known_keys(kind)))
+        return checked(parser, kind, expanded)
+    except ConfigError as error:
+        for file in (value for name, value in pairwise(expanded) if name == "--config"):
+            try:
+                checked(parser, kind, ["--config", file])
+            except ConfigError as alone:
+                if file not in str(alone):
+                    raise ConfigError(f"{file}: {alone}") from alone
+        raise error
+
+
+def checked(parser: ArgumentParser, kind: type, arguments: list[str]) -> Any:
+    """A configuration from expanded arguments; raises ConfigError if they do not make one."""
+    try:
+        parsed = parser.parse_args(arguments)
     except ArgumentError as error:
         raise ConfigError(explain(error.message, known_keys(kind))) from error
     return build(kind, parsed)
@@ -73,6 +89,17 @@ def known_keys(kind: type, prefix: str = "") -> list[str]:
     return keys
 
 
+def list_keys(kind: type, prefix: str = "") -> list[str]:
+    """The settings that are lists."""
+    keys = []
+    for name, annotation in get_type_hints(kind).items():
+        if get_origin(annotation) is list:
+            keys.append(prefix + name)
+        elif is_dataclass(annotation):
+            keys += list_keys(cast("type", annotation), f"{prefix}{name}.")
+    return keys
+
+
 def explain(message: str, known: list[str]) -> str:
     """A parser's error in one line, with the nearest setting where one is unknown."""
     if message.startswith("unrecognized arguments"):
@@ -101,8 +128,9 @@ def explain(message: str, known: list[str]) -> str:
     return message
 
 
-def expand(arguments: list[str], known: list[str]) -> list[str]:
-    """Two short forms: ``--data SOURCE`` for ``--data.source SOURCE``, ``--resume RUN`` for the run's own settings."""
+def expand(arguments: list[str], kind: type) -> list[str]:
+    """Short forms: ``--data X`` for ``--data.source X``, ``--resume RUN`` for its settings, ``a,b`` for ``[a,b]``."""
+    known, lists = known_keys(kind), list_keys(kind)
     expanded: list[str] = []
     items = iter(arguments)
     for item in items:
@@ -117,6 +145,11 @@ def expand(arguments: list[str], known: list[str]) -> list[str]:
                 raise ConfigError(f"--resume: {value} is not a run directory: it has no config.yaml")
             else:
                 expanded += ["--config", str(Path(value) / "config.yaml"), "--out", value]
+        elif name.removeprefix("--") in lists:
+            value = value if equals else next(items, "")
+            expanded += [name, value if value.startswith("[") else f"[{value}]"]
+        elif name == "--config" and equals:
+            expanded += [name, value]
         else:
             expanded.append(item)
     return expanded

@@ -15,15 +15,17 @@ import torch
 from torch import Tensor, nn
 
 from rnas.attacks.guards import TOLERANCE, Model, evaluation_mode
-from rnas.config import Distance
+from rnas.config import Distance, require
 from rnas.data.splits import stratified_subset
 from rnas.errors import ModelError, RnasError
 from rnas.evaluation.config import EvaluationConfig
+from rnas.evaluation.examples import FOLDER as EXAMPLES_FOLDER
+from rnas.evaluation.examples import Examples
 from rnas.evaluation.fingerprints import as_floats, images_fingerprint, model_fingerprint
 from rnas.evaluation.inputs import check_data, check_model, device_of
 from rnas.evaluation.outcomes import Outcomes, Record
 from rnas.evaluation.sanity import Check, examine
-from rnas.evaluation.suite import ATTACKS, AttackCard
+from rnas.evaluation.suite import ATTACKS, AttackCard, Settings
 from rnas.evaluation.summary import CLEAN, Evaluation
 from rnas.seeding import derive
 
@@ -46,6 +48,7 @@ def evaluate(
     seed: int = 0,
     classes: int | None = None,
     folder: Path | None = None,
+    save_images: int = 0,
     progress: Callable[..., None] | None = None,
 ) -> Evaluation:
     """Attack a model and count what withstands.
@@ -67,6 +70,7 @@ def evaluate(
         folder: where `outcomes.parquet` is kept, saved after every batch. What it holds of the same model and images is
             not repeated, so that an interrupted evaluation continues and further attacks extend a finished one. None
             keeps the outcomes in memory.
+        save_images: adversarial images of each attack to keep in the folder, as `rnas.evaluation.examples` says, >= 0.
         progress: called after every batch as ``progress(attack=title, done=images, total=images,
             robust_accuracy=fraction so far)``, and once for what a folder holds already.
 
@@ -75,7 +79,7 @@ def evaluate(
         `rnas.evaluation.sanity`.
 
     Raises:
-        ConfigError: if a setting is out of range, or no attack has that name.
+        ConfigError: if a setting is out of range, no attack has that name, or images are to be saved without a folder.
         DataError: if there are no images, they lie outside [0, 1], or the labels do not fit them.
         ModelError: if the model cannot take the images, its logits are not finite, or do not fit the labels.
         RunError: if the folder holds outcomes of something else, a damaged file, or cannot be written.
@@ -88,10 +92,12 @@ def evaluate(
         autoattack_images=autoattack_images,
         batch_size=batch_size,
     )
+    kept = "0 without a folder, or at least 0 in one"
+    require(save_images == 0 or (save_images > 0 and folder is not None), "save_images", kept, save_images)
     check_data(images, labels)
     with evaluation_mode(model), torch.no_grad():
         check_model(model, images, labels, config, classes)
-        evaluator = _Evaluator(model, images, labels.long().cpu(), config, seed, folder, progress)
+        evaluator = _Evaluator(model, images, labels.long().cpu(), config, seed, folder, save_images, progress)
         evaluator.run(CLEAN)
         if attacks:
             evaluator.examine()
@@ -111,10 +117,13 @@ class _Evaluator:
         config: EvaluationConfig,
         seed: int,
         folder: Path | None,
+        save_images: int,
         progress: Callable[..., None] | None,
     ) -> None:
         self.model, self.images, self.labels = model, images, labels
         self.config, self.seed, self.progress = config, seed, progress
+        self.folder, self.save_images = folder, save_images
+        self.examples: Examples | None = None
         self.device = device_of(model, images)
         identity: dict[str, str | int] = {}
         if folder is not None:
@@ -148,14 +157,19 @@ class _Evaluator:
         self.names.append(name)
         if done:
             self._report(name, title, done, len(chosen))
-        while done < len(chosen):
+        self.examples = None if card is None else self._examples(name, chosen, settings)
+        for number, batch in enumerate(chosen.split(self.config.batch_size)):
             begun = time.perf_counter()
-            batch = chosen[done : done + self.config.batch_size]
-            seed = derive(self.seed, name, done // self.config.batch_size)
+            recorded = number * self.config.batch_size < done
+            # A batch that was attacked before gives the same images again.
+            if recorded and (self.examples is None or not self.examples.lacks(batch)):
+                continue
+            seed = derive(self.seed, name, number)
             outcomes = self._clean(batch) if card is None else self._attack(name, card, batch, seed)
-            self.record.append(name, outcomes, time.perf_counter() - begun)
-            done += len(batch)
-            self._report(name, title, done, len(chosen))
+            if not recorded:
+                self.record.append(name, outcomes, time.perf_counter() - begun)
+                done += len(batch)
+                self._report(name, title, done, len(chosen))
 
     def result(self) -> Evaluation:
         """What was asked for, of all that the record holds."""
@@ -167,6 +181,15 @@ class _Evaluator:
         if name == "autoattack" and count is not None:
             return stratified_subset(self.labels, count, self.seed)
         return torch.arange(len(self.labels))
+
+    def _examples(self, name: str, chosen: Tensor, settings: Settings) -> Examples | None:
+        """The first images of an attack that the model classifies correctly, as many as are to be saved."""
+        if self.folder is None or not self.save_images:
+            return None
+        clean = self.record.outcomes.of(CLEAN)
+        wanted = chosen[torch.from_numpy(~clean.broken)[chosen]][: self.save_images]
+        path = self.folder / EXAMPLES_FOLDER / f"{name}.safetensors"
+        return Examples(path, wanted, {**self.record.identity, **settings})
 
     def _clean(self, batch: Tensor) -> Outcomes:
         predictions = self._predictions(self._select(batch), "the clean images")
@@ -187,6 +210,15 @@ class _Evaluator:
             change = (adversarial - clean).flatten(1)
             _verify(card, adversarial, change, self.config.eps)
             predictions[correct] = self._predictions(adversarial, f"the adversarial images of {card.title}")
+            if self.examples is not None:
+                self.examples.add(
+                    image=batch[correct],
+                    label=labels[correct],
+                    clean_prediction=clean_predictions[correct],
+                    prediction=predictions[correct],
+                    clean=clean,
+                    adversarial=adversarial,
+                )
             linf[correct], l2[correct] = change.abs().amax(dim=1).cpu(), change.norm(dim=1).cpu()
         return self._outcomes(name, batch, clean_predictions, predictions, linf, l2)
 

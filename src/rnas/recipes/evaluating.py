@@ -132,6 +132,7 @@ def evaluate_model(model: LoadedModel, name: str, folder: Path, command: Evaluat
                 seed=command.seed,
                 classes=data.num_classes,
                 folder=folder,
+                save_images=command.save_images,
                 progress=progress,
             )
         except ModelError as error:

@@ -11,6 +11,7 @@ import jinja2
 
 from rnas.errors import RunError
 from rnas.files import write_atomically
+from rnas.reports.adversarial import adversarial_figure, adversarial_files
 from rnas.reports.alpha import alpha_figure, trajectories
 from rnas.reports.cells import draw_genotype
 from rnas.reports.curves import search_figure, training_figure, vulnerability_figure
@@ -19,6 +20,7 @@ from rnas.reports.facts import facts, measurements, outcome, stage
 from rnas.reports.figures import cell_name, save
 from rnas.reports.ledger import results_csv
 from rnas.reports.reading import Contents, Part, read_folder
+from rnas.reports.results import describe_eps
 from rnas.reports.tables import html_table
 
 if TYPE_CHECKING:
@@ -107,10 +109,13 @@ def report(folder: Path) -> Path:
         chance={model.classes for model in contents.results if model.classes},
         data=sorted({model.data for model in contents.results if model.data}),
         accuracy=_accuracy(contents, gallery),
+        adversarial=_adversarial(contents, gallery),
+        eps=describe_eps(contents.results),
         cells=_cells(contents, gallery),
         alpha=_alpha(search, gallery) if search else [],
         vulnerability=_vulnerability(search, gallery) if search else None,
         search=search,
+        other_searches=contents.other_searches,
         outcome=outcome(search) if search else [],
         losses=_losses(contents, gallery),
         configurations=_configurations(contents),
@@ -147,6 +152,19 @@ def _accuracy(contents: Contents, gallery: Gallery) -> Picture | None:
         "accuracy",
         "Accuracy of every model under every attack, with 95% intervals; the numbers are those of the table.",
     )
+
+
+def _adversarial(contents: Contents, gallery: Gallery) -> list[Picture]:
+    """The saved images of each model under each attack."""
+    pictures = []
+    for part in contents.models:
+        for path in adversarial_files(part.path):
+            figure, words = adversarial_figure(path)
+            result = part.results.attack(path.stem) if part.results else None
+            who = f"{part.name} under {result.title if result else path.stem}"
+            name = f"adversarial_{part.name}_{path.stem}"
+            pictures.append(gallery.add(figure, name, f"{who}. {words}.", f"{who}. {words}."))
+    return pictures
 
 
 def _cells(contents: Contents, gallery: Gallery) -> list[Picture]:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Contents", "Part", "load_results", "read_folder"]
 
+_DEPTH = 3  # runs/study/recipe/model: what lies deeper is not a run's
+
 _SEARCH_RECORDS = frozenset({"theta", "alpha_step", "vulnerability", "projection", "alpha"})
 
 
@@ -76,6 +78,7 @@ class Contents:
         configuration: of the whole run, as YAML text.
         search: the search, or None.
         models: the models, those made of cells first.
+        other_searches: paths in the folder of searches that belong to other runs.
     """
 
     path: Path
@@ -83,6 +86,7 @@ class Contents:
     configuration: str
     search: Part | None
     models: tuple[Part, ...]
+    other_searches: tuple[str, ...] = ()
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -109,15 +113,13 @@ def read_folder(folder: Path) -> Contents:
     own = _read_part(folder)
     parts = [own] if own is not None else []
     if not parts:
-        try:
-            children = sorted(child for child in folder.iterdir() if child.is_dir() and child.name[0] != ".")
-        except OSError as error:
-            raise RunError(f"{folder} cannot be read: {error.strerror or error}") from error
-        parts = [part for part in map(_read_part, children) if part is not None]
+        parts = _read_parts(folder, _DEPTH)
     searches = [part for part in parts if part.kind == "search"]
-    if len(searches) > 1:
-        names = ", ".join(part.path.name for part in searches)
-        raise RunError(f"{folder} holds {len(searches)} searches ({names}), expected one: report them one by one")
+    # Of a folder with several runs in it, each with its search, the page shows the models.
+    own_searches = searches if len(searches) == 1 else [part for part in searches if part.path.parent == folder]
+    if len(own_searches) > 1:
+        names = ", ".join(part.path.name for part in own_searches)
+        raise RunError(f"{folder} holds {len(own_searches)} searches ({names}), expected one: report them one by one")
     manifest = (read_json(folder / "manifest.json") or {}) if own is None else {}
     if not parts and not manifest:
         raise RunError(
@@ -129,8 +131,9 @@ def read_folder(folder: Path) -> Contents:
         path=folder,
         manifest=manifest,
         configuration=_configuration(folder, manifest) if manifest else "",
-        search=searches[0] if searches else None,
-        models=_distinct(models),
+        search=own_searches[0] if own_searches else None,
+        other_searches=tuple(str(part.path.relative_to(folder)) for part in searches if part not in own_searches),
+        models=_distinct(models, folder),
     )
 
 
@@ -141,6 +144,22 @@ def load_results(folder: Path) -> tuple[ModelResults, ...]:
         RunError: as `read_folder`.
     """
     return read_folder(folder).results
+
+
+def _read_parts(folder: Path, depth: int) -> list[Part]:
+    """The searches and models below a folder; a directory that is one of these is not looked into."""
+    try:
+        children = sorted(child for child in folder.iterdir() if child.is_dir() and child.name[0] != ".")
+    except OSError as error:
+        raise RunError(f"{folder} cannot be read: {error.strerror or error}") from error
+    parts = []
+    for child in children:
+        part = _read_part(child)
+        if part is not None:
+            parts.append(part)
+        elif depth > 1:
+            parts += _read_parts(child, depth - 1)
+    return parts
 
 
 def _read_part(path: Path) -> Part | None:
@@ -195,13 +214,13 @@ def _configuration(path: Path, manifest: Mapping[str, Any]) -> str:
     return yaml.safe_dump(config, sort_keys=False).strip() if config else ""
 
 
-def _distinct(models: list[Part]) -> tuple[Part, ...]:
+def _distinct(models: list[Part], folder: Path) -> tuple[Part, ...]:
     """The models, named so that no two share a name: those that did also show their folder."""
     names = [model.name for model in models]
     parts = []
     for model in models:
         if names.count(model.name) > 1:
-            name = f"{model.name} ({model.path.name})"
+            name = f"{model.name} ({model.path.relative_to(folder)})"
             results = replace(model.results, name=name) if model.results else None
             parts.append(replace(model, name=name, results=results))
         else:

@@ -134,8 +134,10 @@ def _column(models: Sequence[ModelResults], name: str) -> Column:
     # A comparison needs two, and for both the same images and the same attack.
     conditions = {(model.fingerprint, describe_settings(cell.settings)) for _, model, cell in there}
     if len(there) > 1 and len(notes) == 1 and len(conditions) == 1:
-        highest = max(cell.accuracy for _, _, cell in there)
-        best = frozenset(index for index, _, cell in there if cell.accuracy == highest)
+        # An accuracy that the sanity checks doubt is not a high one.
+        believed = [(index, cell.accuracy) for index, model, cell in there if not model.doubts]
+        highest = max((accuracy for _, accuracy in believed), default=None)
+        best = frozenset(index for index, accuracy in believed if accuracy == highest)
     note = notes.pop() if len(notes) == 1 else ""
     title = there[0][2].title
     if note:

@@ -1,0 +1,182 @@
+"""The checks of an evaluation: models that hide their gradients are flagged, an honest one is not."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rnas import data
+from rnas.evaluation import Outcomes, evaluate
+from rnas.evaluation.sanity import Check, compare, examine
+
+SPLIT = data.load("digits")
+IMAGES, LABELS = SPLIT.test.floats()[:64], SPLIT.test.labels[:64]
+EPS = 0.1
+
+
+def mlp() -> nn.Module:
+    """A small network that knows the digits."""
+    torch.manual_seed(0)
+    images, labels = SPLIT.train.floats(), SPLIT.train.labels
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
+    adam = torch.optim.Adam(network.parameters(), lr=0.02)
+    for _ in range(60):
+        adam.zero_grad()
+        F.cross_entropy(network(images), labels).backward()
+        adam.step()
+    network.zero_grad()
+    return network.eval()
+
+
+HONEST = mlp()
+
+
+class Before(nn.Module):
+    """The honest network behind a function of the images."""
+
+    def __init__(self, change: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.change, self.inner = change, HONEST
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.inner(self.change(images))
+        return logits
+
+
+class After(Before):
+    """The honest network before a function of the logits."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.change(self.inner(images))
+
+
+def failed(model: nn.Module, eps: float = EPS) -> set[str]:
+    return {check.name for check in examine(model, IMAGES, LABELS, eps=eps, seed=0) if not check.passed}
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("eps", [0.0, 8 / 255, EPS, 0.5])
+def test_an_honest_network_is_not_flagged(eps: float, seed: int) -> None:
+    checks = examine(HONEST, IMAGES, LABELS, eps=eps, seed=seed)
+    assert [check for check in checks if not check.passed] == []
+    names = ["clean_accuracy", "normalisation", "repeatable", "batch", "gradients"]
+    within = ["steps", "one_step", "random_search"] if eps else []
+    assert [check.name for check in checks] == [*names, *within, "unbounded"]
+
+
+@pytest.mark.parametrize("eps", [8 / 255, EPS])
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        (Before(lambda images: (images * 4).round() / 4), {"gradients", "steps"}),
+        (After(lambda logits: 1000 * logits), {"gradients", "steps"}),
+        (Before(lambda images: images + 0.1 * torch.randn_like(images)), {"repeatable"}),
+        (Before(lambda images: images + 0.02 * torch.sin(2000 * images)), {"unbounded"}),
+        (After(lambda logits: logits.detach()), {"gradients"}),
+        (After(lambda logits: logits * torch.where(logits > 0, 1.0, torch.nan)), {"clean_accuracy"}),
+    ],
+    ids=["quantised", "saturated", "noise", "shattered", "detached", "not finite"],
+)
+def test_masked_gradients_are_flagged(model: nn.Module, expected: set[str], eps: float) -> None:
+    torch.manual_seed(0)
+    assert failed(model, eps) >= expected
+
+
+def test_gradients_that_are_not_finite() -> None:
+    """The square root's gradient is infinite where the images are black, and 0 times infinity is not a number."""
+    assert failed(Before(lambda images: images + 0 * (images - images).sqrt())) == {"gradients"}
+
+
+def test_normalisation_outside_is_noticed() -> None:
+    mean, deviation = IMAGES.mean(), IMAGES.std()
+    assert "normalisation" in failed(Before(lambda images: images * deviation + mean))
+
+
+def test_a_model_that_refuses_what_is_not_an_image_is_fine() -> None:
+    def strict(images: Tensor) -> Tensor:
+        assert images.min() >= 0
+        assert images.max() <= 1
+        return images
+
+    assert failed(Before(strict)) == set()
+
+
+def test_chance_is_noticed() -> None:
+    """A network that always says the same, and one that was trained for other labels."""
+    assert "clean_accuracy" in failed(After(lambda logits: logits * 0 + torch.arange(10.0)))
+    assert "clean_accuracy" in failed(After(lambda logits: logits.roll(1, dims=1)))
+
+
+def test_a_model_frozen_in_training_mode_is_noticed() -> None:
+    assert "batch" in failed(Before(lambda images: images - images.mean(dim=0) + IMAGES.mean(dim=0)))
+
+
+def outcomes(pgd: list[bool], auto: list[bool]) -> Outcomes:
+    """Images under PGD-20 and AutoAttack; the second saw only the last ones."""
+    image = np.concatenate([np.arange(len(pgd)), np.arange(len(pgd) - len(auto), len(pgd))])
+    broken = np.array(pgd + auto)
+    names = np.array(["pgd20"] * len(pgd) + ["autoattack"] * len(auto))
+    zero = image * 0
+    return Outcomes(image, zero, zero, names, broken.astype(np.int64), broken, zero * 0.1, zero * 0.1)
+
+
+def test_pgd_must_not_beat_autoattack() -> None:
+    def verdict(pgd: list[bool], auto: list[bool]) -> Check:
+        return {check.name: check for check in compare(outcomes(pgd, auto))}["autoattack"]
+
+    assert verdict([True, False, True, False], [True, False]).passed
+    stronger = verdict([False, False, True, True], [True, False])
+    assert not stronger.passed
+    assert stronger.finding == "of the same 2 images PGD-20 breaks 2, AutoAttack 1"
+    # Images that AutoAttack did not see say nothing about it.
+    assert verdict([True, True, False, True], [False, True]).passed
+
+
+def test_verdicts_come_with_an_evaluation() -> None:
+    assert evaluate(HONEST, IMAGES, LABELS, ()).sanity == ()
+    evaluation = evaluate(HONEST, IMAGES, LABELS, ("fgsm",), eps=EPS)
+    assert all(check.passed for check in evaluation.sanity)
+    bounds = evaluation.sanity[-1]
+    assert bounds.finding.startswith("the largest change of a pixel is 0.1,")
+    quantised = Before(lambda images: (images * 4).round() / 4)
+    assert not all(check.passed for check in evaluate(quantised, IMAGES, LABELS, ("fgsm",), eps=EPS).sanity)
+
+
+class Interrupted(nn.Module):
+    """A network in training mode in parts, at whose nth pass the user presses Ctrl-C."""
+
+    def __init__(self, passes: int) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(64, 10), nn.Dropout(0.5))
+        self.inner[0].eval()
+        self.inner[2].weight.requires_grad_(False)
+        self.inner[2].bias.grad = torch.ones(10)
+        self.left = passes
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+        logits: Tensor = self.inner(images)
+        return logits
+
+
+@pytest.mark.parametrize("passes", [1, 2, 3, 20, 60, 100, 130, 200])
+def test_an_interrupted_evaluation_leaves_the_model_as_it_was(passes: int) -> None:
+    model = Interrupted(passes)
+    labels = model.inner.eval()(IMAGES).argmax(dim=1)
+    model.inner.train()[0].eval()
+
+    def state() -> list[object]:
+        tensors = [*model.state_dict().values(), *(p.grad for p in model.parameters() if p.grad is not None)]
+        flags = [module.training for module in model.modules()] + [p.requires_grad for p in model.parameters()]
+        hooks = [len(module._forward_hooks) for module in model.modules()]
+        return [*(tensor.tolist() for tensor in tensors), flags, hooks]
+
+    before = state()
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(model, IMAGES, labels, ("fgsm", "pgd20", "cw"), eps=EPS)
+    assert state() == before
