@@ -245,12 +245,12 @@ CASES = {
     "truncated genotype": Case(GENOTYPE, ("search/genotype.json", "not JSON", "line"), cut("search/genotype.json")),
     "damaged edge": Case(
         GENOTYPE,
-        ("search/genotype.json", "cell 'normal', node 0, edge 0", "'from' should be int"),
+        ("search/genotype.json", "cell 'normal', node 2, edge 0", "'from' should be int"),
         edit("search/genotype.json", lambda document: first_edge(document).update({"from": "1"})),
     ),
     "edge from a later node": Case(
         GENOTYPE,
-        ("search/genotype.json", "cell 'normal', node 2", "reads node 5", "0 to 1"),
+        ("search/genotype.json", "cell 'normal', node 2, edge 0", "reads node 5", "0 to 1"),
         edit("search/genotype.json", lambda document: first_edge(document).update({"from": 5})),
     ),
     "unknown operation": Case(

@@ -45,14 +45,17 @@ def document() -> dict[str, dict[str, dict[str, object]]]:
     [
         (
             {"nodes": [[{"op": "skip_connect", "from": 2}]]},
-            ["normal", "node 2", "skip_connect", "reads node 2"],
+            ["normal", "node 2, edge 0", "skip_connect", "reads node 2"],
         ),
-        ({"nodes": [[{"op": "skip_connect"}]]}, ["normal", "node 0", "edge 0", "'from'"]),
-        ({"nodes": [[{"op": 3, "from": 0}]]}, ["node 0", "edge 0", "'op'", "str"]),
+        ({"nodes": [[{"op": "skip_connect"}]]}, ["normal", "node 2", "edge 0", "'from'"]),
+        ({"nodes": [[{"op": 3, "from": 0}]]}, ["node 2", "edge 0", "'op'", "str"]),
         ({"nodes": [[{"op": "none", "from": True}]]}, ["edge 0", "'from'", "int"]),
-        ({"nodes": ["x"]}, ["node 0", "list"]),
+        ({"nodes": ["x"]}, ["node 2", "list"]),
         ({"concat": [7]}, ["concat", "7"]),
         ({"concat": []}, ["concat", "empty"]),
+        ({"concat": [True]}, ["concat", "indices"]),
+        ({"inputs": 1, "nodes": [[], "x"]}, ["node 2", "list"]),
+        ({"inputs": 0, "nodes": [[]], "concat": [0]}, ["at least one input", "0"]),
     ],
 )
 def test_malformed_file_is_named_to_the_edge(change: dict[str, object], words: list[str]) -> None:
@@ -65,7 +68,7 @@ def test_malformed_file_is_named_to_the_edge(change: dict[str, object], words: l
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"cells": {}}', '{"cells": 3}', "{"])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"cells": {}}', '{"cells": 3}', '{"cells": {"normal": 3}}', "{"])
 def test_what_is_no_genotype_is_refused(text: str) -> None:
     with pytest.raises(GenotypeError):
         Genotype.from_json(text)

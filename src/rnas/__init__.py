@@ -4,13 +4,21 @@ Data flows one way: spaces -> supernets -> search -> Genotype -> networks -> tra
 The subpackages are imported when they are first used, so that `import rnas` stays free of torch.
 """
 
+from __future__ import annotations
+
 import importlib
+from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from rnas.genotype import Genotype
 
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
 __version__ = "0.1.0"
-__all__ = ["Genotype"]
+__all__ = ["Genotype", "load"]
 
 _SUBPACKAGES = (
     "attacks",
@@ -25,6 +33,28 @@ _SUBPACKAGES = (
     "training",
     "vulnerability",
 )
+
+
+def load(model: str | Path, device: torch.device | str = "cpu") -> nn.Module:
+    """A trained network as a plain torch module, ready for any attack or evaluation.
+
+    Args:
+        model: what `rnas evaluate` takes: a run directory, ``"resnet18:path/to/weights.safetensors"``, a TorchScript or
+            torch.export file, or ``"module:function"``. Files of programs can run code: load only those that you trust.
+        device: where the network is put.
+
+    Returns:
+        A module from float images in [0, 1], shape (N, C, H, W), to logits (N, classes), in evaluation mode; its
+        gradients reach the images.
+
+    Raises:
+        RunError: if a run directory or a file is missing, damaged, or something else.
+        UnknownNameError: if there is neither a network nor a module of that name.
+        ModelError: if the weights do not fit the network, the first that does not is named; or there are none yet.
+    """
+    from rnas.networks.resolve import load_model
+
+    return load_model(str(model), device).network
 
 
 def __getattr__(name: str) -> ModuleType:

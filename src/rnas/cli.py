@@ -14,13 +14,17 @@ from rich.console import Console
 from rnas import __version__, recipes, reports
 from rnas.arguments import parse, positionals
 from rnas.errors import ConfigError, RnasError, nearest
+from rnas.networks.cards import published_cards
+from rnas.networks.catalogue import card_sheet, card_table
 from rnas.recipes.config import (
     BenchmarkCommand,
     EvaluateCommand,
+    ExportCommand,
     RecipeCommand,
     SearchCommand,
     TrainCommand,
     VulnerabilityCommand,
+    ZooCommand,
 )
 
 if TYPE_CHECKING:
@@ -41,6 +45,8 @@ commands:
   evaluate MODEL ... attack networks: run directories, zoo weights, TorchScript, torch.export, module:function
   vulnerability MODEL ...  measure and plot how far an attack moves each layer's feature maps
   report RUN         write the page and the figures of a run
+  export RUN         write a trained network as a torch.export program, as ONNX, and its model card
+  zoo [NETWORK]      list all networks of the paper's tables; show one and draw its cells
 
 Every command has --help; all but report take --print_config and --config FILE.
 A killed run is continued by the same command, or by --resume RUN_DIRECTORY in place of its settings.
@@ -167,6 +173,32 @@ def run(arguments: list[str]) -> None:
     print(f"report: {page}")
 
 
+def export(arguments: list[str]) -> None:
+    folders, rest = positionals(arguments)
+    command: ExportCommand = parse("export RUN", ExportCommand, rest)
+    if len(folders) != 1:
+        raise ConfigError(f"expected one run directory: rnas export RUN, got {' '.join(folders) or 'none'}")
+    files = recipes.run_export(Path(folders[0]), command)
+    print(f"exported: {' '.join(map(str, files))}")
+    if not any(file.suffix == ".onnx" for file in files):
+        print("no ONNX: it needs the packages onnx, onnxscript and onnxruntime; pip install 'rnas[onnx]'")
+
+
+def zoo(arguments: list[str]) -> None:
+    names, rest = positionals(arguments)
+    command: ZooCommand = parse("zoo [NETWORK]", ZooCommand, rest)
+    if len(names) > 1:
+        raise ConfigError(f"expected at most one network: rnas zoo [NETWORK], got {' '.join(names)}")
+    if not names:
+        Console().print(card_table())
+        return
+    Console().print(card_sheet(names[0]))
+    genotype = published_cards()[names[0]].genotype
+    if genotype is not None:
+        reports.save(reports.draw_genotype(genotype, title=names[0]), Path(command.out), names[0])
+        print(f"drawn: {command.out}/{names[0]}.svg and .png")
+
+
 def show(results: Sequence[ModelResults]) -> None:
     """Print one table of all networks, and a line for each sanity check that failed."""
     Console().print(reports.rich_table(results))
@@ -183,4 +215,6 @@ COMMANDS = {
     "evaluate": evaluate,
     "vulnerability": vulnerability,
     "report": report,
+    "export": export,
+    "zoo": zoo,
 }

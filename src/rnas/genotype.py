@@ -46,7 +46,8 @@ class Cell:
         inputs: number of input nodes; 2 in the DARTS space.
 
     Raises:
-        GenotypeError: if an edge reads a node that does not come before its own, or `concat` names no such node.
+        GenotypeError: if it has no input, an edge reads a node that does not come before its own, or `concat` names no
+            such node.
     """
 
     nodes: tuple[tuple[Edge, ...], ...]
@@ -55,11 +56,13 @@ class Cell:
 
     def __post_init__(self) -> None:
         """Check that the edges form an acyclic graph."""
+        if self.inputs < 1:
+            raise GenotypeError(f"a cell needs at least one input node, got {self.inputs}")
         for index, edges in enumerate(self.nodes, start=self.inputs):
-            for edge in edges:
+            for number, edge in enumerate(edges):
                 if not 0 <= edge.source < index:
                     raise GenotypeError(
-                        f"node {index}: edge {edge.op!r} reads node {edge.source}, "
+                        f"node {index}, edge {number}: {edge.op!r} reads node {edge.source}, "
                         f"expected an earlier node (0 to {index - 1})"
                     )
         if not self.concat:
@@ -154,15 +157,16 @@ def _get(document: Any, key: str, kind: type, where: str) -> Any:
 
 
 def _read_cell(document: Any, where: str) -> Cell:
+    listed = _get(document, "nodes", list, where)
+    inputs = _get(document, "inputs", int, where) if "inputs" in document else 2
     nodes = []
-    for index, edges in enumerate(_get(document, "nodes", list, where)):
+    for index, edges in enumerate(listed, start=inputs):
         if not isinstance(edges, list):
             raise GenotypeError(f"{where}, node {index}: expected a list of edges, got {type(edges).__name__}")
         nodes.append(tuple(_read_edge(edge, f"{where}, node {index}, edge {i}") for i, edge in enumerate(edges)))
     concat = _get(document, "concat", list, where)
-    if not all(isinstance(node, int) for node in concat):
+    if not all(isinstance(node, int) and not isinstance(node, bool) for node in concat):
         raise GenotypeError(f"{where}: 'concat' should hold node indices, holds {concat}")
-    inputs = _get(document, "inputs", int, where) if "inputs" in document else 2
     try:
         return Cell(nodes=tuple(nodes), concat=tuple(concat), inputs=inputs)
     except GenotypeError as error:

@@ -9,7 +9,8 @@ from rnas.genotype import Genotype
 from rnas.networks import zoo
 from rnas.networks.arnas import Arnas, arnas_plan
 from rnas.networks.cells import NetworkCell, darts_plan
-from rnas.networks.robnet import ROBNET_FREE, ROBNET_LARGE, RobNet, cell_of, genotype_of_codes
+from rnas.networks.robnet import RobNet
+from rnas.networks.robnet_codes import ROBNET_FREE, ROBNET_LARGE, cell_of, genotype_of_codes
 
 #: Identities into every node, so that a network with any one further edge is valid.
 IDENTITIES = ["10"] * 14

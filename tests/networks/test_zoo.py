@@ -1,10 +1,12 @@
 """Networks against their published parameter counts, and what a wrong description is told."""
 
+import copy
 import json
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from rnas import Genotype
 from rnas.errors import ConfigError, GenotypeError, ModelError, RunError, UnknownNameError
@@ -17,10 +19,12 @@ from rnas.networks.spec import NetworkSpec, load_network
 
 
 @pytest.mark.parametrize("name", list(zoo.NETWORKS))
-def test_parameter_count_is_the_published_one(name: str) -> None:
+def test_a_card_counts_as_its_network_does(name: str) -> None:
+    """Parameters are the published ones; multiply-accumulates are what the listing shows without counting."""
     card = zoo.NETWORKS[name]
     with torch.device("meta"):
         network = zoo.build(name, 10)
+    assert card.multiply_accumulates_millions == round(zoo.count_multiply_accumulates(network) / 1e6, 1)
     millions = zoo.count_parameters(network) / 1e6
     digits = 1 if card.genotype is None else 3
     assert round(millions, digits) == pytest.approx(card.parameters_millions)
@@ -35,6 +39,34 @@ def test_resnet18_is_counted_layer_by_layer() -> None:
         count += 0 if inputs == width else inputs * width + 2 * width
         inputs = width
     assert zoo.count_parameters(zoo.build("resnet18", 10)) == count + 512 * 10 + 10
+
+
+def test_multiply_accumulates_are_counted_layer_by_layer() -> None:
+    """A grouped convolution at half the resolution, then a linear layer; the network keeps its mode and its values."""
+    network = nn.Sequential(
+        nn.Conv2d(4, 6, 3, stride=2, padding=1, groups=2), nn.BatchNorm2d(6), nn.Flatten(), nn.Linear(96, 5)
+    )
+    before = copy.deepcopy(network.state_dict())
+    assert zoo.count_multiply_accumulates(network, (4, 8, 8)) == 4 * 4 * 6 * (4 // 2) * 9 + 96 * 5
+    assert network.training
+    assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
+
+
+def test_a_network_of_ones_own_is_built_saved_and_loaded_by_name(tmp_path: Path) -> None:
+    @zoo.register("linear_of_ones_own", source="this test", channels=3)
+    class Linear(nn.Module):
+        def __init__(self, num_classes: int, *, in_channels: int, channels: int) -> None:
+            super().__init__()
+            self.layers = nn.Sequential(nn.Conv2d(in_channels, channels, 1), nn.Flatten(), nn.LazyLinear(num_classes))
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return self.layers(images)
+
+    spec = NetworkSpec.of(NetworkConfig(name="linear_of_ones_own"), num_classes=2, in_channels=1)
+    spec.save(tmp_path)
+    assert isinstance(NetworkSpec.load(tmp_path).build(seed=0), Linear)
+    with pytest.raises(ValueError, match="registered already"):
+        zoo.register("linear_of_ones_own", source="again", channels=1)(Linear)
 
 
 def test_unknown_names_and_settings_are_refused() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from rnas.genotype import Genotype
 
-__all__ = ["Numbers", "genotype_of", "genotypes", "numbers", "other_cells", "tables"]
+__all__ = ["Numbers", "genotype_of", "genotypes", "numbers", "other_cells", "other_networks", "table_key", "tables"]
 
 #: What the paper prints for a network: data set -> column ("clean", "fgsm", "pgd20", "cw", "autoattack") -> percent.
 Numbers = Mapping[str, Mapping[str, float]]
@@ -32,6 +32,11 @@ def other_cells() -> dict[str, Any]:
     return read("other_cells.json")
 
 
+def other_networks() -> dict[str, Any]:
+    """The networks without published cells, by name: those made by hand, and those whose cells nobody has."""
+    return read("other_networks.json")
+
+
 def genotype_of(document: Mapping[str, Any]) -> Genotype:
     """The cells of an entry of these files."""
     return Genotype.from_json(json.dumps({"cells": document["cells"]}))
@@ -48,6 +53,11 @@ def tables() -> dict[str, Any]:
     return document
 
 
+def table_key(data: str, training: str) -> str:
+    """What `numbers` calls a table: its data set, and ``"_standard"`` behind it where training was not adversarial."""
+    return data if training == "adversarial" else f"{data}_{training}"
+
+
 def numbers(network: str) -> Numbers:
     """The accuracies that the paper prints for a network.
 
@@ -60,7 +70,7 @@ def numbers(network: str) -> Numbers:
     """
     found: dict[str, Mapping[str, float]] = {}
     for table in tables().values():
-        key = table["data"] if table["training"] == "adversarial" else f"{table['data']}_{table['training']}"
+        key = table_key(table["data"], table["training"])
         for row in table["rows"]:
             if row["network"] == network:
                 found[key] = {column: row[column] for column in COLUMNS if column in row}

@@ -12,7 +12,7 @@ from torch import nn
 
 from rnas.checkpoints import load_weights
 from rnas.config import require
-from rnas.errors import ConfigError, GenotypeError, ModelError, RnasError, RunError
+from rnas.errors import ConfigError, GenotypeError, ModelError, RnasError, RunError, UnknownNameError
 from rnas.files import write_atomically
 from rnas.genotype import Genotype
 from rnas.networks import zoo
@@ -35,6 +35,7 @@ class NetworkSpec:
         in_channels: channels of the images.
         channels: channels of the first stage; None for the published width.
         cells: number of cells; None for the published depth, and for networks that have none.
+        image_size: height and width of the images that it is trained on, in pixels; None where that is not recorded.
     """
 
     name: str | None
@@ -43,9 +44,17 @@ class NetworkSpec:
     in_channels: int
     channels: int | None = None
     cells: int | None = None
+    image_size: tuple[int, int] | None = None
 
     @classmethod
-    def of(cls, config: NetworkConfig, *, num_classes: int, in_channels: int) -> NetworkSpec:
+    def of(
+        cls,
+        config: NetworkConfig,
+        *,
+        num_classes: int,
+        in_channels: int,
+        image_size: tuple[int, int] | None = None,
+    ) -> NetworkSpec:
         """The network that a configuration describes, for images of a data set.
 
         Raises:
@@ -56,7 +65,7 @@ class NetworkSpec:
             came = "neither" if config.name is None else f"both {config.name!r} and {config.genotype!r}"
             raise ConfigError(f"network: expected a name (resnet18, ...) or the path of a genotype.json, got {came}")
         genotype = None if config.genotype is None else Genotype.load(Path(config.genotype))
-        return cls(config.name, genotype, num_classes, in_channels, config.channels, config.cells)
+        return cls(config.name, genotype, num_classes, in_channels, config.channels, config.cells, image_size)
 
     @property
     def cell_genotype(self) -> Genotype | None:
@@ -110,6 +119,7 @@ class NetworkSpec:
             "in_channels": self.in_channels,
             "channels": self.channels,
             "cells": self.cells,
+            "image_size": self.image_size,
         }
         if (genotype := self.cell_genotype) is not None:
             write_atomically(folder / "genotype.json", genotype.to_json())
@@ -125,7 +135,7 @@ class NetworkSpec:
         path = folder / "model.json"
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
-            name = document["network"]
+            name, size = document["network"], document.get("image_size")
             return cls(
                 name=None if name == "genotype.json" else name,
                 genotype=Genotype.load(folder / name) if name == "genotype.json" else None,
@@ -133,12 +143,13 @@ class NetworkSpec:
                 in_channels=int(document["in_channels"]),
                 channels=document["channels"],
                 cells=document["cells"],
+                image_size=None if size is None else (int(size[0]), int(size[1])),
             )
         except FileNotFoundError as error:
             raise RunError(f"{folder} holds no trained network: it has no model.json") from error
         except RnasError:
             raise
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, LookupError, TypeError) as error:
             raise RunError(f"{path} is damaged: {error!r}") from error
 
 
@@ -153,10 +164,16 @@ def load_network(folder: Path) -> nn.Module:
 
     Raises:
         RunError: if there is no network, no weights yet, or a damaged file.
+        UnknownNameError: if it is a network of one's own that is not registered.
         ModelError: if the weights do not fit the network.
     """
     spec = NetworkSpec.load(folder)
-    network = spec.build(seed=0)
+    try:
+        network = spec.build(seed=0)
+    except UnknownNameError as error:
+        raise UnknownNameError(
+            f"{folder}/model.json: {error}; one of your own is registered before, by rnas.networks.zoo.register"
+        ) from error
     weights = folder / "weights.safetensors"
     if not weights.exists():
         raise ModelError(

@@ -14,6 +14,7 @@ from rnas.lazy import lazily
 from rnas.recipes.config import (
     BenchmarkCommand,
     EvaluateCommand,
+    ExportCommand,
     RecipeCommand,
     SearchCommand,
     TrainCommand,
@@ -23,12 +24,14 @@ from rnas.recipes.config import (
 if TYPE_CHECKING:
     from rnas.recipes.benchmarking import run_benchmark
     from rnas.recipes.evaluating import run_evaluation
+    from rnas.recipes.export import run_export
     from rnas.recipes.stages import run_recipe, run_search, run_training
     from rnas.recipes.vulnerability import run_vulnerability
 
 __all__ = [
     "BenchmarkCommand",
     "EvaluateCommand",
+    "ExportCommand",
     "RecipeCommand",
     "SearchCommand",
     "TrainCommand",
@@ -37,6 +40,7 @@ __all__ = [
     "recipe_names",
     "run_benchmark",
     "run_evaluation",
+    "run_export",
     "run_recipe",
     "run_search",
     "run_training",
@@ -48,6 +52,7 @@ __getattr__ = lazily(
     {
         "run_benchmark": "benchmarking",
         "run_evaluation": "evaluating",
+        "run_export": "export",
         "run_recipe": "stages",
         "run_search": "stages",
         "run_training": "stages",

@@ -14,10 +14,12 @@ from rnas.training.config import TrainingConfig
 __all__ = [
     "BenchmarkCommand",
     "EvaluateCommand",
+    "ExportCommand",
     "RecipeCommand",
     "SearchCommand",
     "TrainCommand",
     "VulnerabilityCommand",
+    "ZooCommand",
 ]
 
 
@@ -231,3 +233,33 @@ class RecipeCommand(RunCommand):
         super().__post_init__()
         came = self.network.name or self.network.genotype
         require(came is None, "network", "null for name and genotype: the search finds the cells", came)
+
+
+@dataclass(frozen=True)
+class ExportCommand:
+    """Export a trained network: a torch.export program, ONNX with the extra rnas[onnx], and a model card.
+
+    Args:
+        out: the folder for the files; null for the folder export in the run directory.
+    """
+
+    out: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check that there is a folder."""
+        require(self.out != "", "out", "a path or null", self.out)
+
+
+@dataclass(frozen=True)
+class ZooCommand:
+    """List all networks, or show one and draw its cells.
+
+    Args:
+        out: the folder for the drawn cells of a network, as PNG and SVG.
+    """
+
+    out: str = "runs/zoo"
+
+    def __post_init__(self) -> None:
+        """Check that there is a folder."""
+        require(bool(self.out), "out", "a path", self.out)

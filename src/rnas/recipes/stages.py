@@ -73,7 +73,9 @@ def run_training(command: TrainCommand) -> Path:
         if not run.finished:
             data = load_data(command.data, command.seed)
             run.record("images", data.fingerprint)
-            spec = NetworkSpec.of(command.network, num_classes=data.num_classes, in_channels=data.channels)
+            spec = NetworkSpec.of(
+                command.network, num_classes=data.num_classes, in_channels=data.channels, image_size=data.size
+            )
             run.record(
                 "cells", hashlib.sha256(spec.genotype.to_json().encode()).hexdigest() if spec.genotype else "none"
             )

@@ -6,8 +6,10 @@ from rnas.lazy import lazily
 
 if TYPE_CHECKING:
     from rnas.reports.benchmark import benchmark_table
+    from rnas.reports.card import model_card
     from rnas.reports.cells import draw_cell, draw_genotype
     from rnas.reports.dots import save_comparison
+    from rnas.reports.figures import save
     from rnas.reports.layers import LayerRow, layer_figure, layer_tables, layers_csv, read_layers
     from rnas.reports.page import report
     from rnas.reports.reading import load_results
@@ -26,11 +28,13 @@ __all__ = [
     "layers_csv",
     "load_results",
     "markdown_table",
+    "model_card",
     "parse_results",
     "read_layers",
     "read_results",
     "report",
     "rich_table",
+    "save",
     "save_comparison",
 ]
 
@@ -46,10 +50,12 @@ __getattr__ = lazily(
         "html_table": "tables",
         "load_results": "reading",
         "markdown_table": "tables",
+        "model_card": "card",
         "parse_results": "results",
         "read_results": "results",
         "report": "page",
         "rich_table": "tables",
+        "save": "figures",
         "save_comparison": "dots",
     },
 )

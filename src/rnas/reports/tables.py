@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rnas.reports.results import AttackResult, ModelResults
 
-__all__ = ["Column", "columns", "html_table", "markdown_table", "percent", "rich_table"]
+__all__ = ["Column", "columns", "html_table", "markdown", "markdown_table", "percent", "rich_table"]
 
 #: Mildest first, as the paper's tables; attacks that are not named here follow in the order in which they were run.
 _ORDER: Final = ("clean", "fgsm", "pgd20", "cw", "autoattack", "worst_case")
@@ -85,10 +85,10 @@ def markdown_table(models: Sequence[ModelResults]) -> str:
     """The table as Markdown; characters that Markdown or HTML would read as markup are escaped."""
     table = columns(models)
     heads = ["Model", "Parameters"]
-    heads += [_markdown(column.title) + (f" ({column.note})" if column.note else "") for column in table]
+    heads += [markdown(column.title) + (f" ({column.note})" if column.note else "") for column in table]
     lines = [heads, ["---", "---:", *("---:" for _ in table)]]
     for index, model in enumerate(models):
-        cells = [_markdown(model.name), "" if model.parameters is None else f"{model.parameters:,}"]
+        cells = [markdown(model.name), "" if model.parameters is None else f"{model.parameters:,}"]
         for column in table:
             result = column.cells[index]
             if result is None:
@@ -160,7 +160,8 @@ def _small(text: str) -> Markup:
     return Markup("<small>{}</small>").format(text) if text else Markup("")
 
 
-def _markdown(text: str) -> str:
+def markdown(text: str) -> str:
+    """Text as Markdown in one line: characters that Markdown or HTML would read as markup are escaped."""
     one_line = " ".join(text.split())
     one_line = re.sub(r"&(?=#?\w+;)", "&amp;", one_line).replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|])", r"\\\1", one_line)

@@ -1,0 +1,84 @@
+"""What is known of the networks of the tables: source, counts, cells, printed numbers. Nothing here needs torch.
+
+Genotypes, edge codes and printed numbers are data with their sources (`rnas.networks.published`). Counts are those of
+the CIFAR-10 form with 10 classes and no auxiliary head. Parameters: as printed where the form reaches that number, else
+measured, and then the note says what is printed. Multiply-accumulates: measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from rnas.genotype import Genotype
+from rnas.networks.published import Numbers, genotype_of, genotypes, numbers, other_cells, other_networks
+from rnas.networks.robnet_codes import ROBNET_FREE, ROBNET_LARGE
+from rnas.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["PUBLISHED_CELLS", "PUBLISHED_CHANNELS", "Builder", "Card", "published_cards"]
+
+#: The form in which cells are trained on CIFAR-10, in RNAS as in DARTS.
+PUBLISHED_CHANNELS = 36
+PUBLISHED_CELLS = 20
+
+#: ``builder(num_classes, in_channels=..., channels=..., cells=...)``, the last only for networks of cells.
+Builder = Callable[..., "nn.Module"]
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a network.
+
+    Args:
+        source: who published it.
+        channels: default of its first stage; None for a network that nobody can build.
+        cells: default number of cells; None where the network is not made of cells, or nobody can build it.
+        parameters_millions: count for 10 classes, in millions; printed, or measured where the note says so. To 3
+            decimals where there is a genotype, else to 1. None if it was never counted.
+        multiply_accumulates_millions: for an image of 3x32x32 and 10 classes, in millions, to 1 decimal, as
+            `rnas.networks.counting` counts them. None if they were never counted.
+        genotype: its cells, if it is made of cells.
+        note: what a user should know.
+        published: the accuracies that the paper prints, in percent, by data set and column.
+        builder: makes the network; `rnas.networks.zoo` adds it to the cards of the networks that it can build.
+    """
+
+    source: str
+    channels: int | None
+    cells: int | None = None
+    parameters_millions: float | None = None
+    multiply_accumulates_millions: float | None = None
+    genotype: Genotype | None = None
+    note: str = ""
+    published: Numbers = field(default_factory=dict)
+    builder: Builder | None = None
+
+
+@cache
+def published_cards() -> Registry[Card]:
+    """The cards of all networks of the paper's tables and of those beside them, also of one that nobody can build."""
+    cards: Registry[Card] = Registry("network")
+    cells: dict[str, Genotype | None] = {name: genotype_of(document) for name, document in genotypes().items()}
+    cells |= {"arnas": genotype_of(other_cells()["arnas"])}
+    cells |= {"robnet_large": ROBNET_LARGE, "robnet_free": ROBNET_FREE}
+    for name, document in (genotypes() | other_cells() | other_networks()).items():
+        cards.register(name)(card_of_document(name, document, cells.get(name)))
+    return cards
+
+
+def card_of_document(name: str, document: Mapping[str, Any], genotype: Genotype | None) -> Card:
+    return Card(
+        source=document["source"],
+        channels=document.get("channels", None if genotype is None else PUBLISHED_CHANNELS),
+        cells=None if genotype is None else PUBLISHED_CELLS,
+        parameters_millions=document["parameters_millions"],
+        multiply_accumulates_millions=document.get("multiply_accumulates_millions"),
+        genotype=genotype,
+        note=document.get("note", ""),
+        published=numbers(name),
+    )

@@ -1,0 +1,33 @@
+"""How large a network is: learned values, and multiply-accumulates of one image."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+__all__ = ["count_multiply_accumulates", "count_parameters"]
+
+
+def count_parameters(network: nn.Module) -> int:
+    """The number of learned values of a network."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def count_multiply_accumulates(network: nn.Module, image: tuple[int, int, int] = (3, 32, 32)) -> int:
+    """The multiply-accumulates of one image in evaluation mode: those of convolutions and matrix products.
+
+    Counted by torch's own counter, half of its floating-point operations. Nothing is computed: shapes alone pass
+    through a copy of the network without values, so the network stays as it is.
+
+    Args:
+        network: any network of images.
+        image: its shape (C, H, W).
+    """
+    shapes = copy.deepcopy(network).to("meta").eval()
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        shapes(torch.empty(1, *image, device="meta"))
+    return counter.get_total_flops() // 2

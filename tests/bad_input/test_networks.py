@@ -1,0 +1,68 @@
+"""What is said of a trained network that cannot be exported: the file, the first mismatch; nothing is written."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rnas.checkpoints import save_weights
+from rnas.cli import main
+from rnas.networks import NetworkConfig, NetworkSpec
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two networks as a training leaves them, of other cells."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("racl", "resnet18"):
+        Path(name).mkdir()
+        config = NetworkConfig(name=name, channels=2, cells=3 if name == "racl" else None)
+        spec = NetworkSpec.of(config, num_classes=4, in_channels=1, image_size=(8, 8))
+        spec.save(Path(name))
+        save_weights(Path(name, "weights.safetensors"), spec.build(seed=0))
+        manifest = {"kind": "train", "config": {}, "inputs": {}, "seed": 0, "finished": "2026-01-01T00:00:00+00:00"}
+        Path(name, "manifest.json").write_text(json.dumps(manifest))
+    Path("file").write_text("no folder\n")
+    return tmp_path
+
+
+def change(**values: object) -> Callable[[], object]:
+    path = Path("racl/model.json")
+    return lambda: path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "damage", "words"),
+    [
+        ("export", lambda: None, "expected one run directory: rnas export RUN, got none"),
+        ("export racl resnet18", lambda: None, "got racl resnet18"),
+        ("export racl --out file/x", lambda: None, "cannot write to file/x: Not a directory; choose another --out"),
+        ("export nowhere", lambda: None, "nowhere is not a run directory: it has no manifest.json"),
+        ("export racl", change(network="three_layers"), "racl/model.json: no network is called 'three_layers'"),
+        ("export racl", change(network="resnet81"), "did you mean 'resnet18'?"),
+        ("export racl", change(image_size=[8]), "racl/model.json is damaged"),
+        ("export racl", change(image_size="8x8"), "racl/model.json is damaged"),
+        (
+            "export racl",
+            lambda: shutil.copy("resnet18/weights.safetensors", "racl/weights.safetensors"),
+            "racl/weights.safetensors: 'stem.0.weight' has shape (2, 1, 3, 3), the network expects (6, 1, 3, 3)",
+        ),
+        (
+            "export racl",
+            change(num_classes=5),
+            "racl/weights.safetensors: 'classifier.weight' has shape (4, 32), the network expects (5, 32)",
+        ),
+    ],
+)
+def test_it_costs_one_line_and_nothing_is_written(
+    arguments: str, damage: Callable[[], object], words: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damage()
+    before = sorted(place.rglob("*"))
+    assert main(arguments.split()) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("rnas: error: ")
+    assert words in line
+    assert sorted(place.rglob("*")) == before

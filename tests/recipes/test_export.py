@@ -1,0 +1,103 @@
+"""`rnas export`: the files, the card, and what they say of the run."""
+
+import hashlib
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+import rnas
+from rnas.cli import main
+from rnas.networks import exporting
+
+TRAIN = (
+    "train --data.limit 40 --threads 1 --training.epochs 1 --training.batch_size 20 --training.attack.steps 1 "
+    "--network.name racl --network.channels 2 --network.cells 3"
+)
+ATTACK = "--evaluation.attacks [fgsm] --evaluation.images 20 --threads 1"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network of cells, trained and attacked by FGSM."""
+    run = tmp_path_factory.mktemp("trained") / "found"
+    assert main([*TRAIN.split(), "--out", str(run)]) == 0
+    assert (
+        main(["evaluate", str(run), *["--evaluation.attacks", "[fgsm]", "--evaluation.images", "20", "--threads", "1"]])
+        == 0
+    )
+    return run
+
+
+def test_the_card_tells_what_the_run_knows(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(exporting, "ONNX_PACKAGES", ("a_package_that_nobody_has",))
+    assert main(["export", str(trained), "--out", str(tmp_path)]) == 0
+    assert "no ONNX: it needs the packages onnx" in capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "cells.png", "cells.svg", "model.pt2"]
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    manifest = json.loads((trained / "manifest.json").read_text())
+    plain = card.replace("\\", "")
+    results = json.loads((trained / "results.json").read_text())
+    for call in (manifest, *results["calls"]):
+        assert call["command"] in plain
+    assert f"| Seed | {manifest['seed']} |" in card
+    assert str(manifest["git_commit"]) in card
+    assert manifest["hardware"]["cpu"] in plain
+    assert hashlib.sha256((tmp_path / "model.pt2").read_bytes()).hexdigest() in card
+    for attack in results["attacks"]:
+        interval = f"[{100 * attack['low']:.1f}, {100 * attack['high']:.1f}]"
+        assert f"| {100 * attack['accuracy']:.1f}% | {interval} | {attack['images']} |" in card
+    for verdict in results["sanity"]:
+        assert verdict["passed"] or verdict["finding"] in plain
+    genotype = rnas.Genotype.load(trained / "genotype.json")
+    edges = sum(len(node) for _, cell in genotype.cells for node in cell.nodes)
+    assert len(re.findall(r"\w+\((?:c_\(k-\d\)|\d)\)", plain)) == edges
+    assert "](cells.svg)" in card
+
+
+def test_the_program_is_the_network_that_load_gives(trained: Path, tmp_path: Path) -> None:
+    assert main(["export", str(trained), "--out", str(tmp_path)]) == 0
+    images = torch.rand(3, 1, 8, 8)
+    program = torch.export.load(str(tmp_path / "model.pt2")).module()
+    torch.testing.assert_close(program(images), rnas.load(trained)(images))
+    if exporting.onnx_is_installed():
+        assert (tmp_path / "model.onnx").exists()
+
+
+def test_a_network_that_was_not_attacked_says_how_to_do_it(trained: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    (run / "results.json").unlink()
+    assert main(["export", str(run)]) == 0
+    assert f"Not measured yet: `rnas evaluate {run}`" in (run / "export" / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("missing", ["manifest.json", "model.json", "weights.safetensors"])
+def test_what_is_no_trained_network_is_refused_before_anything_is_written(
+    missing: str, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    (run / missing).unlink()
+    assert main(["export", str(run)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert missing in line
+    assert not (run / "export").exists()
+
+
+def test_a_run_that_does_not_record_the_size_of_its_images_says_what_to_add(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    document = json.loads((run / "model.json").read_text())
+    assert document.pop("image_size") == [8, 8]
+    (run / "model.json").write_text(json.dumps(document))
+    assert main(["export", str(run)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert 'add to it, for 32x32, "image_size": [32, 32]' in line

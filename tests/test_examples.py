@@ -1,0 +1,38 @@
+"""Each example is short and runs as its first lines say."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "examples"
+EXAMPLES = sorted(FOLDER.glob("*.py"))
+
+
+def run(name: str, *arguments: str) -> str:
+    answer = subprocess.run(
+        [sys.executable, str(FOLDER / name), *arguments], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert answer.returncode == 0, answer.stderr
+    return answer.stdout
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_fits_on_a_screen_and_is_tested_here(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 60
+    assert path.name in Path(__file__).read_text(encoding="utf-8")
+
+
+def test_search_in_python_leaves_a_network_that_attack_a_run_takes(tmp_path: Path) -> None:
+    table = run("search_in_python.py", "--out", str(tmp_path), "--images", "60", "--epochs", "1")
+    assert "PGD-20" in table
+    assert (tmp_path / "cells.svg").exists()
+    said = run("attack_a_run.py", str(tmp_path / "trained"), "--images", "8", "--attacks", "apgd-ce")
+    assert "under AutoAttack: " in said
+
+
+def test_own_network_learns(tmp_path: Path) -> None:
+    said = run("own_network.py", "--out", str(tmp_path / "own"), "--epochs", "3")
+    accuracy = float(said.split(":")[1].split("%")[0])
+    assert accuracy > 30
