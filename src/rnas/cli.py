@@ -34,7 +34,7 @@ commands:
   report RUN         write the page and the figures of a run
 
 Every command has --help; all but report take --print_config and --config FILE.
-A killed run is continued by the same command, or by --resume RUN_DIRECTORY in place of its settings.
+A killed run is continued by the same command; run, search and train also by --resume RUN_DIRECTORY alone.
 """
 
 
