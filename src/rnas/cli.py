@@ -49,7 +49,7 @@ commands:
   zoo [NETWORK]      list all networks of the paper's tables; show one and draw its cells
 
 Every command has --help; all but report take --print_config and --config FILE.
-A killed run is continued by the same command, or by --resume RUN_DIRECTORY in place of its settings.
+A killed run is continued by the same command; run, search and train also by --resume RUN_DIRECTORY alone.
 """
 
 
