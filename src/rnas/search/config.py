@@ -82,7 +82,7 @@ class ShortlistConfig:
     Args:
         count: candidates, at least 1; with 1 the derived network is the answer and nothing is trained.
         epochs: of adversarial training on the theta half, at least 1.
-        learning_rate: of that training at its start, > 0.
+        learning_rate: the highest of that training, whose schedule is one cycle, > 0.
         images: validation images on which the candidates are compared, a fixed sample, at least 1.
         keep: share of the candidates that the bound on F keeps, in (0, 1]; with 1 the loss alone decides.
         metric: of F, a name in rnas.vulnerability.METRICS.
@@ -90,7 +90,7 @@ class ShortlistConfig:
 
     count: int = 1
     epochs: int = 5
-    learning_rate: float = 0.05
+    learning_rate: float = 0.1
     images: int = 512
     keep: float = 0.5
     metric: str = "gaussian_kl"

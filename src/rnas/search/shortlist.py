@@ -25,7 +25,7 @@ from rnas.runs import Run, open_run
 from rnas.search.algorithm import Algorithm, Batch, SearchState
 from rnas.search.config import SearchConfig
 from rnas.seeding import derive
-from rnas.training.config import TrainingConfig
+from rnas.training.config import ScheduleConfig, TrainingConfig
 from rnas.training.loop import train
 from rnas.vulnerability import network_vulnerability
 
@@ -116,13 +116,14 @@ def propose(algorithm: Algorithm, state: SearchState, seed: int) -> list[Genotyp
 
 
 def short_training(config: SearchConfig) -> TrainingConfig:
-    """PGD adversarial training with the search's attack and optimiser."""
+    """PGD adversarial training with the search's attack and optimiser, in one cycle of the learning rate."""
     return TrainingConfig(
         objective="pgd_at",
         attack=config.attack,
         epochs=config.shortlist.epochs,
         batch_size=config.batch_size,
         learning_rate=config.shortlist.learning_rate,
+        schedule=ScheduleConfig("one_cycle"),
         momentum=config.momentum,
         weight_decay=config.weight_decay,
         gradient_clip=config.gradient_clip,
