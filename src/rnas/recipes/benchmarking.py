@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from rnas.reports.ledger import csv_text, provenance
 from rnas.runs import read_manifest
 from rnas.spaces import nasbench201
 
-__all__ = ["run_benchmark"]
+__all__ = ["means", "run_benchmark", "standings"]
 
 
 def run_benchmark(command: BenchmarkCommand) -> dict[str, Any]:
@@ -61,22 +62,38 @@ def search_once(command: BenchmarkCommand, seed: int, benchmark: Benchmark) -> d
     folder = run_search(SearchCommand(out=str(Path(command.out) / f"seed-{seed}"), seed=seed, **settings))
     genotype = Genotype.load(folder / "genotype.json")
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    robust = benchmark.standing(genotype, command.column)
-    clean = benchmark.standing(genotype, command.clean_column)
+    columns = {"robust": command.column, "clean": command.clean_column}
     return {
         "algorithm": command.search.algorithm,
         "seed": seed,
-        "cell": nasbench201.format_genotype(genotype),
-        "parameters": robust.parameters,
-        "robust_accuracy": robust.accuracy,
-        "robust_rank": robust.rank,
-        "robust_percentile": robust.percentile,
-        "robust_percentile_at_its_size": benchmark.standing_at_its_size(genotype, command.column).percentile,
-        "clean_accuracy": clean.accuracy,
-        "clean_percentile": clean.percentile,
-        "clean_percentile_at_its_size": benchmark.standing_at_its_size(genotype, command.clean_column).percentile,
+        **standings(benchmark, genotype, columns, results["size_limit"]),
         "passes": results["passes"],
     }
+
+
+def standings(
+    benchmark: Benchmark, genotype: Genotype, columns: Mapping[str, str], at_most: int | None
+) -> dict[str, Any]:
+    """Where a cell stands by each measure: among all cells, within the size limit, and among those of at most its size.
+
+    Args:
+        benchmark: the ground truth.
+        genotype: a cell of the space.
+        columns: a short name -> the benchmark's column.
+        at_most: the size limit in parameters; None for none.
+    """
+    cell = nasbench201.format_genotype(genotype)
+    found: dict[str, Any] = {"cell": cell, "parameters": benchmark.parameters(cell)}
+    for name, column in columns.items():
+        overall = benchmark.standing(cell, column)
+        found |= {
+            f"{name}_accuracy": overall.accuracy,
+            f"{name}_rank": overall.rank,
+            f"{name}_percentile": overall.percentile,
+            f"{name}_percentile_within_limit": benchmark.standing(cell, column, at_most=at_most).percentile,
+            f"{name}_percentile_at_its_size": benchmark.standing_at_its_size(cell, column).percentile,
+        }
+    return found
 
 
 def means(searches: list[dict[str, Any]]) -> dict[str, dict[str, float | None]]:

@@ -16,6 +16,7 @@ COLUMNS = {
     "parameters": ("size", "{:,.0f}"),
     "robust_accuracy": ("robust", "{:.4f}"),
     "robust_percentile": ("percentile", "{:.1f}"),
+    "robust_percentile_within_limit": ("in limit", "{:.1f}"),
     "robust_percentile_at_its_size": ("at its size", "{:.1f}"),
     "clean_percentile": ("clean", "{:.1f}"),
     "passes": ("passes", "{:,.0f}"),

@@ -1,0 +1,178 @@
+"""Tables and a figure of the study, from what nas_robbench_201.py and rank_correlations.py beside it have left.
+
+    python benchmarks/nas_robbench_201_tables.py --table PATH --out runs/nas_robbench_201
+
+Writes results/nas_robbench_201.csv, one row a search, and docs/figures/nas_robbench_201.png and .svg; prints the means
+in Markdown. A search with a shortlist gives a row for each rule by which a candidate can be chosen, for all of them
+were measured: the lowest adversarial loss, the lowest F, or Eq. 8 (the lowest loss of the half with the lower F).
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from rnas.evaluation.tabular import Benchmark
+from rnas.genotype import Genotype
+from rnas.recipes.benchmarking import means, standings
+from rnas.reports.figures import INK, MUTED, save, style
+from rnas.reports.ledger import csv_text, provenance
+from rnas.reports.palette import MODEL_COLOURS
+from rnas.runs import read_manifest
+from rnas.search.shortlist import best
+
+COLUMNS = {"robust": "cifar10/val_pgd_8_acc", "clean": "cifar10/val_acc"}
+#: Rule -> share of the candidates that the bound on F keeps; the smallest keeps one.
+RULES = {"loss": 1.0, "F": 1e-9, "Eq. 8": 0.5}
+
+
+def main() -> None:
+    """Collect, write, draw, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--table", required=True, help="NAS-RobBench-201: parquet, or its results as JSON")
+    parser.add_argument("--out", default="runs/nas_robbench_201", help="where the runs are")
+    parser.add_argument("--results", default="results", help="where tables go")
+    parser.add_argument("--figures", default="docs/figures", help="where figures go")
+    arguments = parser.parse_args()
+    benchmark = Benchmark.load(arguments.table)
+    rows = [
+        row
+        for folder in sorted(Path(arguments.out).iterdir())
+        if folder.name != "alone"
+        for run in sorted(folder.glob("seed-*"), key=lambda run: int(run.name.removeprefix("seed-")))
+        if read_manifest(run)["finished"]
+        for row in rows_of(folder.name.replace("_", " "), run, benchmark)
+    ]
+    results = Path(arguments.results)
+    (results / "nas_robbench_201.csv").write_text(csv_text(rows), encoding="utf-8")
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(f"{row['method']}, by {row['rule']}" if row["rule"] else row["method"], []).append(row)
+    summary = {name: means([{key: row[key] for key in FIGURES} for row in group]) for name, group in groups.items()}
+    print(markdown(groups, summary))
+    correlations = results / "nas_robbench_201_correlations.csv"
+    found = list(csv.DictReader(correlations.open(encoding="utf-8"))) if correlations.exists() else []
+    save(figure(summary, found), Path(arguments.figures), "nas_robbench_201")
+
+
+#: What is averaged over seeds.
+FIGURES = (
+    "parameters",
+    "robust_accuracy",
+    "robust_percentile",
+    "robust_percentile_within_limit",
+    "robust_percentile_at_its_size",
+    "clean_percentile",
+    "clean_percentile_at_its_size",
+    "passes",
+)
+
+
+def rows_of(method: str, run: Path, benchmark: Benchmark) -> Iterator[dict[str, Any]]:
+    """A search's row, or a row for each rule where it has a shortlist."""
+    manifest = read_manifest(run)
+    search = manifest["config"]["search"]
+    results = json.loads((run / "results.json").read_text(encoding="utf-8"))
+    candidates = results["candidates"]
+    genotypes = {"": Genotype.load(run / "genotype.json")}
+    if candidates:
+        genotypes = {
+            rule: Genotype.load(run / "candidates" / str(best(candidates, keep)) / "genotype.json")
+            for rule, keep in RULES.items()
+        }
+    for rule, genotype in genotypes.items():
+        yield {
+            "method": method,
+            "rule": rule,
+            "algorithm": search["algorithm"],
+            "metric": search["constraint"]["metric"],
+            "H": search["constraint"]["bound"] if results["H"] is not None else "",
+            "candidates": max(1, len(candidates)),
+            "size_limit": results["size_limit"],
+            **standings(benchmark, genotype, COLUMNS, results["size_limit"]),
+            "passes": results["passes"],
+            **provenance(manifest),
+        }
+
+
+def markdown(groups: dict[str, list[dict[str, Any]]], summary: dict[str, Any]) -> str:
+    """The means with half of their 95% intervals."""
+
+    def cell(name: str, key: str) -> str:
+        value = summary[name][key]
+        half = "" if value["high"] is None else f" +- {value['high'] - value['mean']:.1f}"
+        return f"{value['mean']:.1f}{half}"
+
+    lines = [
+        "| method | searches | in the limit | at its size | among all | clean, among all | parameters | passes |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for name in sorted(summary, key=lambda name: -summary[name]["robust_percentile_within_limit"]["mean"]):
+        figures = " | ".join(cell(name, f"robust_percentile{part}") for part in ("_within_limit", "_at_its_size", ""))
+        parameters, passes = (summary[name][key]["mean"] for key in ("parameters", "passes"))
+        lines.append(
+            f"| {name} | {len(groups[name])} | {figures} | {cell(name, 'clean_percentile')} "
+            f"| {parameters:,.0f} | {passes:,.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def figure(summary: dict[str, Any], correlations: list[dict[str, str]]) -> Figure:
+    """Percentiles of the methods on the left, rank correlations of the measures on the right."""
+    names = sorted(summary, key=lambda name: summary[name]["robust_percentile_within_limit"]["mean"])
+    with style():
+        drawn = Figure(figsize=(11, 0.34 * len(names) + 1.3), layout="constrained")
+        left, right = drawn.subplots(1, 2, width_ratios=(1, 0.9))
+        parts = (
+            ("_within_limit", "all within the size limit", "o", 0.1),
+            ("_at_its_size", "its size or less", "s", -0.1),
+        )
+        for (part, label, marker, shift), colour in zip(parts, MODEL_COLOURS, strict=False):
+            values = [summary[name][f"robust_percentile{part}"] for name in names]
+            middle = np.array([value["mean"] for value in values])
+            spread = np.array([0.0 if value["high"] is None else value["high"] - value["mean"] for value in values])
+            # A percentile ends at 0 and 100, Student's interval does not.
+            ends = np.stack([np.minimum(spread, middle), np.minimum(spread, 100 - middle)])
+            heights = np.arange(len(names)) + shift
+            left.errorbar(
+                middle, heights, xerr=ends, fmt=marker, color=colour, label=f"among cells within {label}", markersize=5
+            )
+        left.set_yticks(range(len(names)), names)
+        left.tick_params(axis="y", length=0, labelcolor=INK)
+        left.set_xlim(-2, 102)
+        left.set_xlabel("percentile of the found cell's PGD-8 accuracy (bar: 95% interval over seeds)")
+        left.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+        draw_correlations(right, correlations)
+    return drawn
+
+
+def draw_correlations(axes: Any, correlations: list[dict[str, str]]) -> None:
+    """One dot a measure and source of weights: Spearman's rho at equal parameter count, the mean over seeds."""
+    values: dict[tuple[str, str], list[float]] = {}
+    for row in correlations:
+        if row["spearman_rho_at_equal_size"]:
+            key = (row["measure"], row["weights"])
+            values.setdefault(key, []).append(float(row["spearman_rho_at_equal_size"]))
+    measures = list(dict.fromkeys(measure for measure, _ in values))[::-1]
+    sources = list(dict.fromkeys(source for _, source in values))
+    for index, source in enumerate(sources):
+        points = [np.mean(values[measure, source]) for measure in measures]
+        axes.plot(points, range(len(measures)), "osD"[index], color=MODEL_COLOURS[index], label=source)
+    axes.axvline(0, color=MUTED, linewidth=0.8)
+    axes.set_yticks(range(len(measures)), measures)
+    axes.tick_params(axis="y", length=0, labelcolor=INK)
+    axes.set_xlim(-1, 1)
+    axes.set_xlabel("Spearman's rho with PGD-8 accuracy, at equal parameter count")
+    if sources:
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
+
+
+if __name__ == "__main__":
+    main()
