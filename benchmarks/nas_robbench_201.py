@@ -41,6 +41,7 @@ def methods() -> dict[str, SearchConfig]:
     base = BenchmarkCommand().search
     # Without a projection the whole epoch but a tenth alternates, which costs as much as a projection.
     free = replace(base, unconstrained_fraction=0.9)
+    literal = replace(base.constraint, metric="kl_per_position")
     gaussian = replace(base.constraint, metric="gaussian_kl")
     # Half of the passes for the search, half for the candidates.
     short = replace(base, epochs=4, warmup_epochs=1, shortlist=replace(base.shortlist, count=3))
@@ -56,12 +57,14 @@ def methods() -> dict[str, SearchConfig]:
         # A clean step costs two passes, an adversarial one seven.
         "darts": replace(free, algorithm="darts", epochs=26, warmup_epochs=6),
         "adversarial_darts": replace(free, algorithm="adversarial_darts"),
-        "rnas": replace(base, algorithm="rnas"),
+        "rnas": replace(base, algorithm="rnas", constraint=literal),
         "rnas, gaussian_kl": replace(base, algorithm="rnas", constraint=gaussian),
-        "rnas, gaussian_kl, H = 50%": replace(base, algorithm="rnas", constraint=replace(gaussian, bound="50%")),
         "gdas": replace(free, algorithm="gdas"),
-        "gdas_rnas": replace(base, algorithm="gdas_rnas"),
+        "gdas_rnas": replace(base, algorithm="gdas_rnas", constraint=literal),
         "gdas_rnas, gaussian_kl": replace(base, algorithm="gdas_rnas", constraint=gaussian),
+        "gdas_rnas, gaussian_kl, H = 40%": replace(
+            base, algorithm="gdas_rnas", constraint=replace(gaussian, bound="40%")
+        ),
         "gdas + shortlist": replace(short, algorithm="gdas", unconstrained_fraction=0.9),
         "gdas_rnas, gaussian_kl + shortlist": replace(short, algorithm="gdas_rnas", constraint=gaussian),
         # Not a search: cells of all sizes for the correlations.

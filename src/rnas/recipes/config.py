@@ -93,7 +93,7 @@ class BenchmarkCommand(RunCommand):
             learning_rate=0.05,
             alpha_learning_rate=0.03,
             attack=PgdConfig(step_size=Distance("4/255"), steps=2),
-            constraint=ConstraintConfig(bound="80%", max_iterations=5),
+            constraint=ConstraintConfig(max_iterations=5),
             size_limit="40%",
             shortlist=ShortlistConfig(epochs=2),
         )
