@@ -1,6 +1,6 @@
 """How a search is made. The defaults are the paper's (Section 5.1), but for the metric and the bound of F.
 
-Those are relative and Gaussian, because of what docs/nas_robbench_201.md found; the recipe paper-cifar10 has the paper's.
+These are relative and Gaussian because of what docs/nas_robbench_201.md found; paper-cifar10 has the paper's.
 """
 
 from __future__ import annotations
