@@ -7,12 +7,13 @@ says how far a set of that size pins the accuracy down.
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 from rnas.evaluation.outcomes import Outcomes
 from rnas.evaluation.suite import ATTACKS, Settings
@@ -20,7 +21,10 @@ from rnas.evaluation.suite import ATTACKS, Settings
 __all__ = ["Evaluation", "Row"]
 
 CLEAN = "clean"
-WORST_CASE = "worst_case"
+WORST_CASES = {"Linf": "worst_case", "L2": "worst_case_l2"}
+"""Names of the rows of the worst case over the attacks that are bounded in a norm."""
+
+Z = NormalDist().inv_cdf(0.975)
 
 
 @dataclass(frozen=True)
@@ -28,15 +32,17 @@ class Row:
     """Robust accuracy under one attack.
 
     Args:
-        name: of the attack, "clean" or "worst_case".
+        name: of the attack, "clean", "worst_case" or "worst_case_l2".
         title: as tables print it.
-        images: how many were attacked.
+        images: how many were attacked; in a collection each counts once for every member.
         robust: how many of them are classified correctly before and after.
         accuracy: robust / images.
-        low: lower end of the 95% Wilson interval of the accuracy.
+        low: lower end of the 95% Wilson interval of the accuracy. Members of a collection see the same images and are
+            not independent; its interval is therefore that of a single member, which is wide enough for any dependence.
         high: its upper end.
         settings: of the attack.
         seconds: time it took, over all sessions of an evaluation that was interrupted.
+        parts: in a collection the accuracy under each member, by its name.
     """
 
     name: str
@@ -48,13 +54,15 @@ class Row:
     high: float
     settings: dict[str, Any]
     seconds: float
+    parts: dict[str, float]
 
 
 class Evaluation:
     """The result of `evaluate`.
 
     The worst case counts an image as robust if no attack broke it, over the attacks that eps bounds and that ran on all
-    images; its settings name them. C&W, which only keeps the distance small, takes no part. Left out where none did.
+    images; its settings name them. There is one for Linf and one for L2, each left out where no such attack ran. C&W,
+    which only keeps the distance small, and corruptions take no part.
 
     Args:
         outcomes: of the clean images and of every attack.
@@ -65,31 +73,26 @@ class Evaluation:
     def __init__(self, outcomes: Outcomes, settings: dict[str, Settings], seconds: dict[str, float]) -> None:
         self.outcomes = outcomes
         total = len(outcomes.of(CLEAN))
-        rows, complete = [], []
-        broken = np.zeros(total, dtype=np.bool_)
+        rows = []
+        complete: dict[str, dict[str, NDArray[np.bool_]]] = {norm: {} for norm in WORST_CASES}
         for name, chosen in settings.items():
             attacked = outcomes.of(name)
-            title = "Clean" if name == CLEAN else ATTACKS[name].title
+            card = None if name == CLEAN else ATTACKS[name]
+            title = "Clean" if card is None else card.title
             if len(attacked) < total:
                 title = f"{title} ({len(attacked)} of {total} images)"
-            elif name != CLEAN and ATTACKS[name].norm == "Linf":
-                complete.append(name)
-                broken |= attacked.broken
-            rows.append(_row(name, title, attacked.broken, dict(chosen), seconds[name]))
-        if complete:
-            rows.append(
-                _row(
-                    WORST_CASE,
-                    "Worst case, Linf",
-                    broken,
-                    {"attacks": complete},
-                    sum(seconds[name] for name in complete),
-                )
-            )
+            elif card is not None and card.norm is not None:
+                complete[card.norm][name] = attacked.broken
+            rows.append(_row(name, title, attacked, dict(chosen), seconds[name]))
+        for norm, broken in complete.items():
+            if broken:
+                worst = dataclasses.replace(outcomes.of(CLEAN), broken=np.any(list(broken.values()), axis=0))
+                spent = sum(seconds[name] for name in broken)
+                rows.append(_row(WORST_CASES[norm], f"Worst case, {norm}", worst, {"attacks": list(broken)}, spent))
         self.rows = tuple(rows)
 
     def __getitem__(self, name: str) -> Row:
-        """The row of an attack, of "clean" or of "worst_case"."""
+        """The row of an attack, of "clean", or of a worst case."""
         return {row.name: row for row in self.rows}[name]
 
     def to_json(self) -> list[dict[str, Any]]:
@@ -110,17 +113,27 @@ class Evaluation:
         ]
 
 
-def _row(name: str, title: str, broken: NDArray[np.bool_], settings: dict[str, Any], seconds: float) -> Row:
-    robust, images = int((~broken).sum()), len(broken)
-    interval = binomtest(robust, images).proportion_ci(confidence_level=0.95, method="wilson")
+def _row(name: str, title: str, attacked: Outcomes, settings: dict[str, Any], seconds: float) -> Row:
+    robust, images = int((~attacked.broken).sum()), len(attacked)
+    low, high = _wilson(robust / images, len(np.unique(attacked.image)))
+    members = [member for member in dict.fromkeys(attacked.attack.tolist()) if member.startswith(f"{name}/")]
     return Row(
         name=name,
         title=title,
         images=images,
         robust=robust,
         accuracy=robust / images,
-        low=float(interval.low),
-        high=float(interval.high),
+        low=low,
+        high=high,
         settings=settings,
         seconds=seconds,
+        parts={member.partition("/")[2]: 1 - float(attacked.of(member).broken.mean()) for member in members},
     )
+
+
+def _wilson(share: float, count: int) -> tuple[float, float]:
+    """The shares that lie within 1.96 of their standard deviations of the observed one (Wilson 1927)."""
+    centre = (share + Z**2 / (2 * count)) / (1 + Z**2 / count)
+    half = Z / (1 + Z**2 / count) * math.sqrt(share * (1 - share) / count + Z**2 / (4 * count**2))
+    # Rounding must not carry an end past 0, 1 or the share itself.
+    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))

@@ -19,7 +19,7 @@ from rnas.data import ImageDataset, load, stratified_subset
 from rnas.data.config import DataConfig
 from rnas.devices import cpu_threads, select_device
 from rnas.errors import ModelError, RunError
-from rnas.evaluation import evaluate
+from rnas.evaluation import EvaluationConfig, evaluate
 from rnas.files import write_atomically
 from rnas.networks.spec import NetworkSpec, load_network
 from rnas.networks.zoo import count_parameters
@@ -128,11 +128,12 @@ def run_evaluation(folders: list[Path], command: EvaluateCommand) -> list[dict[s
     """
     networks = [load_network(folder) for folder in map(holds_network, folders)]
     device = select_device(command.device)
+    second = load_second(command.evaluation, device)
     results = []
     with cpu_threads(command.threads):
         for folder, network in zip(folders, networks, strict=True):
             with locked(folder):
-                document = evaluate_network(folder, network.to(device), command)
+                document = evaluate_network(folder, network.to(device), command, second)
                 write_atomically(folder / "results.json", json.dumps(document, indent=1) + "\n")
             results.append(document)
     return results
@@ -146,7 +147,17 @@ def holds_network(folder: Path) -> Path:
     return folder
 
 
-def evaluate_network(folder: Path, network: nn.Module, command: EvaluateCommand) -> dict[str, Any]:
+def load_second(config: EvaluationConfig, device: torch.device) -> tuple[str, nn.Module] | None:
+    """Name and network of what transfer attacks are made on, if one is asked for."""
+    if config.transfer_from is None:
+        return None
+    folder = Path(config.transfer_from)
+    return folder.name, load_network(holds_network(folder)).to(device)
+
+
+def evaluate_network(
+    folder: Path, network: nn.Module, command: EvaluateCommand, second: tuple[str, nn.Module] | None
+) -> dict[str, Any]:
     """The results of one network, as its results.json holds them."""
     manifest = read_manifest(folder)
     try:
@@ -170,7 +181,12 @@ def evaluate_network(folder: Path, network: nn.Module, command: EvaluateCommand)
             test.labels,
             settings.attacks,
             eps=settings.eps,
+            eps_l2=settings.eps_l2,
             step_size=settings.step_size,
+            cw_steps=settings.cw_steps,
+            square_queries=settings.square_queries,
+            apgd_steps=settings.apgd_steps,
+            second_model=second,
             autoattack_images=settings.autoattack_images,
             batch_size=settings.batch_size,
             seed=command.seed,
@@ -240,6 +256,7 @@ def run_stages(command: RecipeCommand, out: Path) -> list[dict[str, Any]]:
     """All of a recipe but its report, each stage in a folder of its own; returns what `run_evaluation` does."""
     # Before the search, not days after it.
     check_attacks(command.evaluation, load_data(command.data, command.seed))
+    load_second(command.evaluation, torch.device("cpu"))
     common: Any = {key: getattr(command, key) for key in ("seed", "device", "checkpoint_every", "threads")}
     searched = run_search(SearchCommand(out=str(out / "search"), data=command.data, search=command.search, **common))
     found = replace(command.network, genotype=str(searched / "genotype.json"))
