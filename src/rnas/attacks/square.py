@@ -57,6 +57,8 @@ def square(
     check_at_least("queries", queries, 1)
     if norm == "L2":
         check_tiles(images)
+    if eps == 0:
+        return images
     attack = SquareAttack(
         ImageModel(model, images.dtype),
         norm=norm,
