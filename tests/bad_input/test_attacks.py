@@ -86,7 +86,8 @@ def test_transfer_between_run_directories(
     monkeypatch.setenv("RNAS_CACHE", str(made / ".cache"))
     command = (
         f"{EVALUATE} --evaluation.attacks [square,apgd,cw_search,transfer,corruptions] "
-        "--evaluation.transfer_from train --evaluation.square_queries 5 --evaluation.apgd_steps 2 --evaluation.cw_steps 2"
+        "--evaluation.transfer_from train --evaluation.square_queries 5 --evaluation.apgd_steps 2 "
+        "--evaluation.cw_steps 2"
     )
     assert main(command.split()) == 0
     first = capsys.readouterr().out

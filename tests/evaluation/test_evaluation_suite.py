@@ -204,9 +204,11 @@ def test_bad_input_is_one_line() -> None:
     model, images, labels = problem()
     with pytest.raises(ConfigError, match="transfer_from: expected a second model's run directory"):
         evaluate(model, images, labels, ("transfer",))
-    with pytest.raises(ModelError, match="Transfer of PGD-20 cannot attack this model: expected labels from 0 to 1"):
-        two = nn.Sequential(nn.Flatten(), nn.Linear(36, 2))
-        evaluate(model, images, labels, ("transfer",), second_model=("two", two))
+    two, narrow = (nn.Sequential(nn.Flatten(), nn.Linear(*shape)) for shape in ((36, 2), (35, 4)))
+    with pytest.raises(ModelError, match="second model x: the model tells 2 classes apart, but the labels go up to 3"):
+        evaluate(model, images, labels, ("transfer",), second_model=("x", two))
+    with pytest.raises(ModelError, match=r"second model x: the model cannot take images of shape \(1, 6, 6\)"):
+        evaluate(model, images, labels, ("transfer",), second_model=("x", narrow))
     with pytest.raises(ModelError, match="Square, L2 cannot attack this model: Square in L2 cannot tile images of 4x9"):
         evaluate(model, images.view(10, 1, 4, 9), labels, ("square_l2",))
     for key in ("cw_steps", "square_queries", "apgd_steps"):

@@ -21,7 +21,7 @@ from rnas.data.splits import stratified_subset
 from rnas.errors import ModelError, RnasError
 from rnas.evaluation.config import EvaluationConfig
 from rnas.evaluation.fingerprints import as_floats, images_fingerprint, model_fingerprint
-from rnas.evaluation.inputs import check_data, check_model, device_of
+from rnas.evaluation.inputs import check_data, check_model, check_second_model, device_of
 from rnas.evaluation.outcomes import Outcomes, Record
 from rnas.evaluation.suite import ATTACKS, AttackCard, Settings
 from rnas.evaluation.summary import CLEAN, Evaluation
@@ -98,6 +98,8 @@ def evaluate(
         batch_size=batch_size,
     )
     check_data(images, labels)
+    if second_model is not None:
+        check_second_model(second_model, images, labels, config)
     with evaluation_mode(model), torch.no_grad():
         check_model(model, images, labels, config)
         evaluator = _Evaluator(model, images, labels.long().cpu(), config, seed, folder, progress, second_model)

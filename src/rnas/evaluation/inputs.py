@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from rnas.attacks.guards import TOLERANCE, Model
+from rnas.attacks.guards import TOLERANCE, Model, evaluation_mode
 from rnas.errors import DataError, ModelError
 from rnas.evaluation.config import EvaluationConfig
 from rnas.evaluation.fingerprints import as_floats
 from rnas.evaluation.suite import ATTACKS
 
-__all__ = ["check_data", "check_model", "device_of"]
+__all__ = ["check_data", "check_model", "check_second_model", "device_of"]
 
 
 def device_of(model: Model, images: Tensor) -> torch.device:
@@ -46,7 +46,11 @@ def check_data(images: Tensor, labels: Tensor) -> None:
 
 
 def check_model(model: Model, images: Tensor, labels: Tensor, config: EvaluationConfig) -> None:
-    """Fail within one forward pass rather than after an hour of attacks."""
+    """Fail within one forward pass rather than after an hour of attacks.
+
+    Raises:
+        ModelError: if the model cannot take the images, or its logits do not fit the labels or the attacks.
+    """
     if not callable(model):
         raise ModelError(f"expected a model that can be called, got {type(model).__name__}")
     shape = tuple(images.shape[1:])
@@ -68,3 +72,19 @@ def check_model(model: Model, images: Tensor, labels: Tensor, config: Evaluation
         if classes < ATTACKS[name].least_classes:
             least = ATTACKS[name].least_classes
             raise ModelError(f"{ATTACKS[name].title} needs at least {least} classes, the model has {classes}")
+
+
+def check_second_model(
+    second_model: tuple[str, nn.Module], images: Tensor, labels: Tensor, config: EvaluationConfig
+) -> None:
+    """Refuse a second model that is made for other images or fewer classes.
+
+    Raises:
+        ModelError: if it is; the message names it.
+    """
+    name, model = second_model
+    try:
+        with evaluation_mode(model), torch.no_grad():
+            check_model(model, images, labels, config)
+    except ModelError as error:
+        raise ModelError(f"second model {name}: {error}") from error
