@@ -34,7 +34,7 @@ class EvaluationConfig:
     eps: Distance = Distance("8/255")
     eps_l2: Distance = Distance("0.5")
     step_size: Distance = Distance("2/255")
-    cw_steps: int = 100
+    cw_steps: int = 300
     square_queries: int = 5000
     apgd_steps: int = 100
     transfer_from: str | None = None

@@ -39,7 +39,7 @@ def evaluate(
     eps: float = 8 / 255,
     eps_l2: float = 0.5,
     step_size: float = 2 / 255,
-    cw_steps: int = 100,
+    cw_steps: int = 300,
     square_queries: int = 5000,
     apgd_steps: int = 100,
     second_model: tuple[str, nn.Module] | None = None,
