@@ -14,6 +14,7 @@ __all__ = ["Genotype"]
 
 _SUBPACKAGES = (
     "attacks",
+    "corruptions",
     "data",
     "evaluation",
     "networks",
