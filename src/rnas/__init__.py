@@ -22,6 +22,7 @@ __all__ = ["Genotype", "load"]
 
 _SUBPACKAGES = (
     "attacks",
+    "corruptions",
     "data",
     "evaluation",
     "networks",

@@ -43,6 +43,7 @@ commands:
   benchmark NAME     repeat a search and look what it finds up in NAS-RobBench-201
   train              train a found architecture, or a network of the zoo by name
   evaluate MODEL ... attack networks: run directories, zoo weights, TorchScript, torch.export, module:function
+                     (rnas evaluate --help lists all attacks)
   vulnerability MODEL ...  measure and plot how far an attack moves each layer's feature maps
   report RUN         write the page and the figures of a run
   export RUN         write a trained network as a torch.export program, as ONNX, and its model card

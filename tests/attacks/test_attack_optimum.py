@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rnas.attacks import carlini_wagner_l2, fgsm, pgd_linf
+from rnas.attacks import apgd, carlini_wagner_l2, fgsm, pgd_linf, square
 from rnas.attacks.margins import logit_margin
 
 
@@ -135,6 +135,62 @@ def test_carlini_wagner_confidence_and_misclassified(linear: nn.Sequential) -> N
     adversarial = carlini_wagner_l2(linear, images, labels, c=5, steps=500, confidence=0.2)
     assert torch.equal(adversarial[:2], images[:2])
     assert (logit_margin(linear(adversarial), labels)[2:] <= -0.2 + 1e-9).all()
+
+
+def test_carlini_wagner_search_finds_each_images_own_c(linear: nn.Sequential) -> None:
+    """Begun where c breaks nothing, it ends just beyond the hyperplane for every image; failures are clean images."""
+    torch.manual_seed(2)
+    images = 0.4 + 0.2 * torch.rand(8, 3, 2, 2, dtype=torch.float64)
+    labels = linear(images).argmax(dim=1)
+    labels[0] = 1 - labels[0]
+    distance = logit_margin(linear(images), labels) / difference(linear).norm()
+
+    def found(binary_search_steps: int, c: float) -> Tensor:
+        settings = {"steps": 200, "learning_rate": 0.005, "binary_search_steps": binary_search_steps}
+        adversarial = carlini_wagner_l2(linear, images, labels, c=c, **settings)  # type: ignore[arg-type]
+        broken = linear(adversarial).argmax(dim=1) != labels
+        # A failure is the clean image, and so is what needed no attack.
+        assert torch.equal(adversarial[~broken], images[~broken])
+        assert torch.equal(adversarial[0], images[0])
+        assert ((adversarial - images).flatten(1).norm(dim=1) >= distance - 1e-9)[broken].all()
+        return torch.where(broken, (adversarial - images).flatten(1).norm(dim=1), torch.inf)[1:]
+
+    assert found(1, 1e-3).isinf().all()
+    searched = found(9, 1e-3)
+    torch.testing.assert_close(searched, distance[1:], rtol=2e-3, atol=1e-5)
+    # More values of c never lose what fewer found.
+    assert (searched <= found(5, 1e-3)).all()
+
+
+@pytest.mark.parametrize("norm", ["Linf", "L2"])
+def test_targeted_apgd_breaks_what_can_be_broken(norm: str) -> None:
+    """Of a linear model: the images for which some other class can be reached within the ball, and no others."""
+    torch.manual_seed(0)
+    layer = nn.Linear(25, 5, dtype=torch.float64)
+    weight = layer.weight.detach()
+    with torch.no_grad():
+        layer.bias.copy_(-0.5 * weight.sum(dim=1))  # The classes meet in grey.
+    linear = nn.Sequential(nn.Flatten(), layer)
+    images = 0.3 + 0.4 * torch.rand(32, 1, 5, 5, dtype=torch.float64)
+    logits = linear(images).detach()
+    labels, eps = logits.argmax(dim=1), {"Linf": 0.006, "L2": 0.04}[norm]
+    towards = weight[labels].unsqueeze(1) - weight  # (images, classes, pixels)
+    reach = eps * (towards.abs().sum(dim=2) if norm == "Linf" else towards.norm(dim=2))
+    left = logits.gather(1, labels.unsqueeze(1)) - logits - reach
+    smallest = left.scatter(1, labels.unsqueeze(1), torch.inf).amin(dim=1)
+    # Away from the box, and not so close to the limit that rounding decides.
+    assert eps < 0.3
+    assert smallest.abs().min() > 1e-4
+    adversarial = apgd(linear, images, labels, eps=eps, norm=norm, batch_size=10)
+    broken = linear(adversarial).argmax(dim=1) != labels
+    assert torch.equal(broken, smallest < 0)
+    assert 4 < int(broken.sum()) < 28
+    change = (adversarial - images).flatten(1)
+    assert (change.abs().amax(dim=1) if norm == "Linf" else change.norm(dim=1)).max() <= eps + 1e-6
+    # Square sees no gradient and may miss some; what it finds has to be there.
+    black_box = linear(square(linear, images, labels, eps=eps, norm=norm, queries=300)).argmax(dim=1) != labels
+    assert (black_box <= broken).all()
+    assert black_box.any()
 
 
 def test_more_steps_do_no_harm(trained: tuple[nn.Module, Tensor, Tensor]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from rnas.attacks import auto_attack, carlini_wagner_l2, fgsm, pgd_kl, pgd_linf
+from rnas.attacks import apgd, auto_attack, carlini_wagner_l2, fgsm, pgd_kl, pgd_linf, square
 
 Attack = Callable[..., Tensor]
 ATTACKS: dict[str, Attack] = {
@@ -19,6 +19,9 @@ ATTACKS: dict[str, Attack] = {
     "pgd_linf": partial(pgd_linf, eps=0.1, step_size=0.03, steps=4),
     "pgd_kl": partial(pgd_kl, eps=0.1, step_size=0.03, steps=4),
     "carlini_wagner_l2": partial(carlini_wagner_l2, steps=5),
+    "carlini_wagner_l2 search": partial(carlini_wagner_l2, steps=3, binary_search_steps=3),
+    "square": partial(square, eps=0.1, queries=20),
+    "apgd": partial(apgd, eps=0.1, steps=5, batch_size=4),
     # At a bound like this the first of its attacks breaks every image; tests/attacks/test_auto_attack.py goes further.
     "auto_attack": partial(auto_attack, eps=0.9),
 }
@@ -215,8 +218,8 @@ def test_perturbation_stays_in_ball_and_box(
 
 @pytest.mark.parametrize(
     "attack",
-    [fgsm, auto_attack, partial(pgd_linf, step_size=0.1, steps=3)],
-    ids=["fgsm", "auto_attack", "pgd_linf"],
+    [fgsm, auto_attack, apgd, square, partial(pgd_linf, step_size=0.1, steps=3)],
+    ids=["fgsm", "auto_attack", "apgd", "square", "pgd_linf"],
 )
 def test_eps_of_zero_is_the_identity(attack: Attack, images: Tensor, labels: Tensor) -> None:
     assert torch.equal(attack(network(), images, labels, eps=0), images)
@@ -240,17 +243,19 @@ def test_malformed_inputs_are_one_line(attack: Attack, images: Tensor, labels: T
         (model, images, labels - 4, "expected labels from 0 to 3, got labels from"),
         (network().to("meta"), images, labels, "the model is on meta, the images are on cpu: move one of them"),
         (Mapped(lambda pixels: pixels[:, :4] * float("nan")), images, labels, "the model's logits are not finite"),
-        (Mapped(lambda pixels: (pixels,)), images, labels, r"expected logits of shape \(6, classes\) .* got tuple"),
+        (Mapped(lambda pixels: (pixels,)), images, labels, r"expected logits of shape \([46], classes\) .* got tuple"),
         (
             Mapped(lambda pixels: pixels[:3]),
             images,
             labels,
-            r"expected logits of shape \(6, classes\) .* got \(3, 16\)",
+            r"expected logits of shape \([46], classes\) .* got \(3, 16\)",
         ),
-        (Mapped(lambda pixels: pixels[:, :4].detach()), images, labels, "the model's logits have no gradient"),
-        (Mapped(lambda _: torch.eye(4)[labels]), images, labels, "the model's logits have no gradient"),
         ("model", images, labels, "expected a model that can be called, got str"),
     ]
+    if attack is not ATTACKS["square"]:
+        flat = Mapped(lambda pixels: torch.eye(4)[labels[: len(pixels)]])
+        detached = Mapped(lambda pixels: (4 * torch.eye(4)[labels[: len(pixels)]] + pixels[:, :4]).detach())
+        cases += [(model, images, labels, "the model's logits have no gradient") for model in (flat, detached)]
     for given_model, given_images, given_labels, message in cases:
         with pytest.raises(ValueError, match=message) as caught:
             attack(given_model, given_images, given_labels)
@@ -265,6 +270,8 @@ def test_rounding_outside_the_box_is_forgiven(images: Tensor, labels: Tensor) ->
 @every_attack
 def test_gradients_that_are_not_finite(attack: Attack) -> None:
     """The square root of 0 is 0, but its derivative there is infinite, times 0 not a number."""
+    if attack is ATTACKS["square"]:
+        return  # It asks for none.
     model = Mapped(lambda pixels: (pixels - pixels.detach()).abs().sqrt() + pixels)
     images = torch.rand(2, 1, 2, 2)
     with pytest.raises(ValueError, match="gradient of the model's loss in the images is not finite"):
@@ -285,6 +292,17 @@ def test_gradients_that_are_not_finite(attack: Attack) -> None:
         (carlini_wagner_l2, {"steps": 0}, "steps: expected a finite number >= 1, got 0"),
         (carlini_wagner_l2, {"learning_rate": -1}, "learning_rate: expected a finite number >= 0, got -1"),
         (carlini_wagner_l2, {"confidence": -1}, "confidence: expected a finite number >= 0, got -1"),
+        (carlini_wagner_l2, {"binary_search_steps": 0}, "binary_search_steps: expected a finite number >= 1, got 0"),
+        (carlini_wagner_l2, {"binary_search_steps": 2, "c": 0}, "c: expected a number > 0 to begin a binary search"),
+        (square, {"eps": -1}, "eps: expected a finite distance >= 0, got -1"),
+        (square, {"norm": "L1"}, "norm: expected Linf or L2, got 'L1'"),
+        (square, {"norm": "L2"}, "Square in L2 cannot tile images of 4x4 pixels in fifths: use Linf"),
+        (square, {"queries": 0}, "queries: expected a finite number >= 1, got 0"),
+        (apgd, {"eps": -1}, "eps: expected a finite distance >= 0, got -1"),
+        (apgd, {"norm": "L1"}, "norm: expected Linf or L2, got 'L1'"),
+        (apgd, {"steps": 0}, "steps: expected a finite number >= 1, got 0"),
+        (apgd, {"batch_size": 0}, "batch_size: expected a finite number >= 1, got 0"),
+        (auto_attack, {"norm": "L2"}, "Square in L2 cannot tile images of 4x4 pixels in fifths: use Linf"),
         (auto_attack, {"eps": -1}, "eps: expected a finite distance >= 0, got -1"),
         (auto_attack, {"norm": "L1"}, "norm: expected Linf or L2, got 'L1'"),
         (auto_attack, {"version": "best"}, "version: expected one of standard, plus, rand, got 'best'"),
@@ -297,6 +315,8 @@ def test_settings_out_of_range(
         fgsm: {"eps": 0.1},
         pgd_linf: {"eps": 0.1, "step_size": 0.1, "steps": 1},
         auto_attack: {"eps": 0.1},
+        square: {"eps": 0.1},
+        apgd: {"eps": 0.1},
     }
     with pytest.raises(ValueError, match=message):
         attack(network(), images, labels, **{**valid.get(attack, {}), **changed})

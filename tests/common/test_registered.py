@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from rnas.config import PgdConfig
+from rnas.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from rnas.data.config import DataConfig
-from rnas.evaluation import ATTACKS
+from rnas.evaluation import ATTACKS, evaluate
 from rnas.genotype import Genotype
 from rnas.networks import zoo
 from rnas.networks.spec import NetworkSpec
@@ -90,9 +91,47 @@ def test_objective_gives_a_loss_with_gradients_and_follows_its_generator(name: s
 
 
 @pytest.mark.parametrize("name", list(ATTACKS))
-def test_attack_has_a_source_and_a_title(name: str) -> None:
-    assert ATTACKS[name].title
-    assert ATTACKS[name].source
+def test_attack_keeps_its_bound_and_leaves_its_settings(name: str) -> None:
+    """Within its eps, deterministic by seed, and with a title of its own; on images where AutoAttack is soon done."""
+    card = ATTACKS[name]
+    assert card.source
+    assert [other for other in ATTACKS if ATTACKS[other].title == card.title] == [name]
+    torch.manual_seed(0)
+    model, second = (torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(25, 5)) for _ in range(2))
+    images = torch.rand(6, 1, 5, 5)
+    labels = model(images).argmax(dim=1)
+    settings = {"eps": 0.9, "eps_l2": 4.5, "square_queries": 5, "apgd_steps": 3, "cw_steps": 3, "batch_size": 4}
+    results = [
+        evaluate(model, images, labels, [name], second_model=("other", second), seed=seed, **settings)  # type: ignore[arg-type]
+        for seed in (0, 0)
+    ]
+    assert results[0].outcomes.to_table().equals(results[1].outcomes.to_table())
+    rows = results[0].outcomes.of(name)
+    assert len(rows) == 6 * (1 if card.parts is None else len(card.parts()))
+    assert ((rows.margin < 0) <= rows.broken).all()
+    assert ((rows.margin > 0) <= ~rows.broken).all()
+    assert (rows.linf <= {"Linf": 0.9, "L2": 1.0, None: 1.0}[card.norm] + 1e-6).all()
+    assert (rows.l2 <= {"Linf": 4.5, "L2": 4.5, None: 5.0}[card.norm] + 1e-5).all()
+    assert results[0][name].settings.items() >= {"images": 6}.items()
+    assert ("eps" in results[0][name].settings) == (card.norm is not None)
+
+
+@pytest.mark.parametrize("name", list(CORRUPTIONS))
+@pytest.mark.parametrize("shape", [(3, 1, 8, 8), (2, 3, 32, 32), (2, 2, 7, 5), (1, 3, 70, 40)])
+def test_corruption_of_any_size_follows_its_seed_and_grows(name: str, shape: tuple[int, ...]) -> None:
+    images = torch.rand(shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    original, before = images.clone(), torch.get_rng_state()
+    distances = []
+    for severity in SEVERITIES:
+        corrupted = corrupt(images, name, severity=severity, seed=3)
+        assert torch.equal(corrupted, corrupt(images, name, severity=severity, seed=3))
+        assert (corrupted.shape, corrupted.dtype) == (images.shape, images.dtype)
+        assert corrupted.min() >= 0
+        assert corrupted.max() <= 1
+        distances.append(float((corrupted - images).norm()))
+    assert torch.equal(images, original)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert 0 < distances[0] < distances[4]
 
 
 @pytest.mark.parametrize("name", list(SPACES))

@@ -95,7 +95,7 @@ def test_json_has_the_agreed_keys(digits: tuple[nn.Module, Tensor, Tensor]) -> N
     rows = evaluate(network, images, labels, ("fgsm", "pgd20"), eps=0.1).to_json()
     assert rows == json.loads(json.dumps(rows))
     for row in rows:
-        keys = ["name", "title", "images", "robust", "accuracy", "low", "high", "settings", "seconds"]
+        keys = ["name", "title", "images", "robust", "accuracy", "low", "high", "settings", "seconds", "parts"]
         assert list(row) == keys
         assert row["accuracy"] == row["robust"] / row["images"]
         assert 0 <= row["low"] <= row["accuracy"] <= row["high"] <= 1
@@ -287,6 +287,7 @@ def test_evaluation_from_outcomes_alone() -> None:
         attack=torch.zeros(6).numpy().astype(str),
         prediction=prediction,
         broken=prediction != 0,
+        margin=image * 0.0,
         linf=image * 0.0,
         l2=image * 0.0,
     )

@@ -191,6 +191,71 @@ def test_saved_images_are_those_of_the_outcomes() -> None:
     assert Path("all/figures/adversarial_trained_cw.png").stat().st_size > 0
 
 
+SHORT = "--evaluation.square_queries 5 --evaluation.apgd_steps 2 --evaluation.cw_steps 2"
+
+
+@pytest.mark.usefixtures("place")
+def test_eps_of_the_training_bounds_every_attack_in_its_norm() -> None:
+    """Of a second call, too, which finds what the first one did."""
+    second = f"transfer --evaluation.transfer_from resnet18:runs/trained/weights.safetensors {SHORT}"
+    assert main(f"evaluate runs/trained {SMALL} --evaluation.attacks square,apgd_l2,corruptions,{second}".split()) == 0
+    first = rows("runs/trained")
+    eps = {name: row["settings"]["eps"] for name, row in first.items() if "eps" in row["settings"]}
+    assert eps == {"square": 0.1, "apgd_l2": 0.5, "transfer": 0.1}
+    assert first["transfer"]["settings"]["step_size"] == 0.025
+    assert first["transfer"]["settings"]["from"] == "resnet18-trained"
+    assert first["worst_case"]["settings"] == {"attacks": ["square", "transfer"]}
+    assert main(f"evaluate runs/trained {SMALL} --evaluation.attacks fgsm".split()) == 0
+    both = rows("runs/trained")
+    assert both["worst_case"]["settings"] == {"attacks": ["fgsm", "square", "transfer"]}
+    for name in ("clean", "square", "apgd_l2", "transfer", "corruptions", "worst_case_l2"):
+        assert {**both[name], "call": 0} == {**first[name], "call": 0}
+    assert both["corruptions"]["seconds"] > 0
+    # Within another radius in L2 only the others remain.
+    assert main(f"evaluate runs/trained {SMALL} --evaluation.attacks fgsm --evaluation.eps_l2 0.4".split()) == 0
+    assert set(both) - set(rows("runs/trained")) == {"apgd_l2", "worst_case_l2"}
+
+
+@pytest.mark.usefixtures("place")
+def test_transfer_from_any_model_gives_the_same() -> None:
+    tables = []
+    for number, text in enumerate(
+        ["runs/trained", "resnet18:runs/trained/weights.safetensors", "rnas_test_evaluated:model"]
+    ):
+        command = (
+            f"evaluate runs/trained --out out{number} --evaluation.attacks transfer --evaluation.transfer_from {text}"
+        )
+        assert main(f"{command} {SMALL}".split()) == 0
+        tables.append(read_outcomes(Path(f"out{number}/trained/outcomes.parquet")).to_table())
+    assert tables[0].equals(tables[1])
+    assert tables[0].equals(tables[2])
+
+
+@pytest.mark.usefixtures("place")
+def test_saved_images_of_collections_and_of_attacks_on_several_batches() -> None:
+    """Attacked a second time for them; corruptions also change misclassified images, of which none is kept."""
+    attacks = "square,apgd,transfer,corruptions --evaluation.transfer_from runs/trained"
+    command = f"evaluate runs/trained --out all {SMALL} {SHORT} --evaluation.attacks {attacks}"
+    assert main(command.split()) == 0
+    assert main(f"{command} --save_images 9".split()) == 0
+    recorded = read_outcomes(Path("all/trained/outcomes.parquet"))
+    folder, network = Path("all/trained/adversarial"), load_model("runs/trained").network
+    files = {str(path.relative_to(folder).with_suffix("")): path for path in folder.rglob("*.safetensors")}
+    assert set(files) == set(recorded.attack.tolist()) - {"clean"}
+    for name, path in files.items():
+        saved, under = load_file(path), recorded.of(name)
+        correct = (under.clean_prediction == under.label).nonzero()[0][:9]
+        assert saved["image"].tolist() == under.image[correct].tolist()
+        assert saved["prediction"].tolist() == under.prediction[correct].tolist()
+        change = (saved["adversarial"] - saved["clean"]).flatten(1)
+        torch.testing.assert_close(change.double().norm(dim=1), torch.tensor(under.l2[correct]))
+        with torch.no_grad():
+            assert network(saved["adversarial"]).argmax(dim=1).tolist() == saved["prediction"].tolist()
+    page = Path("all/report.html").read_text()
+    assert Path("all/figures/adversarial_trained_apgd.png").stat().st_size > 0
+    assert "knowing the model" not in page
+
+
 @pytest.mark.usefixtures("place")
 def test_failed_checks_reach_the_terminal_the_file_and_the_page(capsys: pytest.CaptureFixture[str]) -> None:
     models = "runs/trained rnas_test_evaluated:Rounded"

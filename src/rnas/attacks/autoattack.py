@@ -9,21 +9,19 @@ Croce and Hein, "Reliable Evaluation of Adversarial Robustness with an Ensemble 
 on L = cross-entropy and, for each of the 9 likeliest wrong classes t, on the targeted difference of logits ratio
 -(z_y - z_t) / (z_(1) - (z_(3) + z_(4)) / 2), z_(i) being the i-th largest logit.
 
-The attacks are the authors' own code, the package `pyautoattack`. What is here keeps its side effects from the caller.
+The attacks are the authors' own code, the package `pyautoattack`.
 """
 
 from __future__ import annotations
 
-import logging
 import sys
-import warnings
-from typing import Any
 
 import torch
 from pyautoattack import AutoAttack, checks
 from torch import Tensor
 
-from rnas.attacks.guards import Model, check_distance, check_finite, guarded, image_gradient
+from rnas.attacks.authors_code import ImageModel, Remarks, check_norm, check_tiles, own_generators, successes
+from rnas.attacks.guards import Model, check_distance, guarded
 
 __all__ = ["auto_attack"]
 
@@ -64,86 +62,31 @@ def auto_attack(
         ValueError: if an input is malformed, the classes are too few, or the model's logits are not finite.
     """
     check_distance("eps", eps)
-    if norm not in ("Linf", "L2"):
-        raise ValueError(f"norm: expected Linf or L2, got {norm!r}")
+    check_norm(norm)
     if version not in LEAST_CLASSES:
         raise ValueError(f"version: expected one of {', '.join(LEAST_CLASSES)}, got {version!r}")
     with torch.no_grad():
         classes = model(images).shape[1]
     if classes < LEAST_CLASSES[version]:
         raise ValueError(f"AutoAttack {version} needs at least {LEAST_CLASSES[version]} classes, got {classes}")
+    if norm == "L2":
+        check_tiles(images)
     if eps == 0:
         return images  # Spares 8,000 passes that could change nothing.
     attack = AutoAttack(
-        _ImageModel(model, images.dtype), norm=norm, eps=float(eps), version=version, device=images.device, seed=seed
+        ImageModel(model, images.dtype), norm=norm, eps=float(eps), version=version, device=images.device, seed=seed
     )
     attack.apgd_targeted.n_target_classes = attack.fab.n_target_classes = min(9, classes - 1)
-    remarks = _Remarks()
+    remarks = Remarks("AutoAttack")
     # A logger of its own: the package's is global, and the caller may have configured it.
     attack.logger = attack.apgd.logger = attack.apgd_targeted.logger = remarks.logger
     # The package's test for models that differentiate in their forward pass counts in a global, and ends all tracing.
     checks.funcs.update(dict.fromkeys(checks.funcs, 0))
     trace = sys.gettrace()
     try:
-        # It seeds the generators of the processor and of every accelerator.
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            single = images.float()
-            adversarial, _ = attack.run_standard_evaluation(single, labels, batch_size=len(images))
+        with own_generators():
+            adversarial, _ = attack.run_standard_evaluation(images.float(), labels, batch_size=len(images))
     finally:
         sys.settrace(trace)
-    for message in dict.fromkeys(remarks.messages):
-        warnings.warn(f"AutoAttack: {message}", RuntimeWarning, stacklevel=3)
-    changed = (adversarial != single).flatten(1).any(dim=1).view(-1, 1, 1, 1)
-    return torch.where(changed, adversarial.to(images.dtype), images)
-
-
-class _Remarks(logging.Handler):
-    """Collects what the authors' code says about the model at level WARNING."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.messages: list[str] = []
-        self.logger = logging.Logger("rnas.attacks.autoattack")
-        self.logger.addHandler(self)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.messages.append(record.getMessage())
-
-
-class _ImageModel:
-    """A model whose backward pass ends at the images, and whose logits may be overwritten.
-
-    FAB calls `backward`, which would add to the parameters' `.grad`; Square writes into the logits; and the attacks
-    work in float32 whatever the images are.
-    """
-
-    def __init__(self, model: Model, dtype: torch.dtype) -> None:
-        self.model = model
-        self.dtype = dtype
-
-    def __call__(self, images: Tensor) -> Tensor:
-        images = images.to(self.dtype)
-        if torch.is_grad_enabled() and images.requires_grad:
-            logits: Tensor = _ImageGradient.apply(images, self.model)  # type: ignore[no-untyped-call]
-            return logits.float()
-        with torch.no_grad():
-            return self.model(images).float().clone()
-
-
-class _ImageGradient(torch.autograd.Function):
-    """The model as one node of the graph, differentiable in the images only."""
-
-    @staticmethod
-    def forward(ctx: Any, images: Tensor, model: Model) -> Tensor:
-        with torch.enable_grad():
-            ctx.images = images.detach().requires_grad_()
-            ctx.logits = model(ctx.images)
-        logits: Tensor = ctx.logits.detach().clone()
-        return logits
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        # The untargeted FAB asks once a class for gradients of the same logits.
-        in_images = image_gradient(ctx.logits, ctx.images, gradient, retain_graph=True)
-        check_finite(in_images)
-        return in_images, None
+    remarks.warn()
+    return successes(images, adversarial)

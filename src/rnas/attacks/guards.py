@@ -146,7 +146,7 @@ class _CheckedModel:
     def __call__(self, images: Tensor) -> Tensor:
         logits = self.model(images)
         if not self.checked:
-            _check_logits(logits, self.labels)
+            _check_logits(logits, len(images), self.labels)
             self.checked = True
         return logits
 
@@ -173,10 +173,10 @@ def _check_inputs(model: Model, images: Tensor, labels: Tensor) -> None:
         raise ValueError(f"expected finite images in [0, 1], got values from {lowest:.6g} to {highest:.6g}")
 
 
-def _check_logits(logits: object, labels: Tensor) -> None:
-    if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != len(labels):
+def _check_logits(logits: object, count: int, labels: Tensor) -> None:
+    if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != count:
         shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise ValueError(f"expected logits of shape ({len(labels)}, classes) from the model, got {shape}")
+        raise ValueError(f"expected logits of shape ({count}, classes) from the model, got {shape}")
     if not bool(logits.isfinite().all()):
         raise NotFiniteError("the model's logits are not finite")
     lowest, highest = torch.stack(labels.aminmax()).tolist()

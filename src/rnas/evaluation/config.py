@@ -19,10 +19,16 @@ class EvaluationSettings:
     """Which attacks, how strong, on how many images, as a user asks for them.
 
     Args:
-        attacks: names of the attacks, in the order in which they run: fgsm, pgd20, cw, autoattack.
-        eps: radius of the L-infinity ball for FGSM, PGD and AutoAttack, in units of images in [0, 1]; null takes that
+        attacks: names of the attacks, in the order in which they run: fgsm, pgd20, cw, cw_search, square, square_l2,
+            apgd, apgd_l2, autoattack, autoattack_plus, autoattack_rand, the same three with _l2, transfer, corruptions.
+        eps: radius of the L-infinity ball, in units of images in [0, 1], for every attack in that norm; null takes that
             of the network's training, 8/255 where none is recorded.
-        step_size: length of a PGD step, in the same units; null takes a quarter of eps.
+        eps_l2: radius of the L2 ball of the attacks that end in _l2, in the same units.
+        step_size: length of a step of PGD-20, which transfer makes too, in the same units; null takes a quarter of eps.
+        cw_steps: steps of cw_search for each of its 9 values of c.
+        square_queries: queries that Square spends on an image that withstands.
+        apgd_steps: steps of each of the up to 10 runs of APGD.
+        transfer_from: MODEL that the attack transfer is made on, in any form that `rnas evaluate` takes.
         images: test images to attack, a stratified subset; null takes all.
         autoattack_images: of those, how many AutoAttack gets, again stratified; null takes all.
         batch_size: images attacked at once.
@@ -30,7 +36,12 @@ class EvaluationSettings:
 
     attacks: list[str] = field(default_factory=lambda: ["fgsm", "pgd20", "cw", "autoattack"])
     eps: Distance | None = None
+    eps_l2: Distance = Distance("0.5")
     step_size: Distance | None = None
+    cw_steps: int = 300
+    square_queries: int = 5000
+    apgd_steps: int = 100
+    transfer_from: str | None = None
     images: int | None = None
     autoattack_images: int | None = None
     batch_size: int = 128
@@ -44,6 +55,7 @@ class EvaluationSettings:
                 raise UnknownNameError(f"attacks: {error}") from error
         require(len(set(self.attacks)) == len(self.attacks), "attacks", "each attack once", self.attacks)
         require(self.eps is None or self.eps >= 0, "eps", "a finite distance >= 0", self.eps)
+        require(self.eps_l2 >= 0, "eps_l2", "a finite distance >= 0", self.eps_l2)
         require(self.step_size is None or self.step_size > 0, "step_size", "a finite distance > 0", self.step_size)
         require(self.images is None or self.images >= 1, "images", "null or at least 1", self.images)
         require(
@@ -52,7 +64,10 @@ class EvaluationSettings:
             "null or at least 1",
             self.autoattack_images,
         )
-        require(self.batch_size >= 1, "batch_size", "at least 1", self.batch_size)
+        for name in ("cw_steps", "square_queries", "apgd_steps", "batch_size"):
+            require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        second = self.transfer_from is not None or not any(ATTACKS[name].transfers for name in self.attacks)
+        require(second, "transfer_from", "a second model, which transfer needs", self.transfer_from)
 
     def at(self, eps: Distance) -> EvaluationConfig:
         """The settings of one network.

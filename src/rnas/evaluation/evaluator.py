@@ -14,15 +14,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rnas.attacks.guards import TOLERANCE, Model, evaluation_mode
+from rnas.attacks.guards import Model, evaluation_mode
 from rnas.config import Distance, require
 from rnas.data.splits import stratified_subset
-from rnas.errors import ModelError, RnasError
+from rnas.errors import ModelError
+from rnas.evaluation.attacking import attack, judge
 from rnas.evaluation.config import EvaluationConfig
 from rnas.evaluation.examples import FOLDER as EXAMPLES_FOLDER
 from rnas.evaluation.examples import Examples
 from rnas.evaluation.fingerprints import as_floats, images_fingerprint, model_fingerprint
-from rnas.evaluation.inputs import check_data, check_model, device_of
+from rnas.evaluation.inputs import check_data, check_model, check_second_model, device_of
 from rnas.evaluation.outcomes import Outcomes, Record
 from rnas.evaluation.sanity import Check, examine
 from rnas.evaluation.suite import ATTACKS, AttackCard, Settings
@@ -42,7 +43,12 @@ def evaluate(
     attacks: Sequence[str] = ("fgsm", "pgd20", "cw", "autoattack"),
     *,
     eps: float = 8 / 255,
+    eps_l2: float = 0.5,
     step_size: float = 2 / 255,
+    cw_steps: int = 300,
+    square_queries: int = 5000,
+    apgd_steps: int = 100,
+    second_model: tuple[str, nn.Module] | None = None,
     autoattack_images: int | None = None,
     batch_size: int = 128,
     seed: int = 0,
@@ -54,15 +60,20 @@ def evaluate(
     """Attack a model and count what withstands.
 
     The model is evaluated in evaluation mode, on the device of its parameters, and left as it was. Images that it
-    misclassifies count as broken by every attack and are not attacked.
+    misclassifies count as broken by every attack and are not attacked; corruptions are applied to all images.
 
     Args:
         model: images (N, C, H, W) in [0, 1] to logits (N, classes).
         images: (N, C, H, W), uint8, or floating point in [0, 1]; at least one.
         labels: (N,), integers in [0, classes).
         attacks: names from `rnas.evaluation.ATTACKS`, in the order in which they run; none gives the clean accuracy.
-        eps: radius of the L-infinity ball of FGSM, PGD and AutoAttack, in units of images in [0, 1], >= 0.
+        eps: radius of the L-infinity ball, in units of images in [0, 1], >= 0.
+        eps_l2: radius of the L2 ball of the attacks that end in _l2, in the same units, >= 0.
         step_size: of PGD, in the same units, > 0.
+        cw_steps: steps of C&W for each c of its binary search, >= 1.
+        square_queries: queries that Square spends on an image that withstands, >= 1.
+        apgd_steps: steps of each run of APGD, >= 1.
+        second_model: the one that "transfer" attacks, on the first one's device, after the name that results print.
         autoattack_images: size of the stratified subset that AutoAttack gets, >= 1; None for all images.
         batch_size: images attacked at once, >= 1.
         seed: of all randomness.
@@ -88,16 +99,25 @@ def evaluate(
     config = EvaluationConfig(
         attacks=list(attacks),
         eps=Distance(eps),
+        eps_l2=Distance(eps_l2),
         step_size=Distance(step_size),
+        cw_steps=cw_steps,
+        square_queries=square_queries,
+        apgd_steps=apgd_steps,
+        transfer_from=None if second_model is None else second_model[0],
         autoattack_images=autoattack_images,
         batch_size=batch_size,
     )
     kept = "0 without a folder, or at least 0 in one"
     require(save_images == 0 or (save_images > 0 and folder is not None), "save_images", kept, save_images)
     check_data(images, labels)
+    if second_model is not None:
+        check_second_model(second_model, images, labels, attacks, classes)
     with evaluation_mode(model), torch.no_grad():
-        check_model(model, images, labels, config, classes)
-        evaluator = _Evaluator(model, images, labels.long().cpu(), config, seed, folder, save_images, progress)
+        check_model(model, images, labels, attacks, classes)
+        evaluator = _Evaluator(
+            model, images, labels.long().cpu(), config, seed, folder, save_images, progress, second_model
+        )
         evaluator.run(CLEAN)
         if attacks:
             evaluator.examine()
@@ -119,9 +139,10 @@ class _Evaluator:
         folder: Path | None,
         save_images: int,
         progress: Callable[..., None] | None,
+        second_model: tuple[str, nn.Module] | None,
     ) -> None:
         self.model, self.images, self.labels = model, images, labels
-        self.config, self.seed, self.progress = config, seed, progress
+        self.config, self.seed, self.progress, self.second_model = config, seed, progress, second_model
         self.folder, self.save_images = folder, save_images
         self.examples: Examples | None = None
         self.device = device_of(model, images)
@@ -138,7 +159,7 @@ class _Evaluator:
                 "batch_size": config.batch_size,
             }
         self.record = Record(folder, identity)
-        self.names: list[str] = []
+        self.settings: dict[str, Settings] = {}
         self.examined: tuple[Check, ...] = ()
 
     def examine(self) -> None:
@@ -150,17 +171,24 @@ class _Evaluator:
     def run(self, name: str) -> None:
         """Run an attack, or no attack ("clean"), on the batches that are not recorded yet."""
         card = None if name == CLEAN else ATTACKS[name]
-        title = "Clean" if card is None else card.title
         chosen = self._images_of(name)
-        settings = {} if card is None else {**card.settings(self.config), "images": len(chosen)}
+        parts: dict[str, AttackCard | None] = {name: card}
+        if card is not None and card.parts is not None:
+            parts = {f"{name}/{part}": member for part, member in card.parts().items()}
+        for index, (part, member) in enumerate(parts.items()):
+            self._run_part(part, member, chosen, index * len(chosen), len(parts) * len(chosen))
+        self.settings[name] = self._settings(card, chosen)
+
+    def _run_part(self, name: str, card: AttackCard | None, chosen: Tensor, before: int, total: int) -> None:
+        settings = self._settings(card, chosen)
         done = self.record.begin(name, settings, chosen.numpy())
-        self.names.append(name)
         if done:
-            self._report(name, title, done, len(chosen))
+            self._report(name, before + done, total)
         self.examples = None if card is None else self._examples(name, chosen, settings)
-        for number, batch in enumerate(chosen.split(self.config.batch_size)):
+        size = self.config.batch_size * (1 if card is None else card.batches)
+        for number, batch in enumerate(chosen.split(size)):
             begun = time.perf_counter()
-            recorded = number * self.config.batch_size < done
+            recorded = number * size < done
             # A batch that was attacked before gives the same images again.
             if recorded and (self.examples is None or not self.examples.lacks(batch)):
                 continue
@@ -169,16 +197,24 @@ class _Evaluator:
             if not recorded:
                 self.record.append(name, outcomes, time.perf_counter() - begun)
                 done += len(batch)
-                self._report(name, title, done, len(chosen))
+                self._report(name, before + done, total)
 
     def result(self) -> Evaluation:
         """What was asked for, of all that the record holds."""
-        settings = {name: self.record.settings[name] for name in self.names}
-        return Evaluation(self.record.outcomes.of(*self.names), settings, self.record.seconds, self.examined)
+        return Evaluation(self.record.outcomes.of(*self.settings), self.settings, self.record.seconds, self.examined)
+
+    def _settings(self, card: AttackCard | None, chosen: Tensor) -> Settings:
+        if card is None:
+            return {}
+        second: Settings = {}
+        if card.transfers and self.second_model is not None:
+            name, model = self.second_model
+            second = {"from": name, "weights": model_fingerprint(model)[:12]}
+        return {**card.settings(self.config), **second, "images": len(chosen)}
 
     def _images_of(self, name: str) -> Tensor:
         count = self.config.autoattack_images
-        if name == "autoattack" and count is not None:
+        if name.startswith("autoattack") and count is not None:
             return stratified_subset(self.labels, count, self.seed)
         return torch.arange(len(self.labels))
 
@@ -192,47 +228,50 @@ class _Evaluator:
         return Examples(path, wanted, {**self.record.identity, **settings})
 
     def _clean(self, batch: Tensor) -> Outcomes:
-        predictions = self._predictions(self._select(batch), "the clean images")
+        predictions, margins = self._judge(self._select(batch), self.labels[batch], "the clean images")
         distance = torch.zeros(len(batch))
-        return self._outcomes(CLEAN, batch, predictions, predictions, distance, distance)
+        return self._outcomes(CLEAN, batch, predictions, predictions, margins, distance, distance)
 
     def _attack(self, name: str, card: AttackCard, batch: Tensor, seed: int) -> Outcomes:
-        labels = self.labels[batch]
-        clean_predictions = torch.from_numpy(self.record.outcomes.of(CLEAN).prediction)[batch]
-        predictions, linf, l2 = clean_predictions.clone(), torch.zeros(len(batch)), torch.zeros(len(batch))
-        correct = clean_predictions == labels
-        if correct.any():
-            clean, targets = self._select(batch[correct]), labels[correct].to(self.device)
-            try:
-                adversarial = card.run(self.model, clean, targets, self.config, seed)
-            except ValueError as error:
-                raise ModelError(f"{card.title} cannot attack this model: {error}") from error
-            change = (adversarial - clean).flatten(1)
-            _verify(card, adversarial, change, self.config.eps)
-            predictions[correct] = self._predictions(adversarial, f"the adversarial images of {card.title}")
+        labels, before = self.labels[batch], self.record.outcomes.of(CLEAN)
+        clean_predictions = torch.from_numpy(before.prediction)[batch]
+        predictions, margins = clean_predictions.clone(), torch.from_numpy(before.margin)[batch]
+        linf, l2 = torch.zeros(len(batch)), torch.zeros(len(batch), dtype=torch.float64)
+        chosen = (clean_predictions == labels) | card.every_image
+        if chosen.any():
+            clean, targets = self._select(batch[chosen]), labels[chosen]
+            model = self.second_model[1] if card.transfers and self.second_model is not None else self.model
+            adversarial, linf[chosen], l2[chosen] = attack(
+                card, model, clean, targets.to(self.device), self.config, seed
+            )
+            what = f"the adversarial images of {card.title}"
+            predictions[chosen], margins[chosen] = self._judge(adversarial, targets, what)
             if self.examples is not None:
                 self.examples.add(
-                    image=batch[correct],
-                    label=labels[correct],
-                    clean_prediction=clean_predictions[correct],
-                    prediction=predictions[correct],
+                    image=batch[chosen],
+                    label=targets,
+                    clean_prediction=clean_predictions[chosen],
+                    prediction=predictions[chosen],
                     clean=clean,
                     adversarial=adversarial,
                 )
-            linf[correct], l2[correct] = change.abs().amax(dim=1).cpu(), change.norm(dim=1).cpu()
-        return self._outcomes(name, batch, clean_predictions, predictions, linf, l2)
+        return self._outcomes(name, batch, clean_predictions, predictions, margins, linf, l2)
 
     def _select(self, batch: Tensor) -> Tensor:
         return as_floats(self.images[batch.to(self.images.device)].to(self.device))
 
-    def _predictions(self, images: Tensor, what: str) -> Tensor:
-        logits = self.model(images)
-        if not bool(logits.isfinite().all()):
-            raise ModelError(f"the model's logits for {what} are not finite")
-        return logits.argmax(dim=1).cpu()
+    def _judge(self, images: Tensor, labels: Tensor, what: str) -> tuple[Tensor, Tensor]:
+        return judge(self.model, images, labels, batch_size=self.config.batch_size, what=what)
 
     def _outcomes(
-        self, name: str, batch: Tensor, clean_predictions: Tensor, predictions: Tensor, linf: Tensor, l2: Tensor
+        self,
+        name: str,
+        batch: Tensor,
+        clean_predictions: Tensor,
+        predictions: Tensor,
+        margins: Tensor,
+        linf: Tensor,
+        l2: Tensor,
     ) -> Outcomes:
         labels = self.labels[batch]
         return Outcomes(
@@ -242,20 +281,14 @@ class _Evaluator:
             attack=np.full(len(batch), name),
             prediction=predictions.numpy(),
             broken=(predictions != labels).numpy(),
+            margin=margins.numpy(),
             linf=linf.double().numpy(),
             l2=l2.double().numpy(),
         )
 
-    def _report(self, name: str, title: str, done: int, total: int) -> None:
+    def _report(self, name: str, done: int, total: int) -> None:
         if self.progress is not None:
+            name = name.partition("/")[0]
+            title = "Clean" if name == CLEAN else ATTACKS[name].title
             robust = 1 - float(self.record.outcomes.of(name).broken.mean())
             self.progress(attack=title, done=done, total=total, robust_accuracy=robust)
-
-
-def _verify(card: AttackCard, adversarial: Tensor, change: Tensor, eps: float) -> None:
-    """An attack that cheats would make a model look weak: nothing that breaks the rules is ever counted."""
-    lowest, highest, largest = torch.stack([*adversarial.aminmax(), change.abs().amax()]).tolist()
-    if not (lowest >= -TOLERANCE and highest <= 1 + TOLERANCE):
-        raise RnasError(f"{card.title} left [0, 1]: its images have values from {lowest:.6g} to {highest:.6g}")
-    if card.norm == "Linf" and not largest <= eps + TOLERANCE:
-        raise RnasError(f"{card.title} left its bound: a pixel changed by {largest:.6g}, eps is {eps:.6g}")

@@ -1,6 +1,7 @@
 """Adversarial images, kept exactly: those that an attack made of the first images which the model classifies correctly.
 
-A file an attack, `adversarial/NAME.safetensors`, holds these tensors, N images in the order of `image`:
+A file an attack, `adversarial/NAME.safetensors` (of a collection `adversarial/NAME/MEMBER.safetensors`), holds these
+tensors, N images in the order of `image`:
 
     image, label, clean_prediction, prediction   (N,), int64; `image` as in outcomes.parquet
     clean, adversarial                           (N, C, H, W), float32 in [0, 1], not rounded to grey levels
@@ -73,6 +74,6 @@ class Examples:
                 self.rows[index] = {name: column[row].detach().cpu() for name, column in columns.items()}
         kept = [self.rows[index] for index in self.wanted if index in self.rows]
         if len(self.rows) > before:
-            self.path.parent.mkdir(exist_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             tensors = {name: torch.stack([row[name] for row in kept]).contiguous() for name in kept[0]}
             write_atomically(self.path, save(tensors, metadata={"made_by": self.made_by}))

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from rnas.attacks.guards import TOLERANCE, Model
+from rnas.attacks.guards import TOLERANCE, Model, evaluation_mode
 from rnas.errors import DataError, ModelError
-from rnas.evaluation.config import EvaluationConfig
 from rnas.evaluation.fingerprints import as_floats
 from rnas.evaluation.suite import ATTACKS
 
-__all__ = ["check_data", "check_model", "device_of"]
+__all__ = ["check_data", "check_model", "check_second_model", "device_of"]
 
 
 def device_of(model: Model, images: Tensor) -> torch.device:
@@ -44,7 +44,7 @@ def check_data(images: Tensor, labels: Tensor) -> None:
 
 
 def check_model(
-    model: Model, images: Tensor, labels: Tensor, config: EvaluationConfig, expected_classes: int | None
+    model: Model, images: Tensor, labels: Tensor, attacks: Sequence[str], expected_classes: int | None
 ) -> None:
     """Fail within one forward pass rather than after an hour of attacks."""
     if not callable(model):
@@ -70,7 +70,25 @@ def check_model(
         raise ModelError(f"the model tells {classes} classes apart, the data has {expected_classes}")
     if highest >= classes:
         raise ModelError(f"the model tells {classes} classes apart, but the labels go up to {highest}")
-    for name in config.attacks:
+    for name in attacks:
         if classes < ATTACKS[name].least_classes:
             least = ATTACKS[name].least_classes
             raise ModelError(f"{ATTACKS[name].title} needs at least {least} classes, the model has {classes}")
+
+
+def check_second_model(
+    second_model: tuple[str, nn.Module],
+    images: Tensor,
+    labels: Tensor,
+    attacks: Sequence[str],
+    expected_classes: int | None,
+) -> None:
+    """The same for the model that transfer attacks, whose name the message gives."""
+    name, model = second_model
+    try:
+        with evaluation_mode(model), torch.no_grad():
+            check_model(
+                model, images, labels, [attack for attack in attacks if ATTACKS[attack].transfers], expected_classes
+            )
+    except ModelError as error:
+        raise ModelError(f"second model {name}: {error}") from error

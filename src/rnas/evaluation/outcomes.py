@@ -34,6 +34,7 @@ SCHEMA = pa.schema(
         ("attack", pa.string()),
         ("prediction", pa.int64()),
         ("broken", pa.bool_()),
+        ("margin", pa.float64()),
         ("linf", pa.float64()),
         ("l2", pa.float64()),
     ]
@@ -45,15 +46,17 @@ REMEDY = "remove the file or choose another folder (--out FOLDER)"
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Columns of equal length; a row is one image under one attack ("clean" for none).
+    """Columns of equal length; a row is one image under one attack.
 
     Args:
         image: index of the image in the evaluated set.
         label: its class.
         clean_prediction: the class predicted for the image itself.
-        attack: name of the attack.
+        attack: name of the attack, "clean" for none; of a corruption "corruptions/NAME/SEVERITY".
         prediction: the class predicted for the adversarial image.
-        broken: whether the prediction is not the label; true for every attack where the clean prediction is wrong.
+        broken: whether the prediction is not the label; true for every attack where the clean prediction is wrong, as
+            such images are not attacked. Corruptions are applied to them too.
+        margin: the label's logit minus the largest other one, for the adversarial image: negative where it is broken.
         linf: largest change of a pixel, in units of images in [0, 1].
         l2: Euclidean norm of the change, in the same units.
     """
@@ -64,6 +67,7 @@ class Outcomes:
     attack: NDArray[np.str_]
     prediction: NDArray[np.int64]
     broken: NDArray[np.bool_]
+    margin: NDArray[np.float64]
     linf: NDArray[np.float64]
     l2: NDArray[np.float64]
 
@@ -71,8 +75,11 @@ class Outcomes:
         return len(self.image)
 
     def of(self, *attacks: str) -> Outcomes:
-        """The rows of some attacks, in the order of the images for each."""
-        return Outcomes(**{name: column[np.isin(self.attack, attacks)] for name, column in self._columns().items()})
+        """The rows of some attacks, or of all members of a collection, in the order of the images for each."""
+        chosen = np.isin(self.attack, attacks)
+        for name in attacks:
+            chosen |= np.strings.startswith(self.attack, f"{name}/")
+        return Outcomes(**{name: column[chosen] for name, column in self._columns().items()})
 
     def followed_by(self, others: Outcomes) -> Outcomes:
         """These rows, then the others."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from rnas.evaluation.config import EvaluationConfig
 from rnas.evaluation.outcomes import Outcomes, Record
 from rnas.evaluation.sanity import Check, compare
 from rnas.evaluation.suite import ATTACKS, Settings
@@ -21,7 +22,8 @@ from rnas.evaluation.suite import ATTACKS, Settings
 __all__ = ["Evaluation", "Row"]
 
 CLEAN = "clean"
-WORST_CASE = "worst_case"
+WORST_CASES = {"Linf": "worst_case", "L2": "worst_case_l2"}
+"""Names of the rows of the worst case over the attacks that are bounded in a norm."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +31,18 @@ class Row:
     """Robust accuracy under one attack.
 
     Args:
-        name: of the attack, "clean" or "worst_case".
+        name: of the attack, "clean", "worst_case" or "worst_case_l2".
         title: as tables print it.
-        images: how many were attacked.
+        images: how many were attacked; in a collection each counts once for every member.
         robust: how many of them are classified correctly before and after.
         accuracy: robust / images.
-        low: lower end of the 95% Wilson interval of the accuracy.
+        low: lower end of the 95% Wilson interval of the accuracy. Members of a collection see the same images and are
+            not independent; its interval is therefore that of as many images as there are, with the count that comes
+            nearest to the accuracy, which is wide enough for any dependence.
         high: its upper end.
         settings: of the attack.
         seconds: time it took, over all sessions of an evaluation that was interrupted.
+        parts: in a collection the accuracy under each member, by its name.
     """
 
     name: str
@@ -49,18 +54,20 @@ class Row:
     high: float
     settings: dict[str, Any]
     seconds: float
+    parts: dict[str, float]
 
 
 class Evaluation:
     """The result of `evaluate`.
 
     The worst case counts an image as robust if no attack broke it, over the attacks that eps bounds and that ran on all
-    images; its settings name them. C&W, which only keeps the distance small, takes no part. Left out where none did.
+    images; its settings name them. There is one for Linf and one for L2, each left out where no such attack ran. C&W,
+    which only keeps the distance small, and corruptions take no part.
 
     Args:
         outcomes: of the clean images and of every attack.
         settings: of each attack, by name, in the order to report; "clean" comes first.
-        seconds: taken by each, by name.
+        seconds: taken by each, by name; in a collection by each member.
         examined: what `sanity.examine` said of the model; `sanity` holds it, and what the outcomes say.
     """
 
@@ -75,49 +82,51 @@ class Evaluation:
         self.examined = examined
         self.sanity = (*examined, *compare(outcomes))
         total = len(outcomes.of(CLEAN))
-        rows, complete = [], []
-        broken = np.zeros(total, dtype=np.bool_)
+        spent = {
+            name: sum(value for part, value in seconds.items() if part.partition("/")[0] == name) for name in settings
+        }
+        rows = []
+        complete: dict[str, dict[str, NDArray[np.bool_]]] = {norm: {} for norm in WORST_CASES}
         for name, chosen in settings.items():
             attacked = outcomes.of(name)
-            title = "Clean" if name == CLEAN else ATTACKS[name].title
+            card = None if name == CLEAN else ATTACKS[name]
+            title = "Clean" if card is None else card.title
             if len(attacked) < total:
                 title = f"{title} ({len(attacked)} of {total} images)"
-            elif name != CLEAN and ATTACKS[name].norm == "Linf":
-                complete.append(name)
-                broken |= attacked.broken
-            rows.append(_row(name, title, attacked.broken, dict(chosen), seconds[name]))
-        if complete:
-            rows.append(
-                _row(
-                    WORST_CASE,
-                    "Worst case, Linf",
-                    broken,
-                    {"attacks": complete},
-                    sum(seconds[name] for name in complete),
-                )
-            )
+            elif card is not None and card.norm is not None:
+                complete[card.norm][name] = attacked.broken
+            rows.append(_row(name, title, attacked, dict(chosen), spent[name]))
+        for norm, broken in complete.items():
+            if broken:
+                worst = dataclasses.replace(outcomes.of(CLEAN), broken=np.any(list(broken.values()), axis=0))
+                time = sum(spent[name] for name in broken)
+                rows.append(_row(WORST_CASES[norm], f"Worst case, {norm}", worst, {"attacks": list(broken)}, time))
         self.rows = tuple(rows)
 
     @classmethod
-    def of(cls, record: Record, *, eps: float, examined: tuple[Check, ...] = ()) -> Evaluation:
-        """All that a record holds of finished attacks with one eps, whichever call ran them.
+    def of(cls, record: Record, config: EvaluationConfig, *, examined: tuple[Check, ...] = ()) -> Evaluation:
+        """All that a record holds of finished attacks within the same bounds, whichever call ran them.
 
         Args:
             record: with at least the clean images.
-            eps: of the attacks that it bounds; those that ran with another are left out.
+            config: with eps and eps_l2; attacks that ran with others are left out.
             examined: as above.
         """
-        settings = {
-            name: record.settings[name]
-            for name in (CLEAN, *ATTACKS)
-            if name in record.settings
-            and record.settings[name].get("eps", eps) == eps
-            and len(record.outcomes.of(name)) == record.settings[name].get("images", len(record.outcomes.of(name)))
-        }
+        settings = {CLEAN: record.settings[CLEAN]}
+        for name in ATTACKS:
+            card = ATTACKS[name]
+            parts = [name] if card.parts is None else [f"{name}/{part}" for part in card.parts()]
+            if not all(part in record.settings for part in parts):
+                continue
+            recorded = record.settings[parts[0]]
+            finished = len(record.outcomes.of(name)) == len(parts) * int(recorded["images"])
+            if finished and recorded.get("eps") == card.eps(config):
+                own = recorded if card.parts is None else {**card.settings(config), "images": recorded["images"]}
+                settings[name] = own
         return cls(record.outcomes.of(*settings), settings, record.seconds, examined)
 
     def __getitem__(self, name: str) -> Row:
-        """The row of an attack, of "clean" or of "worst_case"."""
+        """The row of an attack, of "clean", or of a worst case."""
         return {row.name: row for row in self.rows}[name]
 
     def to_json(self) -> list[dict[str, Any]]:
@@ -138,9 +147,11 @@ class Evaluation:
         ]
 
 
-def _row(name: str, title: str, broken: NDArray[np.bool_], settings: dict[str, Any], seconds: float) -> Row:
-    robust, images = int((~broken).sum()), len(broken)
-    interval = binomtest(robust, images).proportion_ci(confidence_level=0.95, method="wilson")
+def _row(name: str, title: str, attacked: Outcomes, settings: dict[str, Any], seconds: float) -> Row:
+    robust, images = int((~attacked.broken).sum()), len(attacked)
+    different = len(np.unique(attacked.image))
+    interval = binomtest(round(robust / images * different), different).proportion_ci(0.95, method="wilson")
+    members = [member for member in dict.fromkeys(attacked.attack.tolist()) if member.startswith(f"{name}/")]
     return Row(
         name=name,
         title=title,
@@ -151,4 +162,5 @@ def _row(name: str, title: str, broken: NDArray[np.bool_], settings: dict[str, A
         high=float(interval.high),
         settings=settings,
         seconds=seconds,
+        parts={member.partition("/")[2]: 1 - float(attacked.of(member).broken.mean()) for member in members},
     )

@@ -66,12 +66,17 @@ def check_attacks(config: EvaluationSettings, data: ImageDataset) -> None:
     Raises:
         ConfigError: if one needs more classes.
     """
-    able = [name for name in ATTACKS if ATTACKS[name].least_classes <= data.num_classes]
+    able = [
+        name
+        for name in ATTACKS
+        if ATTACKS[name].least_classes <= data.num_classes
+        and not (ATTACKS[name].transfers and config.transfer_from is None)
+    ]
     for name in config.attacks:
         if name not in able:
             raise ConfigError(
                 f"evaluation.attacks: {ATTACKS[name].title} needs at least {ATTACKS[name].least_classes} classes, "
-                f"{data.name} has {data.num_classes}; choose --evaluation.attacks [{','.join(able)}]"
+                f"{data.name} has {data.num_classes}; choose --evaluation.attacks {','.join(able)}"
             )
 
 

@@ -137,7 +137,7 @@ class EvaluateCommand:
     Args:
         evaluation: which attacks, on how many images.
         out: a folder that gets a folder for each model and one report; null for the models' own run directories.
-        save_images: images of each attack to keep, exact, and to show in the report.
+        save_images: images of each attack to keep, exact, and to show in the report; corrupted ones are only kept.
         seed: decides the choice of images and the attacks' random starts, >= 0.
         device: auto, cpu, or an accelerator such as cuda:0.
         threads: of the CPU; null for torch's choice.

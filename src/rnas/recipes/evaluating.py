@@ -8,15 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from rnas.config import Distance, plain
 from rnas.data import ImageDataset, load, stratified_subset
 from rnas.data.config import DataConfig
 from rnas.devices import cpu_threads, select_device
-from rnas.errors import ConfigError, ModelError, RunError
+from rnas.errors import ConfigError, ModelError, RnasError, RunError
 from rnas.evaluation import evaluate
-from rnas.evaluation.config import PAPER_EPS
+from rnas.evaluation.config import PAPER_EPS, EvaluationSettings
 from rnas.evaluation.outcomes import Record
 from rnas.evaluation.summary import Evaluation
 from rnas.files import write_atomically
@@ -29,7 +30,7 @@ from rnas.reports.documents import read_json
 from rnas.runs import locked, read_manifest
 from rnas.seeding import derive
 
-__all__ = ["load_data", "run_evaluation", "training_data"]
+__all__ = ["load_data", "load_second", "run_evaluation", "training_data"]
 
 
 def load_data(config: DataConfig, seed: int) -> ImageDataset:
@@ -63,6 +64,7 @@ def run_evaluation(models: Sequence[str], command: EvaluateCommand) -> list[dict
     documents = []
     with cpu_threads(command.threads):
         loaded = [load_model(text, device) for text in models]
+        second = load_second(command.evaluation, device)
         folders = destinations(loaded, command)
         names = [model.name for model in loaded]
         for model, folder in zip(loaded, folders, strict=True):
@@ -71,7 +73,7 @@ def run_evaluation(models: Sequence[str], command: EvaluateCommand) -> list[dict
                 manifest = describe("evaluate", plain(command), seed=command.seed, device=str(device))
                 if model.folder != folder:
                     write_json(folder / "manifest.json", manifest)
-                document = evaluate_model(model, name, folder, command)
+                document = evaluate_model(model, name, folder, command, second)
                 manifest["finished"] = now()
                 keep_calls(document, read_json(folder / "results.json") or {}, manifest)
                 write_json(folder / "results.json", document)
@@ -109,7 +111,24 @@ def destinations(models: Sequence[LoadedModel], command: EvaluateCommand) -> lis
     return list(folders)
 
 
-def evaluate_model(model: LoadedModel, name: str, folder: Path, command: EvaluateCommand) -> dict[str, Any]:
+def load_second(settings: EvaluationSettings, device: torch.device) -> tuple[str, nn.Module] | None:
+    """Name and network of what transfer attacks are made on, if one is asked for.
+
+    Raises:
+        RnasError: as `load_model`, of the same class; the message names the setting.
+    """
+    if settings.transfer_from is None:
+        return None
+    try:
+        second = load_model(settings.transfer_from, device)
+    except RnasError as error:
+        raise type(error)(f"evaluation.transfer_from: {error}") from error
+    return second.name, second.network
+
+
+def evaluate_model(
+    model: LoadedModel, name: str, folder: Path, command: EvaluateCommand, second: tuple[str, nn.Module] | None
+) -> dict[str, Any]:
     """The results of one model, as its results.json holds them."""
     data = images_of(model, command)
     eps, eps_from = eps_of(model, command)
@@ -127,7 +146,12 @@ def evaluate_model(model: LoadedModel, name: str, folder: Path, command: Evaluat
                 test.labels,
                 settings.attacks,
                 eps=settings.eps,
+                eps_l2=settings.eps_l2,
                 step_size=settings.step_size,
+                cw_steps=settings.cw_steps,
+                square_queries=settings.square_queries,
+                apgd_steps=settings.apgd_steps,
+                second_model=second,
                 autoattack_images=settings.autoattack_images,
                 batch_size=settings.batch_size,
                 seed=command.seed,
@@ -138,8 +162,8 @@ def evaluate_model(model: LoadedModel, name: str, folder: Path, command: Evaluat
             )
         except ModelError as error:
             raise ModelError(f"{model.text}: {error}") from error
-    # Also what earlier calls found on the same images, within the same eps.
-    everything = Evaluation.of(Record(folder, {}), eps=settings.eps, examined=evaluation.examined)
+    # Also what earlier calls found on the same images, within the same bounds.
+    everything = Evaluation.of(Record(folder, {}), settings, examined=evaluation.examined)
     return {
         "model": {"name": name, "parameters": count_parameters(model.network) or None, "source": model.text},
         "data": {

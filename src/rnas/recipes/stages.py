@@ -17,7 +17,7 @@ from rnas.devices import cpu_threads, select_device
 from rnas.networks.spec import NetworkSpec
 from rnas.recipes.checks import check_attacks, check_network, check_search, check_training
 from rnas.recipes.config import EvaluateCommand, RecipeCommand, RunCommand, SearchCommand, TrainCommand
-from rnas.recipes.evaluating import load_data, run_evaluation
+from rnas.recipes.evaluating import load_data, load_second, run_evaluation
 from rnas.runs import Run, open_run
 from rnas.search.loop import search
 from rnas.seeding import derive
@@ -117,6 +117,7 @@ def run_stages(command: RecipeCommand, out: Path) -> list[dict[str, Any]]:
     """All of a recipe but its report, each stage in a folder of its own; returns what `run_evaluation` does."""
     # Before the search, not days after it.
     check_attacks(command.evaluation, load_data(command.data, command.seed))
+    load_second(command.evaluation, torch.device("cpu"))
     common: Any = {key: getattr(command, key) for key in ("seed", "device", "checkpoint_every", "threads")}
     searched = run_search(SearchCommand(out=str(out / "search"), data=command.data, search=command.search, **common))
     found = replace(command.network, genotype=str(searched / "genotype.json"))

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Column", "columns", "html_table", "markdown", "markdown_table", "percent", "rich_table"]
 
-#: Mildest first, as the paper's tables; attacks that are not named here follow in the order in which they were run.
-_ORDER: Final = ("clean", "fgsm", "pgd20", "cw", "autoattack", "worst_case")
+#: Mildest first, as the paper's tables; attacks that are not named here follow in the order in which they were run,
+#: and the worst cases over all of them come last.
+_ORDER: Final = ("clean", "fgsm", "pgd20", "cw", "autoattack")
+_LAST: Final = ("worst_case", "worst_case_l2")
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class Column:
 def columns(models: Sequence[ModelResults]) -> tuple[Column, ...]:
     """The attacks of the models as columns, mildest first."""
     found = {attack.name: attack.title for model in models for attack in model.attacks}
-    names = [name for name in _ORDER if name in found] + [name for name in found if name not in _ORDER]
+    between = [name for name in found if name not in (*_ORDER, *_LAST)]
+    names = [name for name in (*_ORDER, *between, *_LAST) if name in found]
     return tuple(_column(models, name) for name in names)
 
 

@@ -1,0 +1,218 @@
+"""The suite beyond the paper's four attacks: transfer, corruptions, L2, margins, all of them resumed."""
+
+import copy
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from rnas.attacks.margins import logit_margin
+from rnas.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from rnas.errors import ConfigError, ModelError, RnasError, RunError
+from rnas.evaluation import ATTACKS, EvaluationConfig, evaluate, read_outcomes
+from rnas.reports.results import describe_settings
+from rnas.seeding import derive
+
+NEW = ("square", "apgd", "cw_search", "corruptions", "transfer")
+SETTINGS: dict[str, Any] = {
+    "eps": 0.03,
+    "eps_l2": 0.1,
+    "step_size": 0.01,
+    "square_queries": 30,
+    "apgd_steps": 5,
+    "cw_steps": 20,
+    "batch_size": 4,
+}
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+def problem() -> tuple[nn.Module, Tensor, Tensor]:
+    """A linear model whose 4 classes meet in grey, and 10 images, of which it gets all but one right."""
+    torch.manual_seed(0)
+    linear = nn.Linear(36, 4)
+    with torch.no_grad():
+        linear.bias.copy_(-0.5 * linear.weight.sum(dim=1))
+    model = nn.Sequential(nn.Flatten(), linear)
+    images = torch.rand(10, 1, 6, 6)
+    labels = model(images).argmax(dim=1)
+    labels[3] = (labels[3] + 1) % 4
+    return model, images, labels
+
+
+def other() -> tuple[str, nn.Module]:
+    torch.manual_seed(5)
+    return "other", nn.Sequential(nn.Flatten(), nn.Linear(36, 4))
+
+
+def test_transfer_from_an_identical_linear_model_is_white_box() -> None:
+    """There PGD ends in the corner of the ball from any start."""
+    model, images, labels = problem()
+    same = ("same", copy.deepcopy(model))
+    evaluation = evaluate(model, images, labels, ("pgd20", "transfer"), **SETTINGS, second_model=same)
+    white, black = (evaluation.outcomes.of(name) for name in ("pgd20", "transfer"))
+    for column in ("prediction", "broken"):
+        assert np.array_equal(getattr(white, column), getattr(black, column))
+    for column in ("margin", "linf", "l2"):
+        np.testing.assert_allclose(getattr(white, column), getattr(black, column), atol=1e-6)
+    assert 1 < int(white.broken.sum()) < 10
+    assert evaluation["worst_case"].settings == {"attacks": ["pgd20", "transfer"]}
+
+
+def test_transfer_is_crafted_on_one_model_and_judged_on_the_other() -> None:
+    model, images, labels = problem()
+    name, second = other()
+    evaluation = evaluate(model, images, labels, ("transfer",), **SETTINGS, second_model=(name, second))
+    rows = evaluation.outcomes.of("transfer")
+    weight = second[1].weight.detach()  # type: ignore[index]
+    gradient = torch.stack(
+        [(second(images).softmax(dim=1)[row] @ weight - weight[labels[row]]).sign() for row in range(10)]
+    ).view_as(images)
+    # For a linear surrogate the direction changes little on the way: the corner that the first gradient points at.
+    margins = logit_margin(model((images + 0.03 * gradient).clamp(0, 1)), labels).detach()
+    correct = [row for row in range(10) if row != 3]
+    np.testing.assert_allclose(rows.margin[correct], margins[correct], atol=0.02)
+    settings = evaluation["transfer"].settings
+    assert settings["from"] == "other"
+    assert "from other" in describe_settings(settings)
+    assert all(parameter.grad is None for parameter in second.parameters())
+
+
+def test_corruptions_count_every_image_by_its_own_prediction(tmp_path: Path) -> None:
+    model, images, labels = problem()
+    evaluation = evaluate(model, images, labels, ("corruptions",), **SETTINGS, folder=tmp_path, seed=2)
+    right = 0
+    for name in CORRUPTIONS:
+        for severity in SEVERITIES:
+            part = f"corruptions/{name}/{severity}"
+            corrupted = corrupt(images, name, severity=severity, seed=derive(2, part, 0))
+            expected = model(corrupted).argmax(dim=1) == labels
+            rows = evaluation.outcomes.of(part)
+            assert rows.image.tolist() == list(range(10))
+            assert (~rows.broken).tolist() == expected.tolist()
+            np.testing.assert_allclose(rows.l2, (corrupted - images).flatten(1).norm(dim=1), rtol=1e-5)
+            assert evaluation["corruptions"].parts[f"{name}/{severity}"] == pytest.approx(
+                float(expected.float().mean())
+            )
+            right += int(expected.sum())
+    row = evaluation["corruptions"]
+    assert (row.images, row.robust) == (10 * 5 * len(CORRUPTIONS), right)
+    assert row.accuracy == pytest.approx(sum(row.parts.values()) / len(row.parts))
+    assert row.settings == {"severities": "1 to 5", "images": 10}
+    # The interval is that of 10 images: no narrower for corrupting each of them many times.
+    nearest = round(10 * row.accuracy) / 10
+    for end in (row.low, row.high):
+        assert abs(nearest - end) == pytest.approx(1.959964 * (end * (1 - end) / 10) ** 0.5, rel=1e-5)
+    assert row.low < row.accuracy < row.high
+    assert [other.name for other in evaluation.rows] == ["clean", "corruptions"]  # no worst case
+    assert json.loads(json.dumps(evaluation.to_json())) == evaluation.to_json()
+
+
+def test_corrupted_images_are_the_same_for_every_model() -> None:
+    _, images, labels = problem()
+    first, second = (
+        evaluate(model, images, labels, ("corruptions",), **SETTINGS).outcomes for model in (problem()[0], other()[1])
+    )
+    assert np.array_equal(first.l2, second.l2)
+    assert not np.array_equal(first.broken, second.broken)
+
+
+def test_margins_are_those_of_the_logits() -> None:
+    model, images, labels = problem()
+    evaluation = evaluate(model, images, labels, ("fgsm",), **SETTINGS)
+    clean, attacked = (evaluation.outcomes.of(name) for name in ("clean", "fgsm"))
+    np.testing.assert_allclose(clean.margin, logit_margin(model(images), labels).detach(), atol=1e-6)
+    assert clean.margin[3] < 0
+    assert attacked.margin[3] == clean.margin[3]  # not attacked
+    assert (attacked.margin <= clean.margin + 1e-6).all()
+    assert ((attacked.margin < 0) == attacked.broken).all()
+
+
+def test_l2_attacks_have_a_worst_case_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, images, labels = problem()
+    evaluation = evaluate(model, images, labels, ("fgsm", "square_l2", "apgd_l2"), **SETTINGS)
+    names = [row.name for row in evaluation.rows]
+    assert names == ["clean", "fgsm", "square_l2", "apgd_l2", "worst_case", "worst_case_l2"]
+    broken = evaluation.outcomes.of("square_l2").broken | evaluation.outcomes.of("apgd_l2").broken
+    assert evaluation["worst_case_l2"].robust == int((~broken).sum())
+    assert evaluation["worst_case_l2"].settings == {"attacks": ["square_l2", "apgd_l2"]}
+    assert evaluation["worst_case"].settings == {"attacks": ["fgsm"]}
+    assert evaluation.outcomes.of("square_l2", "apgd_l2").l2.max() <= 0.1 + 1e-6
+    card = dataclasses.replace(ATTACKS["apgd_l2"], run=lambda _model, images, *_: (images + 0.1).clamp(0, 1))
+    monkeypatch.setitem(ATTACKS._items, "apgd_l2", card)
+    with pytest.raises(RnasError, match=r"APGD-T, L2 left its bound: a change of norm 0\.[45]\d*, eps_l2 is 0.1"):
+        evaluate(model, images, labels, ("apgd_l2",), **SETTINGS)
+
+
+def test_no_cheap_attack_is_called_autoattack() -> None:
+    for name in ATTACKS:
+        assert ("AutoAttack" in ATTACKS[name].title) == name.startswith("autoattack")
+
+
+@pytest.mark.parametrize("batches", [1, 4, 5, 8, 20, 40])
+def test_killed_anywhere_ends_the_same(batches: int, tmp_path: Path) -> None:
+    """Square has 3 batches, APGD and each corruption 1, as they take several at once."""
+    whole = evaluate(*problem(), NEW, **SETTINGS, second_model=other())
+    left = [batches]
+
+    def progress(**_: object) -> None:
+        left[0] -= 1
+        if not left[0]:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        evaluate(*problem(), NEW, **SETTINGS, second_model=other(), folder=tmp_path, progress=progress)
+    resumed = evaluate(*problem(), NEW, **SETTINGS, second_model=other(), folder=tmp_path)
+    assert resumed.outcomes.to_table().equals(whole.outcomes.to_table())
+    assert read_outcomes(tmp_path / "outcomes.parquet").to_table().equals(whole.outcomes.to_table())
+    assert [row.robust for row in resumed.rows] == [row.robust for row in whole.rows]
+
+
+def test_progress_of_a_collection_is_one() -> None:
+    calls: list[tuple[str, int, int]] = []
+    evaluate(
+        *problem(),
+        ("corruptions",),
+        **SETTINGS,
+        progress=lambda attack, done, total, **_: calls.append((attack, done, total)),
+    )
+    members = 5 * len(CORRUPTIONS)
+    expected = [("Common corruptions", 10 * (index + 1), 10 * members) for index in range(members)]
+    assert [call for call in calls if call[0] != "Clean"] == expected
+
+
+def test_other_settings_and_another_second_model_are_refused(tmp_path: Path) -> None:
+    evaluate(*problem(), NEW, **SETTINGS, second_model=other(), folder=tmp_path)
+    changed: list[tuple[str, dict[str, Any], str]] = [
+        ("square", {"square_queries": 31}, "queries of square"),
+        ("apgd", {"apgd_steps": 6}, "steps of apgd"),
+        ("cw_search", {"cw_steps": 21}, "steps of cw_search"),
+        ("transfer", {"second_model": ("other", problem()[0])}, "weights of transfer"),
+        ("transfer", {"second_model": ("another", other()[1])}, "from of transfer"),
+    ]
+    for name, change, what in changed:
+        with pytest.raises(RunError, match=f"holds outcomes for another {what}"):
+            evaluate(*problem(), (name,), **{**SETTINGS, "second_model": other(), **change}, folder=tmp_path)
+
+
+def test_bad_input_is_one_line() -> None:
+    model, images, labels = problem()
+    with pytest.raises(ConfigError, match="transfer_from: expected a second model"):
+        evaluate(model, images, labels, ("transfer",))
+    two, narrow = (nn.Sequential(nn.Flatten(), nn.Linear(*shape)) for shape in ((36, 2), (35, 4)))
+    with pytest.raises(ModelError, match="second model x: the model tells 2 classes apart, but the labels go up to 3"):
+        evaluate(model, images, labels, ("transfer",), second_model=("x", two))
+    with pytest.raises(ModelError, match=r"second model x: the model cannot take images of shape \(1, 6, 6\)"):
+        evaluate(model, images, labels, ("transfer",), second_model=("x", narrow))
+    with pytest.raises(ModelError, match="Square, L2 cannot attack this model: Square in L2 cannot tile images of 4x9"):
+        evaluate(model, images.view(10, 1, 4, 9), labels, ("square_l2",))
+    for key in ("cw_steps", "square_queries", "apgd_steps"):
+        with pytest.raises(ConfigError, match=f"{key}: expected at least 1, got 0"):
+            EvaluationConfig(**{key: 0})  # type: ignore[arg-type]
