@@ -30,6 +30,7 @@ MORE_SEEDS = {
     "largest": 20,
     "random + shortlist": 6,
     "largest + shortlist": 6,
+    "random + shortlist of 12": 6,
     "largest + shortlist of 12": 6,
 }
 #: Cells of all sizes that are trained alone, for the correlations.
@@ -46,14 +47,14 @@ def methods() -> dict[str, SearchConfig]:
     # Half of the passes for the search, half for the candidates.
     short = replace(base, epochs=4, warmup_epochs=1, shortlist=replace(base.shortlist, count=3))
     six = replace(base.shortlist, count=6)
+    twelve = replace(base.shortlist, count=12, epochs=1)
     return {
         "random": replace(base, algorithm="random"),
         "largest": replace(base, algorithm="largest"),
         "random + shortlist": replace(base, algorithm="random", shortlist=six),
         "largest + shortlist": replace(base, algorithm="largest", shortlist=six),
-        "largest + shortlist of 12": replace(
-            base, algorithm="largest", shortlist=replace(base.shortlist, count=12, epochs=1)
-        ),
+        "random + shortlist of 12": replace(base, algorithm="random", shortlist=twelve),
+        "largest + shortlist of 12": replace(base, algorithm="largest", shortlist=twelve),
         # A clean step costs two passes, an adversarial one seven.
         "darts": replace(free, algorithm="darts", epochs=26, warmup_epochs=6),
         "adversarial_darts": replace(free, algorithm="adversarial_darts"),
