@@ -30,8 +30,8 @@ MORE_SEEDS = {
     "largest": 20,
     "random + shortlist": 6,
     "largest + shortlist": 6,
-    "random + shortlist of 12": 6,
-    "largest + shortlist of 12": 6,
+    "random + shortlist of 12": 12,
+    "largest + shortlist of 12": 12,
 }
 #: Cells of all sizes that are trained alone, for the correlations.
 ALONE = 60
