@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from rnas.evaluation.examples import Examples
 from rnas.evaluation.fingerprints import as_floats, images_fingerprint, model_fingerprint
 from rnas.evaluation.inputs import check_data, check_model, device_of
 from rnas.evaluation.outcomes import Outcomes, Record
+from rnas.evaluation.prepared import PreparedModel
 from rnas.evaluation.sanity import Check, examine
 from rnas.evaluation.suite import ATTACKS, AttackCard, Settings
 from rnas.evaluation.summary import CLEAN, Evaluation
@@ -54,7 +56,8 @@ def evaluate(
     """Attack a model and count what withstands.
 
     The model is evaluated in evaluation mode, on the device of its parameters, and left as it was. Images that it
-    misclassifies count as broken by every attack and are not attacked.
+    misclassifies count as broken by every attack and are not attacked. Attacks see a prepared view of the model where
+    there is one (`rnas.evaluation.prepared`); whether an image is broken only the model itself says.
 
     Args:
         model: images (N, C, H, W) in [0, 1] to logits (N, classes).
@@ -141,6 +144,12 @@ class _Evaluator:
         self.names: list[str] = []
         self.examined: tuple[Check, ...] = ()
 
+    @cached_property
+    def prepared(self) -> PreparedModel:
+        """What the attacks see of the model."""
+        everything = torch.arange(len(self.labels)).split(self.config.batch_size)
+        return PreparedModel(self.model, (self._select(batch) for batch in everything))
+
     def examine(self) -> None:
         """Check that attacking this model can tell anything."""
         chosen = stratified_subset(self.labels, SANITY_IMAGES, self.seed)
@@ -152,7 +161,15 @@ class _Evaluator:
         card = None if name == CLEAN else ATTACKS[name]
         title = "Clean" if card is None else card.title
         chosen = self._images_of(name)
-        settings = {} if card is None else {**card.settings(self.config), "images": len(chosen)}
+        settings = (
+            {}
+            if card is None
+            else {
+                **card.settings(self.config),
+                "images": len(chosen),
+                "attacked": self.prepared.seen,
+            }
+        )
         done = self.record.begin(name, settings, chosen.numpy())
         self.names.append(name)
         if done:
@@ -193,18 +210,20 @@ class _Evaluator:
 
     def _clean(self, batch: Tensor) -> Outcomes:
         predictions = self._predictions(self._select(batch), "the clean images")
-        distance = torch.zeros(len(batch))
-        return self._outcomes(CLEAN, batch, predictions, predictions, distance, distance)
+        zero = torch.zeros(len(batch))
+        return self._outcomes(CLEAN, batch, predictions, predictions, zero, zero, zero.bool())
 
     def _attack(self, name: str, card: AttackCard, batch: Tensor, seed: int) -> Outcomes:
         labels = self.labels[batch]
         clean_predictions = torch.from_numpy(self.record.outcomes.of(CLEAN).prediction)[batch]
         predictions, linf, l2 = clean_predictions.clone(), torch.zeros(len(batch)), torch.zeros(len(batch))
-        correct = clean_predictions == labels
+        correct, denied = clean_predictions == labels, torch.zeros(len(batch), dtype=torch.bool)
         if correct.any():
             clean, targets = self._select(batch[correct]), labels[correct].to(self.device)
             try:
-                adversarial = card.run(self.model, clean, targets, self.config, seed)
+                adversarial, denied[correct] = self.prepared.attack(
+                    lambda model, rows: card.run(model, clean[rows], targets[rows], self.config, seed), targets
+                )
             except ValueError as error:
                 raise ModelError(f"{card.title} cannot attack this model: {error}") from error
             change = (adversarial - clean).flatten(1)
@@ -220,7 +239,7 @@ class _Evaluator:
                     adversarial=adversarial,
                 )
             linf[correct], l2[correct] = change.abs().amax(dim=1).cpu(), change.norm(dim=1).cpu()
-        return self._outcomes(name, batch, clean_predictions, predictions, linf, l2)
+        return self._outcomes(name, batch, clean_predictions, predictions, linf, l2, denied)
 
     def _select(self, batch: Tensor) -> Tensor:
         return as_floats(self.images[batch.to(self.images.device)].to(self.device))
@@ -232,7 +251,14 @@ class _Evaluator:
         return logits.argmax(dim=1).cpu()
 
     def _outcomes(
-        self, name: str, batch: Tensor, clean_predictions: Tensor, predictions: Tensor, linf: Tensor, l2: Tensor
+        self,
+        name: str,
+        batch: Tensor,
+        clean_predictions: Tensor,
+        predictions: Tensor,
+        linf: Tensor,
+        l2: Tensor,
+        denied: Tensor,
     ) -> Outcomes:
         labels = self.labels[batch]
         return Outcomes(
@@ -244,6 +270,7 @@ class _Evaluator:
             broken=(predictions != labels).numpy(),
             linf=linf.double().numpy(),
             l2=l2.double().numpy(),
+            denied=denied.numpy(),
         )
 
     def _report(self, name: str, title: str, done: int, total: int) -> None:

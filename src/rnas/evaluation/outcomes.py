@@ -36,6 +36,7 @@ SCHEMA = pa.schema(
         ("broken", pa.bool_()),
         ("linf", pa.float64()),
         ("l2", pa.float64()),
+        ("denied", pa.bool_()),
     ]
 )
 
@@ -56,6 +57,7 @@ class Outcomes:
         broken: whether the prediction is not the label; true for every attack where the clean prediction is wrong.
         linf: largest change of a pixel, in units of images in [0, 1].
         l2: Euclidean norm of the change, in the same units.
+        denied: whether the attack broke the view of the model that it saw and not the model, which it then attacked.
     """
 
     image: NDArray[np.int64]
@@ -66,6 +68,7 @@ class Outcomes:
     broken: NDArray[np.bool_]
     linf: NDArray[np.float64]
     l2: NDArray[np.float64]
+    denied: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.image)
