@@ -1,11 +1,13 @@
 """Attacks see a prepared view; what they achieve on it counts only if the model itself agrees."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from rnas.attacks.guards import Model
-from rnas.evaluation import evaluate
+from rnas.evaluation import evaluate, prepared
 from rnas.evaluation.prepared import PreparedModel
 from rnas.networks import zoo
 
@@ -66,13 +68,13 @@ def test_the_view_computes_the_same_without_gradients_of_weights(name: str) -> N
     torch.manual_seed(0)
     network = zoo.build(name, 5, in_channels=1, channels=4).eval()
     images = torch.rand(4, 1, 8, 8)
-    prepared = PreparedModel(network, images.split(3))
-    assert prepared.seen == "prepared"
-    torch.testing.assert_close(prepared.view(images), network(images), rtol=1e-4, atol=1e-4)
-    assert isinstance(prepared.view, nn.Module)
-    assert not any(parameter.requires_grad for parameter in prepared.view.parameters())
+    attacked = PreparedModel(network, images.split(3))
+    assert attacked.seen == "prepared"
+    torch.testing.assert_close(attacked.view(images), network(images), rtol=1e-4, atol=1e-4)
+    assert isinstance(attacked.view, nn.Module)
+    assert not any(parameter.requires_grad for parameter in attacked.view.parameters())
     assert all(parameter.requires_grad for parameter in network.parameters())
-    kernels = [tensor for tensor in prepared.view.parameters() if tensor.dim() == 4]
+    kernels = [tensor for tensor in attacked.view.parameters() if tensor.dim() == 4]
     assert all(tensor.is_contiguous(memory_format=torch.channels_last) for tensor in kernels)
 
 
@@ -87,10 +89,10 @@ def test_the_view_computes_the_same_without_gradients_of_weights(name: str) -> N
 def test_a_model_without_a_faithful_copy_is_attacked_itself(model: nn.Module, reason: str) -> None:
     torch.manual_seed(0)
     with torch.no_grad():
-        prepared = PreparedModel(model, [IMAGES])
-    assert prepared.view is model
-    assert prepared.seen.startswith("model: ")
-    assert reason in prepared.seen
+        attacked = PreparedModel(model, [IMAGES])
+    assert attacked.view is model
+    assert attacked.seen.startswith("model: ")
+    assert reason in attacked.seen
 
 
 def test_attacks_run_on_the_view_and_the_results_say_so() -> None:
@@ -114,8 +116,8 @@ def test_attacks_run_on_the_view_and_the_results_say_so() -> None:
 def test_what_the_model_denies_is_attacked_again_on_the_model() -> None:
     """The view is broken from a mean of 0.5 on, the model from 0.6 on; an attack stops at the first success."""
     model, view = Rounded(0.6), Rounded(0.5)
-    prepared = PreparedModel(model, [])
-    prepared.view = view
+    attacked = PreparedModel(model, [])
+    attacked.view = view
     images = torch.tensor([0.1, 0.45, 0.2]).view(3, 1, 1, 1)
     reach = torch.tensor([0.1, 0.3, 0.35]).view(3, 1, 1, 1)
 
@@ -127,8 +129,31 @@ def test_what_the_model_denies_is_attacked_again_on_the_model() -> None:
         return candidates
 
     with torch.no_grad():
-        adversarial, denied = prepared.attack(stops_early, torch.zeros(3, dtype=torch.int64))
+        adversarial, denied = attacked.attack(stops_early, torch.zeros(3, dtype=torch.int64))
         broken = model(adversarial).argmax(dim=1) != 0
     # The first is out of reach for both, the second in reach for both, the third for the view only.
     assert denied.tolist() == [False, True, True]
     assert broken.tolist() == [False, True, False]
+
+
+def test_denials_are_counted_and_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Shifted:
+        def __init__(self, network: nn.Module) -> None:
+            """A view of another model."""
+
+        def refresh(self) -> nn.Module:
+            return Rounded(0.5)
+
+    monkeypatch.setattr(prepared, "FoldedNetwork", Shifted)
+    monkeypatch.setattr(prepared, "TOLERANCE", 1.0)
+    images = torch.tensor([0.1, 0.45, 0.55]).view(3, 1, 1, 1)
+    for _ in range(2):
+        evaluation = evaluate(
+            Rounded(0.6), images, torch.zeros(3, dtype=torch.int64), ["fgsm"], eps=0.1, folder=tmp_path
+        )
+        # The view is broken for the last two, the model for the last one.
+        assert evaluation.outcomes.of("fgsm").denied.tolist() == [False, True, False]
+        assert evaluation.outcomes.of("fgsm").broken.tolist() == [False, False, True]
+        view = next(check for check in evaluation.sanity if check.name == "view")
+        assert not view.passed
+        assert view.finding.startswith("for 1 of 3 outcomes")
