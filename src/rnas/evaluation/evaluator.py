@@ -221,11 +221,12 @@ class _Evaluator:
         if correct.any():
             clean, targets = self._select(batch[correct]), labels[correct].to(self.device)
             try:
-                adversarial, denied[correct] = self.prepared.attack(
+                adversarial, refused = self.prepared.attack(
                     lambda model, rows: card.run(model, clean[rows], targets[rows], self.config, seed), targets
                 )
             except ValueError as error:
                 raise ModelError(f"{card.title} cannot attack this model: {error}") from error
+            denied[correct] = refused.cpu()
             change = (adversarial - clean).flatten(1)
             _verify(card, adversarial, change, self.config.eps)
             predictions[correct] = self._predictions(adversarial, f"the adversarial images of {card.title}")
