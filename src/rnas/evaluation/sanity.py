@@ -104,7 +104,8 @@ def compare(outcomes: Outcomes) -> tuple[Check, ...]:
         The verdicts; those that need an attack which was not run are left out.
     """
     checks = []
-    if attacked := int((outcomes.attack != "clean").sum()):
+    tried = (outcomes.attack != "clean") & (outcomes.clean_prediction == outcomes.label)
+    if attacked := int(tried.sum()):
         denied = int(outcomes.denied.sum())
         finding = f"for {denied} of {attacked} outcomes the model denied a success on its view; it was attacked again"
         checks.append(Check("view", denied <= MOST_DENIED * attacked, finding))
