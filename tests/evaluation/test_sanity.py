@@ -120,7 +120,9 @@ def outcomes(pgd: list[bool], auto: list[bool]) -> Outcomes:
     broken = np.array(pgd + auto)
     names = np.array(["pgd20"] * len(pgd) + ["autoattack"] * len(auto))
     zero = image * 0
-    return Outcomes(image, zero, zero, names, broken.astype(np.int64), broken, zero * 0.1, zero * 0.1, zero * 0.1)
+    return Outcomes(
+        image, zero, zero, names, broken.astype(np.int64), broken, zero * 0.1, zero * 0.1, zero * 0.1, zero > 0
+    )
 
 
 def test_pgd_must_not_beat_autoattack() -> None:

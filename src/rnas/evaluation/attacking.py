@@ -9,40 +9,45 @@ from rnas.attacks.guards import TOLERANCE, Model
 from rnas.attacks.margins import logit_margin
 from rnas.errors import ModelError, RnasError
 from rnas.evaluation.config import EvaluationConfig
+from rnas.evaluation.prepared import PreparedModel
 from rnas.evaluation.suite import AttackCard
 
 __all__ = ["attack", "judge"]
 
 
 def attack(
-    card: AttackCard, model: Model, images: Tensor, labels: Tensor, config: EvaluationConfig, seed: int
-) -> tuple[Tensor, Tensor, Tensor]:
+    card: AttackCard, target: PreparedModel, images: Tensor, labels: Tensor, config: EvaluationConfig, seed: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Run an attack, and believe nothing that breaks its rules.
 
     Args:
         card: an attack, no collection.
-        model: the one to attack.
+        target: the model to attack, and what of it the attack sees.
         images: (N, C, H, W), floats in [0, 1], on the model's device.
         labels: (N,), int64, on the same device.
         config: the attack's settings.
         seed: of its randomness.
 
     Returns:
-        Adversarial images; the largest change of a pixel and the Euclidean norm of the change, (N,), on the CPU.
+        Adversarial images; and on the CPU, each of shape (N,): the largest change of a pixel, the Euclidean norm of the
+        change, and whether the model denied a success on its view.
 
     Raises:
         ModelError: if the attack cannot use the model or the images.
         RnasError: if it left its bound or [0, 1].
     """
-    assert card.run is not None  # Only collections have none.
+    run = card.run
+    assert run is not None  # Only collections have none.
     try:
-        adversarial = card.run(model, images, labels, config, seed)
+        adversarial, denied = target.attack(
+            lambda model, rows: run(model, images[rows], labels[rows], config, seed), labels
+        )
     except ValueError as error:
         raise ModelError(f"{card.title} cannot attack this model: {error}") from error
     change = (adversarial - images).flatten(1)
     linf, l2 = change.abs().amax(dim=1), change.double().norm(dim=1)
     _verify(card, adversarial, linf, l2, config)
-    return adversarial, linf.cpu(), l2.cpu()
+    return adversarial, linf.cpu(), l2.cpu(), denied.cpu()
 
 
 def judge(model: Model, images: Tensor, labels: Tensor, *, batch_size: int, what: str) -> tuple[Tensor, Tensor]:

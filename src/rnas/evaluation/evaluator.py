@@ -25,6 +25,7 @@ from rnas.evaluation.examples import Examples
 from rnas.evaluation.fingerprints import as_floats, images_fingerprint, model_fingerprint
 from rnas.evaluation.inputs import check_data, check_model, check_second_model, device_of
 from rnas.evaluation.outcomes import Outcomes, Record
+from rnas.evaluation.prepared import Targets
 from rnas.evaluation.sanity import Check, examine
 from rnas.evaluation.suite import ATTACKS, AttackCard, Settings
 from rnas.evaluation.summary import CLEAN, Evaluation
@@ -60,7 +61,9 @@ def evaluate(
     """Attack a model and count what withstands.
 
     The model is evaluated in evaluation mode, on the device of its parameters, and left as it was. Images that it
-    misclassifies count as broken by every attack and are not attacked; corruptions are applied to all images.
+    misclassifies count as broken by every attack and are not attacked; corruptions are applied to all images. Attacks
+    see a prepared view of the model where there is one (`rnas.evaluation.prepared`); whether an image is broken only
+    the model itself says.
 
     Args:
         model: images (N, C, H, W) in [0, 1] to logits (N, classes).
@@ -159,6 +162,8 @@ class _Evaluator:
                 "batch_size": config.batch_size,
             }
         self.record = Record(folder, identity)
+        everything = torch.arange(len(labels)).split(config.batch_size)
+        self.targets = Targets(model, second_model, lambda: (self._select(batch) for batch in everything))
         self.settings: dict[str, Settings] = {}
         self.examined: tuple[Check, ...] = ()
 
@@ -206,11 +211,7 @@ class _Evaluator:
     def _settings(self, card: AttackCard | None, chosen: Tensor) -> Settings:
         if card is None:
             return {}
-        second: Settings = {}
-        if card.transfers and self.second_model is not None:
-            name, model = self.second_model
-            second = {"from": name, "weights": model_fingerprint(model)[:12]}
-        return {**card.settings(self.config), **second, "images": len(chosen)}
+        return {**card.settings(self.config), **self.targets.settings(card), "images": len(chosen)}
 
     def _images_of(self, name: str) -> Tensor:
         count = self.config.autoattack_images
@@ -229,21 +230,20 @@ class _Evaluator:
 
     def _clean(self, batch: Tensor) -> Outcomes:
         predictions, margins = self._judge(self._select(batch), self.labels[batch], "the clean images")
-        distance = torch.zeros(len(batch))
-        return self._outcomes(CLEAN, batch, predictions, predictions, margins, distance, distance)
+        zero = torch.zeros(len(batch))
+        return self._outcomes(CLEAN, batch, predictions, predictions, margins, zero, zero, zero.bool())
 
     def _attack(self, name: str, card: AttackCard, batch: Tensor, seed: int) -> Outcomes:
         labels, before = self.labels[batch], self.record.outcomes.of(CLEAN)
         clean_predictions = torch.from_numpy(before.prediction)[batch]
         predictions, margins = clean_predictions.clone(), torch.from_numpy(before.margin)[batch]
         linf, l2 = torch.zeros(len(batch)), torch.zeros(len(batch), dtype=torch.float64)
-        chosen = (clean_predictions == labels) | card.every_image
+        chosen, denied = (clean_predictions == labels) | card.every_image, torch.zeros(len(batch), dtype=torch.bool)
         if chosen.any():
             clean, targets = self._select(batch[chosen]), labels[chosen]
-            model = self.second_model[1] if card.transfers and self.second_model is not None else self.model
-            adversarial, linf[chosen], l2[chosen] = attack(
-                card, model, clean, targets.to(self.device), self.config, seed
-            )
+            target, on_device = self.targets.of(card), targets.to(self.device)
+            made = attack(card, target, clean, on_device, self.config, seed)
+            adversarial, linf[chosen], l2[chosen], denied[chosen] = made
             what = f"the adversarial images of {card.title}"
             predictions[chosen], margins[chosen] = self._judge(adversarial, targets, what)
             if self.examples is not None:
@@ -255,7 +255,7 @@ class _Evaluator:
                     clean=clean,
                     adversarial=adversarial,
                 )
-        return self._outcomes(name, batch, clean_predictions, predictions, margins, linf, l2)
+        return self._outcomes(name, batch, clean_predictions, predictions, margins, linf, l2, denied)
 
     def _select(self, batch: Tensor) -> Tensor:
         return as_floats(self.images[batch.to(self.images.device)].to(self.device))
@@ -272,6 +272,7 @@ class _Evaluator:
         margins: Tensor,
         linf: Tensor,
         l2: Tensor,
+        denied: Tensor,
     ) -> Outcomes:
         labels = self.labels[batch]
         return Outcomes(
@@ -284,6 +285,7 @@ class _Evaluator:
             margin=margins.numpy(),
             linf=linf.double().numpy(),
             l2=l2.double().numpy(),
+            denied=denied.numpy(),
         )
 
     def _report(self, name: str, done: int, total: int) -> None:

@@ -37,6 +37,7 @@ SCHEMA = pa.schema(
         ("margin", pa.float64()),
         ("linf", pa.float64()),
         ("l2", pa.float64()),
+        ("denied", pa.bool_()),
     ]
 )
 
@@ -59,6 +60,7 @@ class Outcomes:
         margin: the label's logit minus the largest other one, for the adversarial image: negative where it is broken.
         linf: largest change of a pixel, in units of images in [0, 1].
         l2: Euclidean norm of the change, in the same units.
+        denied: whether the attack broke the view of the model that it saw and not the model, which it then attacked.
     """
 
     image: NDArray[np.int64]
@@ -70,6 +72,7 @@ class Outcomes:
     margin: NDArray[np.float64]
     linf: NDArray[np.float64]
     l2: NDArray[np.float64]
+    denied: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.image)

@@ -31,7 +31,7 @@ from rnas.evaluation.outcomes import Outcomes
 from rnas.evaluation.suite import ATTACKS
 from rnas.seeding import derive
 
-__all__ = ["Check", "compare", "examine"]
+__all__ = ["Check", "compare", "difference", "examine"]
 
 IMAGES = 32
 """Correctly classified images that are attacked."""
@@ -46,13 +46,17 @@ SLACK = 0.02
 """Share by which the loss may fall from fewer steps to more: sign steps circle around a maximum."""
 
 
+MOST_DENIED = 0.005
+"""Share of outcomes for which a model may deny what attacks achieved on the view of it that they see."""
+
+
 @dataclass(frozen=True)
 class Check:
     """A verdict.
 
     Args:
         name: the check: clean_accuracy, normalisation, repeatable, batch, gradients, steps, one_step, unbounded,
-            random_search, bounds or autoattack.
+            random_search, bounds, view or autoattack.
         passed: false where the robust accuracies should not be believed before the finding is explained.
         finding: what was seen, in one sentence.
     """
@@ -100,6 +104,11 @@ def compare(outcomes: Outcomes) -> tuple[Check, ...]:
         The verdicts; those that need an attack which was not run are left out.
     """
     checks = []
+    tried = (outcomes.attack != "clean") & (outcomes.clean_prediction == outcomes.label)
+    if attacked := int(tried.sum()):
+        denied = int(outcomes.denied.sum())
+        finding = f"for {denied} of {attacked} outcomes the model denied a success on its view; it was attacked again"
+        checks.append(Check("view", denied <= MOST_DENIED * attacked, finding))
     bounded = [name for name in ATTACKS if ATTACKS[name].norm == "Linf" and len(outcomes.of(name))]
     if bounded:
         largest = max(float(outcomes.of(name).linf.max()) for name in bounded)
@@ -138,22 +147,22 @@ class _Trial:
         return found
 
     def _repeatable(self) -> Check:
-        difference = _distance(self.model(self.images), self.model(self.images))
+        share = difference(self.model(self.images), self.model(self.images))
         return Check(
             "repeatable",
-            difference <= 1e-3,
-            f"two passes over the same images give logits that differ by {difference:.2g} of their size"
-            + (": outputs are random, attacks must average over them (AutoAttack rand)" if difference > 1e-3 else ""),
+            share <= 1e-3,
+            f"two passes over the same images give logits that differ by {share:.2g} of their size"
+            + (": outputs are random, attacks must average over them (AutoAttack rand)" if share > 1e-3 else ""),
         )
 
     def _batch(self) -> Check:
         half = len(self.images) // 2
-        difference = _distance(self.model(self.images)[:half], self.model(self.images[:half]))
+        share = difference(self.model(self.images)[:half], self.model(self.images[:half]))
         return Check(
             "batch",
-            difference <= 1e-3,
-            f"the other images of its batch change an image's logits by {difference:.2g} of their size"
-            + (": the model was stored in training mode" if difference > 1e-3 else ""),
+            share <= 1e-3,
+            f"the other images of its batch change an image's logits by {share:.2g} of their size"
+            + (": the model was stored in training mode" if share > 1e-3 else ""),
         )
 
     def _gradients(self) -> Check:
@@ -254,6 +263,6 @@ def _normalisation(model: Model, images: Tensor, labels: Tensor, logits: Tensor)
     return Check("normalisation", passed, f"normalised images change the clean accuracy by {gain:+.1%}{hint}")
 
 
-def _distance(first: Tensor, second: Tensor) -> float:
-    """Largest difference, as a share of the largest logit."""
+def difference(first: Tensor, second: Tensor) -> float:
+    """Largest difference of two sets of logits, as a share of the first's largest."""
     return float((first - second).abs().max() / first.abs().max().clamp_min(1e-12))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from rnas.folding import FoldedNetwork
 from rnas.objectives import Objective
 from rnas.training.cells import Auxiliary
 from rnas.training.config import TrainingConfig
-from rnas.training.folding import FoldedNetwork
 
 __all__ = ["Autocast", "TrainingStep"]
 

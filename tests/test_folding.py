@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from rnas.folding import FoldedNetwork
 from rnas.networks import zoo
-from rnas.training.folding import FoldedNetwork
 
 
 def disturb(network: nn.Module) -> None:
@@ -21,7 +21,7 @@ def test_the_folded_network_computes_the_same(name: str) -> None:
     cells = None if zoo.NETWORKS[name].cells is None else 3
     network = zoo.build(name, 5, in_channels=1, channels=4, cells=cells).double()
     view = FoldedNetwork(network)
-    assert view.pairs
+    assert view.folds
     images = torch.rand(3, 1, 16, 16, dtype=torch.float64)
     for _ in range(2):
         disturb(network)
@@ -33,8 +33,9 @@ def test_the_folded_network_computes_the_same(name: str) -> None:
         assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
 
 
-def test_all_norms_of_a_resnet_are_folded() -> None:
-    view = FoldedNetwork(zoo.build("resnet18", 5, channels=4))
+@pytest.mark.parametrize("name", ["resnet18", "darts_v2"])
+def test_all_norms_after_convolutions_are_folded(name: str) -> None:
+    view = FoldedNetwork(zoo.build(name, 5, channels=4, cells=3 if name == "darts_v2" else None))
     assert not [module for module in view.folded.modules() if isinstance(module, nn.BatchNorm2d)]
 
 
@@ -53,6 +54,22 @@ class Twice(nn.Module):
         return self.norms[2](self.convolutions[2](x))
 
 
+class Concatenated(nn.Module):
+    """A norm of two concatenated maps, which are two of one convolution or of which one goes elsewhere too."""
+
+    def __init__(self, *, twice: bool) -> None:
+        super().__init__()
+        self.twice = twice
+        self.first, self.second = nn.Conv2d(2, 2, 3), nn.Conv2d(2, 2, 3)
+        self.norm = nn.BatchNorm2d(4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, second = self.first(x), self.second(x)
+        if self.twice:
+            return self.norm(torch.cat([first, first], 1))
+        return self.norm(torch.cat([first, second], dim=1)) + torch.cat([second, second], 1)
+
+
 class Undecided(nn.Module):
     """What torch.fx cannot trace."""
 
@@ -64,10 +81,10 @@ class Undecided(nn.Module):
         return self.layers(x) if x.sum() > 0 else x
 
 
-@pytest.mark.parametrize("network", [Twice(), Undecided()], ids=["Twice", "Undecided"])
+@pytest.mark.parametrize("network", [Twice(), Undecided(), Concatenated(twice=True), Concatenated(twice=False)])
 def test_what_cannot_be_folded_stays(network: nn.Module) -> None:
     view = FoldedNetwork(network)
-    assert not view.pairs
+    assert not view.folds
     disturb(network)
     images = torch.rand(2, 2, 6, 6)
     torch.testing.assert_close(view.refresh()(images), network.eval()(images))
