@@ -152,6 +152,13 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     commit, changed = git_state()
+    origin = {
+        "command": command_line(),
+        "commit": f"{commit}{' with changes' if changed else ''}",
+        **hardware("cpu"),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
     rows: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as folder:
         for index, case in enumerate(SMALL if arguments.small or arguments.run else CASES):
@@ -168,6 +175,12 @@ def main() -> None:
             images, labels = test.floats()[: arguments.images], test.labels[: arguments.images]
             options = {key: getattr(arguments, key) for key in ("eps", "batch", "repeats")}
             rows += measure(about, network, images, labels, **options)
+            # After each network, so that a killed run has not run for nothing.
+            if arguments.csv:
+                with arguments.csv.open("w", newline="", encoding="utf-8") as file:
+                    writer = csv.DictWriter(file, [*rows[0], *origin])
+                    writer.writeheader()
+                    writer.writerows({**row, **origin} for row in rows)
     table = Table(title="AutoAttack standard on the CPU, 1 thread")
     for column in rows[0]:
         table.add_column(column, justify="left" if column in ("network", "variant") else "right", no_wrap=True)
@@ -175,18 +188,6 @@ def main() -> None:
         words = [f"{value:.2f}" if isinstance(value, float) else str(value or 0) for value in row.values()]
         table.add_row(*words, end_section=row["variant"] == "prepared")
     Console(width=140).print(table)
-    origin = {
-        "command": command_line(),
-        "commit": f"{commit}{' with changes' if changed else ''}",
-        **hardware("cpu"),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-    }
-    if arguments.csv:
-        with arguments.csv.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, [*rows[0], *origin])
-            writer.writeheader()
-            writer.writerows({**row, **origin} for row in rows)
     for row in rows:
         if row["variant"] == "prepared" and float(str(row["different"])) > MOST_DIFFERENT * float(str(row["images"])):
             sys.exit(f"{row['network']}: the verdicts differ for {row['different']} of {row['images']} images")
