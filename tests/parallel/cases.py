@@ -5,8 +5,10 @@ As a script, with a folder for its argument, it runs all of them as one of the p
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from torch import Tensor, nn
 from rnas import data, parallel
 from rnas.config import Distance, PgdConfig
 from rnas.networks import zoo
-from rnas.runs import open_run
+from rnas.runs import Run, open_run
 from rnas.search.config import ConstraintConfig, SearchConfig, ShortlistConfig
 from rnas.search.loop import search
 from rnas.training import train
@@ -26,7 +28,7 @@ from rnas.training.config import CellTrainingConfig, TrainingConfig, ValidationC
 
 #: Batches of 9 make parts of 5 and 4 images.
 BATCH = 9
-ATTACK = PgdConfig(eps=Distance(0.1), step_size=Distance(0.05), steps=2)
+ATTACK = PgdConfig(eps=Distance(0.1), step_size=Distance(0.05), steps=1)
 TRAINING = TrainingConfig(attack=ATTACK, epochs=1, batch_size=BATCH, learning_rate=0.1)
 SEARCH = SearchConfig(
     attack=ATTACK,
@@ -84,17 +86,28 @@ def norms(path: Path) -> dict[str, Tensor]:  # noqa: ARG001 - one signature for 
     return results
 
 
+@contextmanager
+def opened(path: Path, kind: str) -> Iterator[Run]:
+    """A run in float64, so that sums in another order differ by 1e-16 and the signs that PGD takes do not change."""
+    torch.set_default_dtype(torch.float64)
+    try:
+        with open_run(path, kind, {}, seed=0, device="cpu") as run:
+            yield run
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 def training(config: TrainingConfig, *, cells: bool = False, synchronised: bool = True) -> Callable[..., Any]:
-    """A training in float64, so that sums in another order differ by 1e-16 and PGD's signs do not change."""
+    """A training; the weights at its end."""
 
     def case(path: Path) -> dict[str, Tensor]:
-        images = data.load("digits", limit=60)
+        images = data.load("digits", limit=40)
         torch.manual_seed(parallel.rank())  # the first's weights are to be those of all
         name, options = ("darts_v2", {"cells": 3}) if cells else ("resnet18", {})
         network = zoo.build(name, 10, in_channels=1, channels=2, **options)
-        with pytest.MonkeyPatch.context() as patch, open_run(path, "train", {}, seed=0, device="cpu") as run:
+        with pytest.MonkeyPatch.context() as patch, opened(path, "train") as run:
             if not synchronised:
-                patch.setattr("rnas.parallel.synchronise", lambda network: None)
+                patch.setattr(parallel, "synchronise", id)
             train(network.double(), images, config, run)
         return network.state_dict()
 
@@ -102,20 +115,22 @@ def training(config: TrainingConfig, *, cells: bool = False, synchronised: bool 
 
 
 def searching(config: SearchConfig) -> Callable[..., Any]:
-    """A search in float64; alpha after every step."""
+    """A search; alpha after every step."""
 
     def case(path: Path) -> dict[str, Tensor]:
-        images = data.load("digits", limit=60)
+        images = data.load("digits", limit=40)
         alphas: list[Tensor] = []
-        torch.set_default_dtype(torch.float64)
-        try:
-            with pytest.MonkeyPatch.context() as patch, open_run(path, "search", {}, seed=0, device="cpu") as run:
-                patch.setattr(torch.optim.Adam, "step", remember(torch.optim.Adam.step, alphas))
-                genotype = search(images, config, run)
-        finally:
-            torch.set_default_dtype(torch.float32)
+        with pytest.MonkeyPatch.context() as patch, opened(path, "search") as run:
+            patch.setattr(torch.optim.Adam, "step", remember(torch.optim.Adam.step, alphas))
+            genotype = search(images, config, run)
+            candidates = json.loads((run.path / "results.json").read_text(encoding="utf-8"))["candidates"]
         found = torch.tensor(list(genotype.to_json().encode()))
-        return {"genotype": found, **{f"alpha/{index}": alpha for index, alpha in enumerate(alphas)}}
+        measured = torch.tensor([list(candidate.values()) for candidate in candidates], dtype=torch.float64)
+        return {
+            "genotype": found,
+            "candidates": measured,
+            **{f"alpha/{index}": alpha for index, alpha in enumerate(alphas)},
+        }
 
     return case
 
@@ -137,9 +152,8 @@ CASES: dict[str, Callable[[Path], dict[str, Tensor]]] = {
     "fast_at": training(replace(TRAINING, objective="fast_at")),
     "cells": training(CELLS, cells=True),
     "darts space": searching(SEARCH),
-    "unrolled": searching(replace(SEARCH, algorithm="darts", hypergradient="unrolled")),
-    "sampled paths": searching(replace(SEARCH, algorithm="gdas_rnas")),
     "nasbench201 space": searching(replace(SEARCH, space="nasbench201", cells=1)),
+    "sampled paths, unrolled": searching(replace(SEARCH, algorithm="gdas", hypergradient="unrolled")),
     "shortlist": searching(replace(SEARCH, algorithm="random", shortlist=ShortlistConfig(count=2, epochs=1))),
     "unsynchronised": training(TRAINING, synchronised=False),
 }

@@ -15,7 +15,7 @@ from rnas.lazy import lazily
 from rnas.parallel.launch import launched, local_rank
 
 if TYPE_CHECKING:
-    from rnas.parallel.batch_norm import batch_norm, synchronise
+    from rnas.parallel.normalisation import batch_norm, synchronise
     from rnas.parallel.parts import generator, means, own, part_of, summed, weighted
     from rnas.parallel.processes import agreed, follow, from_first, rank, size
 
@@ -40,7 +40,7 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
-        **dict.fromkeys(("batch_norm", "synchronise"), "batch_norm"),
+        **dict.fromkeys(("batch_norm", "synchronise"), "normalisation"),
         **dict.fromkeys(("generator", "means", "own", "part_of", "summed", "weighted"), "parts"),
         **dict.fromkeys(("agreed", "follow", "from_first", "rank", "size"), "processes"),
     },

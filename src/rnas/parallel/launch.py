@@ -7,6 +7,10 @@ import os
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch.distributed import Store
 
 __all__ = ["launched", "local_rank"]
 
@@ -48,7 +52,15 @@ def launched() -> Iterator[bool]:
         try:
             yield True
         except (Exception, KeyboardInterrupt):
-            if store.add("failed", 1) > 1:
+            if not first_to_fail(store):
                 raise SystemExit(2) from None
             raise
     distributed.destroy_process_group()
+
+
+def first_to_fail(store: Store) -> bool:
+    """Whether no other process has failed before this one, as far as is known."""
+    try:
+        return store.add("failed", 1) == 1
+    except RuntimeError:  # the process that kept the store is gone
+        return False
