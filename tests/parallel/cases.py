@@ -53,7 +53,7 @@ CELLS = replace(
 
 def norms(path: Path) -> dict[str, Tensor]:  # noqa: ARG001 - one signature for all cases
     """Several kinds of batch norm on maps of a large mean: results, gradients, running statistics."""
-    results = {}
+    results: dict[str, Tensor] = {}
     for name, options in {
         "affine": {},
         "plain": {"affine": False},
@@ -160,7 +160,7 @@ CASES: dict[str, Callable[[Path], dict[str, Tensor]]] = {
 
 
 def run_case(name: str, folder: Path) -> None:
-    torch.save(CASES[name](folder / name), folder / f"{name}.{parallel.rank()}.pt")
+    torch.save(CASES[name](folder / name), folder / f"{name}.pt")
 
 
 if __name__ == "__main__":

@@ -20,13 +20,16 @@ TOLERANCE = 1e-9
 def two(start, tmp_path_factory: pytest.TempPathFactory) -> Path:  # type: ignore[no-untyped-def]
     """The results of two processes."""
     folder = tmp_path_factory.mktemp("two")
-    for process in start([[HERE / "cases.py", folder]] * 2):
+    # A folder for each: what the second one's runs leave would be seen there.
+    for rank in range(2):
+        (folder / str(rank)).mkdir()
+    for process in start([[HERE / "cases.py", folder / str(rank)] for rank in range(2)]):
         assert process.returncode == 0, process.stderr
     return folder
 
 
-def results(folder: Path, name: str, rank: int = 0) -> dict[str, Tensor]:
-    found: dict[str, Tensor] = torch.load(folder / f"{name}.{rank}.pt")
+def results(folder: Path, name: str) -> dict[str, Tensor]:
+    found: dict[str, Tensor] = torch.load(folder / f"{name}.pt")
     return found
 
 
@@ -40,7 +43,7 @@ def difference(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
 @pytest.mark.parametrize("name", CASES["CASES"])
 def test_two_processes_are_one(name: str, two: Path, tmp_path: Path) -> None:
     CASES["run_case"](name, tmp_path)
-    first, second = results(two, name), results(two, name, 1)
+    first, second = (results(two / str(rank), name) for rank in range(2))
     for key in [key for key in first if "rows" in key]:
         first[key] = second[key] = torch.cat([first[key], second[key]])
     if name == "unsynchronised":
@@ -52,11 +55,7 @@ def test_two_processes_are_one(name: str, two: Path, tmp_path: Path) -> None:
     assert difference(first, second) == 0
 
 
-@pytest.mark.parametrize("name", CASES["CASES"])
-def test_only_the_first_process_writes(name: str, two: Path) -> None:
-    if name == "norms":
-        assert not (two / name).exists()
-        return
-    lines = (two / name / "metrics.jsonl").read_text().splitlines() if name != "shortlist" else []
-    assert len(lines) == len(set(lines))
-    assert (two / name / "manifest.json").exists()
+def test_only_the_first_process_writes(two: Path) -> None:
+    assert {path.suffix for path in (two / "1").iterdir()} == {".pt"}
+    for name in set(CASES["CASES"]) - {"norms"}:
+        assert (two / "0" / name / "manifest.json").exists()
