@@ -55,7 +55,8 @@ def launched() -> Iterator[bool]:
             if not first_to_fail(store):
                 raise SystemExit(2) from None
             raise
-    distributed.destroy_process_group()
+        finally:
+            distributed.destroy_process_group()
 
 
 def first_to_fail(store: Store) -> bool:
