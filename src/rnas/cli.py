@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from jsonargparse import ArgumentError
 from rich.console import Console
 
-from rnas import __version__, recipes, reports
+from rnas import __version__, parallel, recipes, reports
 from rnas.arguments import parse, positionals
 from rnas.errors import ConfigError, RnasError, nearest
 from rnas.networks.cards import published_cards
@@ -71,7 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif command == "--version":
             print(__version__)
         elif command in COMMANDS:
-            COMMANDS[command](rest)
+            with parallel.launched() as several:
+                if several and command not in DIVIDED:
+                    raise ConfigError(f"rnas {command} is the work of one process; of several: {', '.join(DIVIDED)}")
+                COMMANDS[command](rest)
         else:
             raise ConfigError(f"no command is called {command!r}{nearest(command, COMMANDS)}")
     except RnasError as error:
@@ -98,7 +101,7 @@ def fail(message: str) -> int:
 def search(arguments: list[str]) -> None:
     command: SearchCommand = parse("search", SearchCommand, arguments)
     out = recipes.run_search(command)
-    results = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    results = parallel.from_first(lambda: json.loads((out / "results.json").read_text(encoding="utf-8")))
     if results["H"] is not None:
         print(f"bound: F / H = {results['F'] / results['H']:.3g}, tolerance {command.search.constraint.tolerance:g}")
     print(f"found: {out}/genotype.json")
@@ -219,3 +222,6 @@ COMMANDS = {
     "export": export,
     "zoo": zoo,
 }
+
+#: Commands that torchrun may start in several processes.
+DIVIDED = ("search", "train")

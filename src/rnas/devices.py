@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
+from rnas import parallel
 from rnas.errors import ConfigError
 
 __all__ = ["cpu_threads", "select_device"]
@@ -17,13 +18,14 @@ def select_device(name: str) -> torch.device:
 
     Args:
         name: "auto" for the accelerator that torch sees, else the CPU; or a torch device such as "cpu" or "cuda:1".
+            Of several processes each takes an accelerator of its own, so the device has no number then.
 
     Raises:
         ConfigError: if torch knows no such device or this machine has none.
     """
     accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     if name == "auto":
-        return accelerator or torch.device("cpu")
+        name = accelerator.type if accelerator else "cpu"
     here = f"this machine has cpu{f' and {accelerator.type}' if accelerator else ' only'}"
     try:
         device = torch.device(name)
@@ -33,6 +35,10 @@ def select_device(name: str) -> torch.device:
         ) from error
     if device.type != "cpu" and (accelerator is None or device.type != accelerator.type):
         raise ConfigError(f"device: {name!r} is not available; {here}")
+    if device.type != "cpu" and parallel.size() > 1:
+        if ":" in name:
+            raise ConfigError(f"device: expected auto, cpu or {device.type} with several processes, got {name!r}")
+        device = torch.device(device.type, parallel.local_rank())
     if device.type != "cpu" and (device.index or 0) >= torch.accelerator.device_count():
         raise ConfigError(
             f"device: {name!r} is not available; this machine has {torch.accelerator.device_count()} of them"

@@ -64,5 +64,10 @@ def cpu_name() -> str:
 
 def command_line() -> str:
     """The command of this process, as one would type it."""
-    program = Path(sys.argv[0]).name or "python"
-    return shlex.join([program, *sys.argv[1:]])
+    program = [Path(sys.argv[0]).name or "python"]
+    if program == ["__main__.py"]:
+        program = ["python", "-m", "rnas"]
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            machines, processes = (os.environ[name] for name in ("GROUP_WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+            program = ["torchrun", "--nnodes", machines, "--nproc-per-node", processes, "-m", "rnas"]
+    return shlex.join([*program, *sys.argv[1:]])

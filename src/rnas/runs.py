@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import filelock
 
+from rnas import parallel
 from rnas.errors import DivergenceError, RunError
 from rnas.files import write_atomically
 from rnas.manifests import identifying, now, prepare, read_manifest
@@ -174,6 +176,29 @@ class Run:
             self._writer.close()
 
 
+class Replica(Run):
+    """A run as all processes but the first have it open: nothing that they write is kept.
+
+    Args:
+        path: a folder of the process's own, for files that it reads again.
+        manifest: the first process's.
+        origin: the run directory.
+    """
+
+    def __init__(self, path: Path, manifest: dict[str, Any], origin: Path) -> None:
+        super().__init__(path, manifest)
+        self.origin = origin
+
+    def log(self, kind: str, *, step: int, epoch: int, **values: Any) -> None:
+        pass
+
+    def save_checkpoint(self, state: Mapping[str, Any]) -> None:
+        pass
+
+    def last_checkpoint(self) -> str:
+        return f"that of {self.origin}"
+
+
 @contextmanager
 def open_run(path: Path, kind: str, config: Mapping[str, Any], *, seed: int, device: str) -> Iterator[Run]:
     """Create a run directory, or open it to continue.
@@ -186,13 +211,20 @@ def open_run(path: Path, kind: str, config: Mapping[str, Any], *, seed: int, dev
         device: the device in use, for the manifest.
 
     Yields:
-        The run, locked against other processes until the context ends.
+        The run, locked against other processes until the context ends. Of several processes of one run
+        (`rnas.parallel`) the first has the directory, and the others a `Replica`.
 
     Raises:
+        ConfigError: if the processes of the run were started with different settings.
         RunError: if the directory cannot be written, is in use, holds something else, or was made with other settings.
     """
+    parallel.agreed("settings", dict(config))
+    if parallel.rank() > 0:
+        with tempfile.TemporaryDirectory(prefix="rnas-") as folder:
+            yield Replica(Path(folder), parallel.from_first(dict), path)
+        return
     with locked(path):
-        run = Run(path, prepare(path, kind, config, seed=seed, device=device))
+        run = Run(path, parallel.from_first(lambda: prepare(path, kind, config, seed=seed, device=device)))
         try:
             yield run
         finally:

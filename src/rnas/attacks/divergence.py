@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from rnas.attacks.guards import Model, check_at_least, check_distance, guarded
+from rnas.attacks.noise import draw
 from rnas.attacks.projected_gradient import ascend
 
 __all__ = ["kl_divergence", "pgd_kl"]
@@ -71,9 +72,8 @@ def pgd_kl(
     lowest, highest = (images - eps).clamp(0, 1), (images + eps).clamp(0, 1)
     with torch.no_grad():
         clean = model(images)
-    source = images.device if generator is None else generator.device
-    noise = torch.randn(images.shape, generator=generator, device=source, dtype=images.dtype)
-    start = (images + START * noise.to(images.device)).clamp(lowest, highest)
+    noise = draw(torch.randn, images.shape, generator, device=images.device, dtype=images.dtype)
+    start = (images + START * noise).clamp(lowest, highest)
     return ascend(
         lambda adversarial: kl_divergence(clean, model(adversarial)).sum(),
         start, lowest, highest, step_size=step_size, steps=steps,

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from rnas.attacks.guards import Model, check_at_least, check_distance, guarded, image_gradient, signs
 from rnas.attacks.margins import logit_margin
+from rnas.attacks.noise import draw
 
 __all__ = ["LOSSES", "ascend", "pgd_linf"]
 
@@ -73,9 +74,8 @@ def pgd_linf(
     for _ in range(restarts):
         adversarial = images
         if random_start:
-            source = images.device if generator is None else generator.device
-            uniform = torch.rand(images.shape, generator=generator, device=source, dtype=images.dtype)
-            adversarial = (images + eps * (2 * uniform.to(images.device) - 1)).clamp(lowest, highest)
+            uniform = draw(torch.rand, images.shape, generator, device=images.device, dtype=images.dtype)
+            adversarial = (images + eps * (2 * uniform - 1)).clamp(lowest, highest)
         adversarial = ascend(
             lambda candidate: LOSSES[loss](model(candidate), labels),
             adversarial, lowest, highest, step_size=step_size, steps=steps,

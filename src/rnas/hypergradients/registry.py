@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rnas import parallel
 from rnas.registry import Registry
 
 __all__ = ["HYPERGRADIENTS", "BilevelProblem", "Hypergradient", "gradients", "unchanged"]
@@ -49,8 +50,12 @@ HYPERGRADIENTS: Registry[Hypergradient] = Registry("hypergradient")
 
 
 def gradients(loss: Tensor, tensors: Sequence[Tensor]) -> list[Tensor]:
-    """The gradients of a scalar in some tensors; zero where it does not depend on one."""
-    return list(torch.autograd.grad(loss, tensors, allow_unused=True, materialize_grads=True))
+    """The gradients of a scalar in some tensors; zero where it does not depend on one.
+
+    Where several processes share the batch, those of the mean over all rows, of a mean over the rows of this one.
+    """
+    loss = parallel.weighted(loss)
+    return parallel.summed(torch.autograd.grad(loss, tensors, allow_unused=True, materialize_grads=True))
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from rnas import reports
+from rnas import parallel, reports
 from rnas.config import plain
 from rnas.devices import cpu_threads, select_device
 from rnas.networks.spec import NetworkSpec
@@ -48,7 +48,7 @@ def run_search(command: SearchCommand) -> Path:
     with stage(command, "search") as (run, device):
         if not run.finished:
             data = load_data(command.data, command.seed)
-            run.record("images", data.fingerprint)
+            run.record("images", parallel.agreed("images", data.fingerprint))
             search(
                 data,
                 command.search,
@@ -72,7 +72,7 @@ def run_training(command: TrainCommand) -> Path:
     with stage(command, "train") as (run, device):
         if not run.finished:
             data = load_data(command.data, command.seed)
-            run.record("images", data.fingerprint)
+            run.record("images", parallel.agreed("images", data.fingerprint))
             spec = NetworkSpec.of(
                 command.network, num_classes=data.num_classes, in_channels=data.channels, image_size=data.size
             )

@@ -3,7 +3,9 @@
 Algorithms supply the steps.
 
 A step's batches, augmentation and attacks are functions of the seed and the step alone, so a killed search that is
-opened again ends with the genotype, metrics and weights of an uninterrupted one.
+opened again ends with the genotype, metrics and weights of an uninterrupted one. Several processes (`rnas.parallel`)
+end with those of one, up to the order of sums. They share the batches of the steps; the fixed sample, on which F is
+defined, each of them sees whole.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
+from rnas import parallel
 from rnas.data import Batches, DataConfig, ImageDataset, LabelledImages, halves, stratified_subset
 from rnas.errors import DataError, DivergenceError
 from rnas.genotype import Genotype
@@ -83,8 +86,9 @@ def search(
     train, validation = data.train.select(theta_half).to(device), data.train.select(alpha_half).to(device)
     augmentation = augmentation or DataConfig()
     padding, flip = augmentation.padding_for(data.size[0]), augmentation.flip_for(data.flip)
+    batch_size = min(config.batch_size, len(train), len(validation))
     batches = {
-        name: Batches(half, config.batch_size, seed=derive(seed, name), padding=padding, flip=flip)
+        name: Batches(half, batch_size, seed=derive(seed, name), padding=padding, flip=flip)
         for name, half in (("theta", train), ("alpha", validation))
     }
     sample = fixed_sample(validation, config.constraint.images, seed, "sample")
@@ -139,6 +143,7 @@ def initial_state(
         )
     supernet.normalise.fit(data.train.images)
     supernet = supernet.to(device)
+    parallel.synchronise(supernet)
     generator = torch.Generator().manual_seed(derive(seed, "alpha"))
     alpha = supernet.initial_alpha(generator).to(device).requires_grad_()
     unconstrained = unconstrained_iterations(config, iterations)
@@ -178,12 +183,13 @@ def optimise(
     if projection_iterations is None:
         # Algorithm 1 gives the projection the rest of the epoch; where rounding leaves none, it still gets one.
         projection_iterations = 0 if config.unconstrained_fraction == 1 else max(1, iterations - unconstrained)
-    if (saved := run.load_checkpoint()) is not None:
+    if (saved := parallel.from_first(run.load_checkpoint)) is not None:
         state.restore(saved)
+    parallel.follow([state.alpha, *state.supernet.state_dict().values()])
 
     def batch(half: str, step: int) -> Batch:
-        images, labels = batches[half].at(step)
-        return Batch(images, labels, torch.Generator(images.device).manual_seed(derive(seed, half, "step", step)))
+        images, labels = map(parallel.own, batches[half].at(step))
+        return Batch(images, labels, parallel.generator(images.device, derive(seed, half, "step", step)))
 
     total = config.epochs * iterations
     shown: dict[str, Any] = {}
@@ -194,14 +200,19 @@ def optimise(
             with run.step(step):
                 if epoch == config.warmup_epochs and state.iteration == 0:
                     algorithm.end_warmup(state)
+                    state.bound = parallel.from_first(lambda: state.bound)
                     check_bound(state.bound)
                 # Algorithm 1: Phase I is theta steps; Step 1 of Phase II alternates; Step 2 projects.
                 phase = "warmup" if warm else "search"
-                values = algorithm.theta_step(state, batch("theta", step))
+                with parallel.part_of(batches["theta"].batch_size):
+                    values = parallel.means(algorithm.theta_step(state, batch("theta", step)))
                 run.log("theta", step=step, epoch=epoch, phase=phase, **values)
                 shown |= {"phase": phase, "loss": values["loss"], "accuracy": values["accuracy"]}
                 if not warm:
-                    values = algorithm.alpha_step(state, batch("alpha", step), batch("theta", step + 1))
+                    with parallel.part_of(batches["alpha"].batch_size):
+                        training = batch("theta", step + 1)
+                        values = parallel.means(algorithm.alpha_step(state, batch("alpha", step), training))
+                    parallel.follow([state.alpha])
                     run.log("alpha_step", step=step, epoch=epoch, **values)
                 state.iteration += 1
                 if state.iteration == (iterations if warm else unconstrained):
@@ -224,6 +235,7 @@ def end_epoch(
 ) -> dict[str, float]:
     """Project, then log where the epoch ended; returns what to show."""
     if projection_iterations and (projection := algorithm.constrain(state, projection_iterations)):
+        parallel.follow([state.alpha])
         run.log("projection", step=step, epoch=state.epoch, **projection)
     value = algorithm.vulnerability(state)
     if not math.isfinite(value):

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
+from rnas import parallel
 from rnas.attacks import pgd_linf
 from rnas.config import plain
 from rnas.data import DataConfig, ImageDataset
@@ -74,7 +75,7 @@ def choose(
         with open_run(folder, "train", settings, seed=candidate_seed, device=str(device)) as candidate:
             if not candidate.finished:
                 spec = NetworkSpec(None, genotype, data.num_classes, data.channels, config.channels, config.cells)
-                spec.save(folder)
+                spec.save(candidate.path)
                 train(
                     spec.build(seed=derive(candidate_seed, "network")),
                     data,
@@ -85,14 +86,20 @@ def choose(
                     checkpoint_every=checkpoint_every,
                 )
                 passes = training.epochs * max(1, len(data.train) // training.batch_size) * (training.attack.steps + 1)
-                measures = measure(folder, sample, config, device)
+                measures = measure(candidate.path, sample, config, device)
                 candidate.write_json(
                     "results.json", {"parameters": state.space.size(genotype), "training_passes": passes, **measures}
                 )
                 candidate.finish()
-        measured.append(json.loads((folder / "results.json").read_text(encoding="utf-8")))
+        measured.append(parallel.from_first(lambda: read_measures(candidate.path)))
         state.passes += measured[-1]["training_passes"] + measured[-1]["measuring_passes"]
     return genotypes[best(measured, config.shortlist.keep)], measured
+
+
+def read_measures(folder: Path) -> dict[str, Any]:
+    """What was measured of a candidate."""
+    measures: dict[str, Any] = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    return measures
 
 
 def best(measured: list[dict[str, Any]], keep: float) -> int:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from rnas import parallel
 
 __all__ = ["BatchNorms"]
 
@@ -37,7 +38,7 @@ class BatchNorms:
         running = norms[0][0].running_mean
         assert running is not None, "the supernet's norms keep running statistics"
         mean, variance = running.new_zeros(2, maps.shape[1])  # under autocast, wider than the maps
-        result = F.batch_norm(maps, mean, variance, scale, None, True, 1.0, norms[0][0].eps)
+        result = parallel.batch_norm(maps, mean, variance, scale, None, 1.0, norms[0][0].eps)
         groups = zip(norms, mean.view(len(norms), -1), variance.view(len(norms), -1), strict=True)
         for sharing, group_mean, group_variance in groups:
             self.norms.extend(sharing)

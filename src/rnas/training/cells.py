@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rnas.attacks.noise import draw
 from rnas.networks.cells import CellNetwork, NetworkCell
 
 __all__ = ["Auxiliary", "DropPath"]
@@ -58,7 +59,8 @@ class DropPath:
         if not edge.training or self.present == 0:
             return output
         keep = 1 - self.present
-        kept = torch.rand(len(output), 1, 1, 1, generator=self.generator, device=output.device) < keep
+        shape = (len(output), 1, 1, 1)
+        kept = draw(torch.rand, shape, self.generator, device=output.device, dtype=torch.float32) < keep
         return output * (kept / keep).to(output.dtype)
 
 

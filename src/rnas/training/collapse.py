@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rnas import parallel
 from rnas.attacks import fgsm, pgd_linf
 from rnas.config import PgdConfig
 from rnas.errors import DivergenceError
@@ -70,7 +71,7 @@ class CollapseCheck:
 
     def update(self, network: nn.Module) -> dict[str, float]:
         """Measure at an epoch's end; the best is what later measurements are compared with."""
-        now = self.measure(network)
+        now = parallel.from_first(lambda: self.measure(network))
         if now["pgd"] > self.best["pgd"]:
             self.best = now
         return now

@@ -2,6 +2,7 @@
 
 A step's batch, augmentation and attack are functions of the seed and the step alone, so a killed run that is opened
 again ends with the weights of an uninterrupted one: identical on a CPU, and on a GPU with deterministic kernels.
+Several processes (`rnas.parallel`) end with the weights of one, up to the order of sums.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from rnas import parallel
 from rnas.checkpoints import save_weights
 from rnas.data import Batches, DataConfig, ImageDataset, LabelledImages, stratified_subset
 from rnas.errors import ConfigError, DataError, ModelError
@@ -82,6 +84,8 @@ def train(
     average = None if config.average_decay is None else moving_average(network, config.average_decay)
     drop_path, auxiliary = train_cells(network, config.cells, data.num_classes, seed=seed, device=device)
     trained = network if auxiliary is None else nn.ModuleList([network, auxiliary])
+    parallel.follow(trained.state_dict().values())
+    parallel.synchronise(trained)
     state = TrainingState(
         network=network,
         optimiser=WeightOptimiser(trained, config, steps, schedule=config.schedule),
@@ -90,18 +94,18 @@ def train(
         validation=choose_epoch(held_out, config, seed=seed),
         collapse=watch(images, config, seed=seed) if objective.single_step else None,
     )
-    if (saved := run.load_checkpoint()) is not None:
+    if (saved := parallel.from_first(run.load_checkpoint)) is not None:
         state.restore(saved)
     start = state.step
     with reporting(f"training {run.path.name}", steps, start=start) as progress:
         while state.step < steps and not state.exhausted:
             step, epoch = state.step, state.step // len(batches)
-            batch, labels = batches.at(step)
-            generator = torch.Generator(device).manual_seed(derive(seed, "training", step))
-            if drop_path is not None:
-                drop_path.set(step / steps, torch.Generator(device).manual_seed(derive(seed, "drop path", step)))
             rate = state.optimiser.learning_rate
-            with run.step(step):
+            with run.step(step), parallel.part_of(batches.batch_size):
+                batch, labels = map(parallel.own, batches.at(step))
+                generator = parallel.generator(device, derive(seed, "training", step))
+                if drop_path is not None:
+                    drop_path.set(step / steps, parallel.generator(device, derive(seed, "drop path", step)))
                 loss, logits = step_loss.loss(batch, labels, generator, auxiliary)
                 if step == start and logits.shape != (len(batch), data.num_classes):
                     raise ModelError(
@@ -109,10 +113,10 @@ def train(
                         f"{(len(batch), data.num_classes)}"
                     )
                 value = state.optimiser.step(loss)
+                right = (logits.detach().argmax(dim=1) == labels).float().mean()
+                shown = {"loss": value} | parallel.means({"accuracy": float(right)})
             state.advance()
-            accuracy = float((logits.detach().argmax(dim=1) == labels).float().mean())
-            run.log("step", step=step, epoch=epoch, loss=value, accuracy=accuracy, learning_rate=rate)
-            shown: dict[str, float] = {"loss": value, "accuracy": accuracy}
+            run.log("step", step=step, epoch=epoch, **shown, learning_rate=rate)
             ended = state.step % len(batches) == 0
             if ended or state.step % checkpoint_every == 0:
                 with run.step(step):

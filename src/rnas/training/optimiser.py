@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rnas import parallel
 from rnas.config import WeightConfig
 from rnas.errors import DivergenceError
 from rnas.training.config import ScheduleConfig
@@ -56,19 +57,23 @@ class WeightOptimiser:
         """Descend once.
 
         Args:
-            loss: a scalar tensor.
+            loss: a scalar tensor; where several processes share the batch, the mean over the rows of this one.
 
         Returns:
-            Its value.
+            Its value; the mean over all rows.
 
         Raises:
             DivergenceError: if the loss or its gradient is not finite; the weights are then unchanged.
         """
-        value = float(loss.detach())
+        value = parallel.means({"loss": float(loss.detach())})["loss"]
         if not math.isfinite(value):
             raise DivergenceError(f"the loss is {value}")
         self.sgd.zero_grad(set_to_none=True)
-        loss.backward()
+        parallel.weighted(loss).backward()
+        reached = [parameter for parameter in self.parameters if parameter.grad is not None]
+        gradients = parallel.summed([parameter.grad for parameter in reached if parameter.grad is not None])
+        for parameter, gradient in zip(reached, gradients, strict=True):
+            parameter.grad = gradient
         norm = float(nn.utils.clip_grad_norm_(self.parameters, self.gradient_clip))
         if not math.isfinite(norm):
             raise DivergenceError(f"the gradient of the weights has norm {norm}")

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rnas import parallel
 from rnas.attacks import pgd_linf
 from rnas.attacks.guards import evaluation_mode
 from rnas.config import PgdConfig
@@ -68,6 +69,15 @@ class Validation:
         Returns:
             Accuracies by name, in [0, 1].
         """
+        clean, robust = parallel.from_first(lambda: self.measure(network))
+        self.epochs_since += 1
+        if robust > self.best:
+            self.best, self.epochs_since = robust, 0
+            self.weights = {name: value.detach().clone() for name, value in network.state_dict().items()}
+        return {"validation_clean": clean, "validation_robust": robust}
+
+    def measure(self, network: nn.Module) -> tuple[float, float]:
+        """The accuracies on the images and on adversarial ones, in [0, 1]."""
         generator = torch.Generator(self.images.labels.device).manual_seed(self.seed)
         clean = robust = 0.0
         for start in range(0, len(self.images), self.batch_size):
@@ -76,11 +86,7 @@ class Validation:
             adversarial = pgd_linf(network, images, part.labels, **vars(self.attack), generator=generator)
             clean += share * accuracy(network, images, part.labels)
             robust += share * accuracy(network, adversarial, part.labels)
-        self.epochs_since += 1
-        if robust > self.best:
-            self.best, self.epochs_since = robust, 0
-            self.weights = {name: value.detach().clone() for name, value in network.state_dict().items()}
-        return {"validation_clean": clean, "validation_robust": robust}
+        return clean, robust
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
