@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from rnas.reports.page import report
     from rnas.reports.reading import load_results
     from rnas.reports.results import ModelResults, parse_results, read_results
+    from rnas.reports.studies import StudyRow, study_csv, sweep_figure, table_figure
     from rnas.reports.tables import html_table, markdown_table, rich_table
 
 __all__ = [
     "LayerRow",
     "ModelResults",
+    "StudyRow",
     "benchmark_table",
     "draw_cell",
     "draw_genotype",
@@ -36,6 +38,9 @@ __all__ = [
     "rich_table",
     "save",
     "save_comparison",
+    "study_csv",
+    "sweep_figure",
+    "table_figure",
 ]
 
 # Figures and columns of numbers take long to import, and a command line that is only parsed needs none.
@@ -43,6 +48,7 @@ __getattr__ = lazily(
     __name__,
     {
         **dict.fromkeys(("LayerRow", "layer_figure", "layer_tables", "layers_csv", "read_layers"), "layers"),
+        **dict.fromkeys(("StudyRow", "study_csv", "sweep_figure", "table_figure"), "studies"),
         "ModelResults": "results",
         "benchmark_table": "benchmark",
         "draw_cell": "cells",
