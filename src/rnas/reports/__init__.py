@@ -7,14 +7,14 @@ from rnas.lazy import lazily
 if TYPE_CHECKING:
     from rnas.reports.benchmark import benchmark_table
     from rnas.reports.card import model_card
-    from rnas.reports.cells import draw_cell, draw_genotype
+    from rnas.reports.cells import draw_cell, draw_genotype, draw_genotypes
     from rnas.reports.dots import save_comparison
     from rnas.reports.figures import save
     from rnas.reports.layers import LayerRow, layer_figure, layer_tables, layers_csv, read_layers
     from rnas.reports.page import report
     from rnas.reports.reading import load_results
     from rnas.reports.results import ModelResults, parse_results, read_results
-    from rnas.reports.studies import StudyRow, study_csv, sweep_figure, table_figure
+    from rnas.reports.studies import StudyRow, layers_figure, study_csv, sweep_figure, table_figure
     from rnas.reports.tables import html_table, markdown_table, rich_table
 
 __all__ = [
@@ -24,10 +24,12 @@ __all__ = [
     "benchmark_table",
     "draw_cell",
     "draw_genotype",
+    "draw_genotypes",
     "html_table",
     "layer_figure",
     "layer_tables",
     "layers_csv",
+    "layers_figure",
     "load_results",
     "markdown_table",
     "model_card",
@@ -48,11 +50,12 @@ __getattr__ = lazily(
     __name__,
     {
         **dict.fromkeys(("LayerRow", "layer_figure", "layer_tables", "layers_csv", "read_layers"), "layers"),
-        **dict.fromkeys(("StudyRow", "study_csv", "sweep_figure", "table_figure"), "studies"),
+        **dict.fromkeys(("StudyRow", "layers_figure", "study_csv", "sweep_figure", "table_figure"), "studies"),
         "ModelResults": "results",
         "benchmark_table": "benchmark",
         "draw_cell": "cells",
         "draw_genotype": "cells",
+        "draw_genotypes": "cells",
         "html_table": "tables",
         "load_results": "reading",
         "markdown_table": "tables",

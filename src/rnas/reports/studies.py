@@ -10,10 +10,11 @@ from typing import Any, Final
 from matplotlib.figure import Figure
 
 from rnas.reports.figures import INK, MUTED, plain, style
+from rnas.reports.layers import LayerRow, draw_layers
 from rnas.reports.ledger import csv_text, provenance
 from rnas.reports.palette import MODEL_COLOURS, MODEL_MARKERS
 
-__all__ = ["StudyRow", "study_csv", "sweep_figure", "table_figure"]
+__all__ = ["StudyRow", "layers_figure", "study_csv", "sweep_figure", "table_figure"]
 
 _TITLES: Final = {"clean": "clean", "fgsm": "FGSM", "pgd20": "PGD-20", "cw": "C&W", "autoattack": "AutoAttack"}
 _OURS, _PAPER = MODEL_COLOURS[0], MODEL_COLOURS[1]
@@ -149,7 +150,8 @@ def sweep_figure(rows: Sequence[StudyRow], references: Sequence[StudyRow], title
             for number, data in enumerate(dict.fromkeys(row.data for row in rows)):
                 colour = MODEL_COLOURS[number]
                 found = [row for row in rows if (row.data, row.measure) == (data, measure) and row.ours is not None]
-                places = [bounds.index(row.label) for row in found]
+                # Beside each other, for data sets may have the same accuracy.
+                places = [bounds.index(row.label) + 0.05 * number for row in found]
                 values = [row.ours for row in found]
                 panel.vlines(
                     places,
@@ -165,7 +167,7 @@ def sweep_figure(rows: Sequence[StudyRow], references: Sequence[StudyRow], title
                         panel.axhline(row.paper, color=colour, linestyle=":", linewidth=1)
             panel.plot([], [], color=MUTED, linestyle=":", linewidth=1, label="the paper's RNAS-L and RNAS-H")
             panel.set_title({"clean": "clean images", "pgd20": "PGD-20"}[measure])
-            panel.set_xticks(range(len(bounds)), [plain(bound) for bound in bounds])
+            panel.set_xticks(range(len(bounds)), [plain(bound.removeprefix("H = ")) for bound in bounds])
             panel.set_xlabel("H, from loose to tight")
             panel.set_ylim(-3, 103)
         axes[0].set_ylabel("accuracy, %")
@@ -173,10 +175,40 @@ def sweep_figure(rows: Sequence[StudyRow], references: Sequence[StudyRow], title
     return figure
 
 
-def _panels(title: str, note: str, columns: int, *, height: float, sharey: bool = False) -> tuple[Figure, list[Any]]:
-    """A figure with panels side by side under a title and a note in small letters."""
+def layers_figure(layers: Mapping[tuple[str, str], Mapping[str, Sequence[LayerRow]]], title: str, note: str) -> Figure:
+    """Draw Figure 1: the vulnerability by layer, a panel for each network and data set, a line a training.
+
+    Args:
+        layers: (network, data set) -> training -> its layers, all of one metric.
+        title: what the figure is about.
+        note: how ours was made; stands below the title.
+    """
+    with style():
+        figure, panels = _panels(title, note, 2, height=2.5 * -(-len(layers) // 2), lines=-(-len(layers) // 2))
+        for panel in panels[len(layers) :]:
+            panel.set_visible(False)
+        for panel, ((network, data), trainings) in zip(panels, layers.items(), strict=False):
+            panel.set_title(plain(f"{network}, {data}"))
+            if trainings:
+                names = [row.layer for row in next(iter(trainings.values()))]
+                draw_layers(
+                    panel,
+                    names,
+                    {
+                        f"{training} training": {row.layer: row.vulnerability for row in rows}
+                        for training, rows in trainings.items()
+                    },
+                )
+            panel.set_ylabel("vulnerability")
+    return figure
+
+
+def _panels(
+    title: str, note: str, columns: int, *, height: float, lines: int = 1, sharey: bool = False
+) -> tuple[Figure, list[Any]]:
+    """A figure with panels side by side, in lines, under a title and a note."""
     width = 2.2 + 2.1 * max(columns, 2)
-    lines = textwrap.wrap(plain(note), round(width * 14))
-    figure = Figure(figsize=(width, height + 0.9 + 0.16 * len(lines)), layout="constrained")
-    figure.suptitle("\n".join([plain(title), *lines]), x=0.01, ha="left", fontsize=9.5)
-    return figure, list(figure.subplots(1, columns, squeeze=False, sharey=sharey)[0])
+    heading = [plain(title), *textwrap.wrap(plain(note), round(width * 14))]
+    figure = Figure(figsize=(width, height + 0.75 + 0.16 * len(heading)), layout="constrained")
+    figure.suptitle("\n".join(heading), x=0.01, ha="left", fontsize=9.5)
+    return figure, list(figure.subplots(lines, columns, squeeze=False, sharey=sharey).flat)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from matplotlib.figure import Figure
 
-from rnas.errors import UnknownNameError, nearest
+from rnas.errors import ConfigError, UnknownNameError, nearest
 from rnas.executors import Job
 from rnas.networks.config import NetworkConfig
 from rnas.networks.spec import NetworkSpec
@@ -25,9 +25,10 @@ __all__ = [
     "accuracy_rows",
     "chosen",
     "evaluation_of",
-    "how",
+    "how_trained",
     "run_settings",
     "runs_folder",
+    "stand_ins",
     "train_and_evaluate",
     "training_of",
 ]
@@ -59,7 +60,10 @@ def chosen(study: str, networks: Sequence[str], command: ReproduceCommand) -> li
 
     Raises:
         UnknownNameError: if it asks for one that is not among them.
+        ConfigError: if there are none to ask for.
     """
+    if command.networks and not networks:
+        raise ConfigError(f"networks: expected none, for {study} searches its own, got {command.networks[0]!r}")
     for name in command.networks:
         if name not in networks:
             raise UnknownNameError(f"networks: {study} has no network {name!r}{nearest(name, networks)}")
@@ -153,14 +157,20 @@ def accuracy_rows(row: StudyRow, folder: Path, paper: Mapping[str, float | None]
     return rows
 
 
-def how(command: ReproduceCommand, data: Sequence[str]) -> str:
-    """In a sentence or two, what sets our numbers apart from the paper's."""
+def how_trained(command: ReproduceCommand, data: Sequence[str]) -> str:
+    """In a few words, what sets the training of our networks apart from the paper's."""
     training, network = command.training, command.network
-    words = [f"ours: budget {command.budget}, {training.epochs} epoch{'s' * (training.epochs > 1)}"]
+    words = [f"ours: budget {command.budget}, trained for {training.epochs} epochs"]
     words += [f"{network.channels} channels" if network.channels else "published widths"]
     words += [f"{network.cells} cells"] if network.cells else []
     words += [f"{command.data.limit} training images"] if command.data.limit else []
-    sources = {name: command.data.of(name).source for name in data}
-    others = [f"images of {source} stand for {name}" for name, source in sources.items() if source != name]
-    words += ["not to be compared with the paper"] if "digits" in sources.values() else []
-    return ", ".join(words + others)
+    return "; ".join([", ".join(words), *stand_ins(command, data)])
+
+
+def stand_ins(command: ReproduceCommand, data: Sequence[str]) -> list[str]:
+    """What images were used instead of the paper's, in words."""
+    stands: dict[str, list[str]] = {}
+    for name in data:
+        stands.setdefault(command.data.of(name).source, []).append(name)
+    words = [f"{source} used as {' and as '.join(names)}" for source, names in stands.items() if names != [source]]
+    return [*words, "not to be compared with the paper"] if "digits" in stands else words

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rnas.errors import RunError
-from rnas.executors import execute
-from rnas.executors.engines import check_engine
+from rnas.executors import open_executor
 from rnas.files import write_atomically
 from rnas.recipes.checks import check_attacks, check_name, check_search, check_training
 from rnas.recipes.evaluating import load_data
@@ -39,19 +38,21 @@ def run_study(name: str, command: ReproduceCommand) -> Path:
         RunError: if runs failed; what the others measured is then in the CSV file and the figure.
     """
     study = STUDIES[name]
-    check(name, study, command)
+    check_names(name, study, command)
     out = Path(command.out)
     failures: dict[str, str] = {}
     count = 0
-    with locked(out):
-        rows = write_rows(name, study, command)
-        for jobs in study.phases(command):
-            for outcome in execute(jobs, command):
-                count += 1
-                if outcome.failure is not None:
-                    failures[outcome.job.name] = outcome.failure
-                rows = write_rows(name, study, command)
-        save(study.figure(command, rows), out, name)
+    with open_executor(command) as execute:
+        check_images(study, command)
+        with locked(out):
+            rows = write_rows(name, study, command)
+            for jobs in study.phases(command):
+                for outcome in execute(jobs):
+                    count += 1
+                    if outcome.failure is not None:
+                        failures[outcome.job.name] = outcome.failure
+                    rows = write_rows(name, study, command)
+            save(study.figure(command, rows), out, name)
     if failures:
         first, reason = next(iter(failures.items()))
         raise RunError(
@@ -61,16 +62,16 @@ def run_study(name: str, command: ReproduceCommand) -> Path:
     return out / f"{name}.csv"
 
 
-def check(name: str, study: Study, command: ReproduceCommand) -> None:
-    """All that can be wrong with the settings and the images, before anything is computed.
-
-    It also brings the images from the hub into the cache, where the runs find them.
-    """
+def check_names(name: str, study: Study, command: ReproduceCommand) -> None:
+    """All names in the settings, before anything is begun."""
     chosen(name, study.networks, command)
-    check_engine(command)
     check_training(command.training)
     check_search(command.search)
     check_name("layers.metric", METRICS, command.layers.metric)
+
+
+def check_images(study: Study, command: ReproduceCommand) -> None:
+    """Whether there are images that the attacks can use; those of the hub are then in the cache, for all runs."""
     for data in study.data:
         check_attacks(command.evaluation, load_data(command.data.of(data), command.seed))
 

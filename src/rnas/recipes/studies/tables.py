@@ -13,7 +13,7 @@ from rnas.executors import Job
 from rnas.networks.cards import published_cards
 from rnas.networks.published import COLUMNS, tables
 from rnas.recipes.studies.config import ReproduceCommand
-from rnas.recipes.studies.plan import accuracy_rows, chosen, evaluation_of, how, train_and_evaluate, training_of
+from rnas.recipes.studies.plan import accuracy_rows, chosen, evaluation_of, how_trained, train_and_evaluate, training_of
 from rnas.reports import StudyRow, table_figure
 
 __all__ = ["Table"]
@@ -64,4 +64,4 @@ class Table:
 
     def figure(self, command: ReproduceCommand, rows: Sequence[StudyRow]) -> Figure:
         title = f"Table {self.name[-1]}: {self.training} training on {self.data[0]}"
-        return table_figure(rows, title, how(command, self.data))
+        return table_figure(rows, title, how_trained(command, self.data))
