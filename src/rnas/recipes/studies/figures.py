@@ -51,13 +51,16 @@ class Layers:
     def runs(self, command: ReproduceCommand) -> Iterator[tuple[str, str, str, Path]]:
         """Data set, network, training and folder of each measurement."""
         for data in self.data:
-            for network in chosen("figure1", self.networks, command):
+            for network in self.networks:
                 for training in self.trainings:
                     yield data, network, training, runs_folder(command, "layers", data, training, network)
 
     def phases(self, command: ReproduceCommand) -> Iterator[list[Job]]:
         jobs = []
+        asked = chosen("figure1", self.networks, command)
         for data, network, training, folder in self.runs(command):
+            if network not in asked:
+                continue
             trained = training_of(command, data, training, network)
             measure = VulnerabilityCommand(
                 models=[trained.out],

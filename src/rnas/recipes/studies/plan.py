@@ -139,7 +139,7 @@ def accuracy_rows(row: StudyRow, folder: Path, paper: Mapping[str, float | None]
     results = read_results(folder / "results.json") if (folder / "results.json").is_file() else None
     rows = []
     for measure, printed in paper.items():
-        found = replace(row, measure=measure, paper=printed, run=str(folder))
+        found = replace(row, measure=measure, paper=printed, run=str(folder) if folder.exists() else "")
         attack = None if results is None else results.attack(measure)
         if attack is not None:
             found = replace(

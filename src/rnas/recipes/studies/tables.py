@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -13,7 +12,15 @@ from rnas.executors import Job
 from rnas.networks.cards import published_cards
 from rnas.networks.published import COLUMNS, tables
 from rnas.recipes.studies.config import ReproduceCommand
-from rnas.recipes.studies.plan import accuracy_rows, chosen, evaluation_of, how_trained, train_and_evaluate, training_of
+from rnas.recipes.studies.plan import (
+    accuracy_rows,
+    chosen,
+    evaluation_of,
+    how_trained,
+    runs_folder,
+    train_and_evaluate,
+    training_of,
+)
 from rnas.reports import StudyRow, table_figure
 
 __all__ = ["Table"]
@@ -49,17 +56,11 @@ class Table:
     def rows(self, command: ReproduceCommand) -> list[StudyRow]:
         (data,) = self.data
         rows = []
-        for network in chosen(self.name, self.networks, command):
-            printed, card = self.printed[network], published_cards()[network]
-            row = StudyRow(printed["label"], network, self.training, data, measure="", note=card.note)
+        for network, printed in self.printed.items():
+            note = published_cards()[network].note
+            row = StudyRow(printed["label"], network, self.training, data, measure="", note=note)
             paper = {measure: printed[measure] for measure in ("parameters_millions", *self.measures)}
-            if card.channels is None:
-                rows += [
-                    StudyRow(row.label, network, self.training, data, measure, paper=value, note=card.note)
-                    for measure, value in paper.items()
-                ]
-            else:
-                rows += accuracy_rows(row, Path(training_of(command, data, self.training, network).out), paper)
+            rows += accuracy_rows(row, runs_folder(command, data, self.training, network), paper)
         return rows
 
     def figure(self, command: ReproduceCommand, rows: Sequence[StudyRow]) -> Figure:
