@@ -26,7 +26,7 @@ __all__ = ["ray_engine"]
 #: How often a job is started again whose worker or machine died, before it counts as failed.
 RESTARTS = 5
 
-#: Seconds in which a cluster must answer.
+#: Seconds in which the machine of a cluster must answer.
 PATIENCE = 10.0
 
 
@@ -35,6 +35,10 @@ def ray_engine(config: ExecutorConfig) -> Iterator[Execute]:
     """Several jobs at a time, as many as the cluster's processors and GPUs allow."""
     if importlib.util.find_spec("ray") is None:
         raise ConfigError("engine: ray is not installed: pip install 'rnas[cluster]', or choose --engine local")
+    # Before the import, which reads them. Ray would report to its makers what it is used for, and try for minutes to
+    # reach a cluster that is none.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "1")
     import ray
 
     connect(config.address)
@@ -65,8 +69,6 @@ def connect(address: str | None) -> None:
     """
     import ray
 
-    # Ray would otherwise report to its makers what it is used for.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if address is None:
         ray.init(address="local", include_dashboard=False, logging_level=logging.ERROR)
         return
@@ -74,7 +76,7 @@ def connect(address: str | None) -> None:
     if not host or not port.isdecimal():
         raise ConfigError(f"address: expected host:port, such as 10.0.0.1:6379, got {address!r}")
     try:
-        # Ray itself would try for minutes.
+        # Where nothing listens, the answer comes at once.
         socket.create_connection((host, int(port)), timeout=PATIENCE).close()
         ray.init(address=address, logging_level=logging.ERROR)
     except (OSError, OverflowError, RuntimeError, ValueError) as error:
