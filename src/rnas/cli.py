@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from rnas.recipes.config import (
     VulnerabilityCommand,
     ZooCommand,
 )
+from rnas.recipes.studies.config import ReproduceCommand
 
 if TYPE_CHECKING:
     from rnas.reports import ModelResults
@@ -40,6 +42,7 @@ Find and prove adversarially robust neural networks.
 commands:
   run RECIPE         search, train, attack and report: quickstart, small-cifar10 or paper-cifar10
   search             search for a robust architecture under a bound on its vulnerability
+  reproduce STUDY    repeat table1 to table4 or figure1 to figure3 of the paper: its numbers beside ours
   benchmark NAME     repeat a search and look what it finds up in NAS-RobBench-201
   train              train a found architecture, or a network of the zoo by name
   evaluate MODEL ... attack networks: run directories, zoo weights, TorchScript, torch.export, module:function
@@ -116,6 +119,19 @@ def benchmark(arguments: list[str]) -> None:
     command: BenchmarkCommand = parse("benchmark ALGORITHM", BenchmarkCommand, rest)
     Console().print(reports.benchmark_table(recipes.run_benchmark(command)))
     print(f"searches: {command.out}/benchmark.csv")
+
+
+def reproduce(arguments: list[str]) -> None:
+    names, rest = positionals(arguments)
+    if len(names) > 1 or not (names or {"-h", "--help", "--print_config"} & set(rest)):
+        raise ConfigError(f"expected one table or figure: rnas reproduce STUDY, got {' '.join(names) or 'none'}")
+    budgets = [following for name, following in pairwise([*rest, ""]) if name == "--budget"]
+    budgets += [name.partition("=")[2] for name in rest if name.startswith("--budget=")]
+    file = recipes.budget_file(budgets[-1] if budgets else "smoke")
+    command: ReproduceCommand = parse("reproduce STUDY", ReproduceCommand, rest, recipe=file)
+    table = recipes.run_study(names[0], command)
+    print(f"figure: {table.with_suffix('.png')}")
+    print(f"table: {table}")
 
 
 def train(arguments: list[str]) -> None:
@@ -214,6 +230,7 @@ def show(results: Sequence[ModelResults]) -> None:
 COMMANDS = {
     "run": run,
     "search": search,
+    "reproduce": reproduce,
     "benchmark": benchmark,
     "train": train,
     "evaluate": evaluate,

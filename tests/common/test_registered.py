@@ -1,7 +1,11 @@
 """What holds for every registered item: registering one enrols it here."""
 
 import copy
+import csv
+import importlib.util
 import json
+import pickle
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,12 +15,14 @@ from rnas.config import PgdConfig
 from rnas.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from rnas.data.config import DataConfig
 from rnas.evaluation import ATTACKS, evaluate
+from rnas.executors import ENGINES, ExecutorConfig, Job, open_executor
 from rnas.genotype import Genotype
 from rnas.networks import zoo
 from rnas.networks.spec import NetworkSpec
 from rnas.objectives import OBJECTIVES, ObjectiveConfig
-from rnas.recipes import SearchCommand, run_search
-from rnas.reports import draw_genotype
+from rnas.recipes import ReproduceCommand, SearchCommand, run_search
+from rnas.recipes.studies import STUDIES
+from rnas.reports import draw_genotype, save, study_csv
 from rnas.reports.figures import cell_name
 from rnas.search import ALGORITHMS, SearchConfig
 from rnas.search.config import ConstraintConfig
@@ -168,3 +174,35 @@ def test_search_finds_a_network_within_its_limits_twice_the_same(algorithm: str,
     assert answers[0] == answers[1]
     network = NetworkSpec(None, Genotype.from_json(answers[0]), 10, 1, 2, 3).build(seed=0)
     assert network(torch.rand(2, 1, 8, 8)).shape == (2, 10)
+
+
+@pytest.mark.parametrize("name", list(ENGINES))
+def test_engine_does_its_jobs_and_tells_their_failures(name: str, tmp_path: Path) -> None:
+    if name == "ray" and importlib.util.find_spec("ray") is None:
+        pytest.skip("ray is not installed (pip install 'rnas[cluster]')")
+    jobs = [
+        Job("done", partial((tmp_path / "done").mkdir)),
+        Job("missing", partial(Genotype.load, tmp_path / "absent")),
+    ]
+    with open_executor(ExecutorConfig(engine=name)) as execute:
+        outcomes = {outcome.job.name: outcome.failure for outcome in execute(jobs)}
+    assert outcomes == {"done": None, "missing": f"{tmp_path}/absent: no such genotype file"}
+    assert (tmp_path / "done").is_dir()
+
+
+@pytest.mark.parametrize("name", list(STUDIES))
+def test_study_shows_what_is_still_to_be_measured(name: str, tmp_path: Path) -> None:
+    command = ReproduceCommand(out=str(tmp_path))
+    study = STUDIES[name]
+    jobs = next(study.phases(command))
+    assert jobs
+    assert len({job.name for job in jobs}) == len(jobs)
+    pickle.dumps(jobs)  # so that another machine can do them
+    rows = study.rows(command)
+    assert {row.data for row in rows} <= set(study.data)
+    assert {row.ours for row in rows} == {None}
+    lines = list(csv.DictReader(study_csv(rows, name, "paper", {data: data for data in study.data}).splitlines()))
+    assert len(lines) == len(rows) > 0
+    assert {line["difference"] + line["command"] + line["hardware"] for line in lines} == {""}
+    save(study.figure(command, rows), tmp_path, name)
+    assert (tmp_path / f"{name}.svg").stat().st_size > 0

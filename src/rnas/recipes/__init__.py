@@ -20,12 +20,14 @@ from rnas.recipes.config import (
     TrainCommand,
     VulnerabilityCommand,
 )
+from rnas.recipes.studies.config import ReproduceCommand, budget_file
 
 if TYPE_CHECKING:
     from rnas.recipes.benchmarking import run_benchmark
     from rnas.recipes.evaluating import run_evaluation
     from rnas.recipes.export import run_export
     from rnas.recipes.stages import run_recipe, run_search, run_training
+    from rnas.recipes.studies.running import run_study
     from rnas.recipes.vulnerability import run_vulnerability
 
 __all__ = [
@@ -33,9 +35,11 @@ __all__ = [
     "EvaluateCommand",
     "ExportCommand",
     "RecipeCommand",
+    "ReproduceCommand",
     "SearchCommand",
     "TrainCommand",
     "VulnerabilityCommand",
+    "budget_file",
     "recipe_file",
     "recipe_names",
     "run_benchmark",
@@ -43,6 +47,7 @@ __all__ = [
     "run_export",
     "run_recipe",
     "run_search",
+    "run_study",
     "run_training",
     "run_vulnerability",
 ]
@@ -55,6 +60,7 @@ __getattr__ = lazily(
         "run_export": "export",
         "run_recipe": "stages",
         "run_search": "stages",
+        "run_study": "studies.running",
         "run_training": "stages",
         "run_vulnerability": "vulnerability",
     },

@@ -25,7 +25,7 @@ from rnas.training.config import TrainingConfig
 from rnas.training.schedules import SCHEDULES
 from rnas.vulnerability import METRICS
 
-__all__ = ["check_attacks", "check_network", "check_search", "check_training"]
+__all__ = ["check_attacks", "check_name", "check_network", "check_search", "check_training"]
 
 
 def check_search(config: SearchConfig) -> None:
@@ -104,6 +104,11 @@ def check_network(config: NetworkConfig, key: str = "network") -> None:
 
 
 def check_name(key: str, registry: Registry[Any], name: str) -> None:
+    """Check that a registry has an item of a name; the error begins with the setting.
+
+    Raises:
+        UnknownNameError: if it has none.
+    """
     try:
         registry[name]
     except UnknownNameError as error:

@@ -7,25 +7,29 @@ from rnas.lazy import lazily
 if TYPE_CHECKING:
     from rnas.reports.benchmark import benchmark_table
     from rnas.reports.card import model_card
-    from rnas.reports.cells import draw_cell, draw_genotype
+    from rnas.reports.cells import draw_cell, draw_genotype, draw_genotypes
     from rnas.reports.dots import save_comparison
     from rnas.reports.figures import save
     from rnas.reports.layers import LayerRow, layer_figure, layer_tables, layers_csv, read_layers
     from rnas.reports.page import report
     from rnas.reports.reading import load_results
     from rnas.reports.results import ModelResults, parse_results, read_results
+    from rnas.reports.studies import StudyRow, layers_figure, study_csv, sweep_figure, table_figure
     from rnas.reports.tables import html_table, markdown_table, rich_table
 
 __all__ = [
     "LayerRow",
     "ModelResults",
+    "StudyRow",
     "benchmark_table",
     "draw_cell",
     "draw_genotype",
+    "draw_genotypes",
     "html_table",
     "layer_figure",
     "layer_tables",
     "layers_csv",
+    "layers_figure",
     "load_results",
     "markdown_table",
     "model_card",
@@ -36,6 +40,9 @@ __all__ = [
     "rich_table",
     "save",
     "save_comparison",
+    "study_csv",
+    "sweep_figure",
+    "table_figure",
 ]
 
 # Figures and columns of numbers take long to import, and a command line that is only parsed needs none.
@@ -43,10 +50,12 @@ __getattr__ = lazily(
     __name__,
     {
         **dict.fromkeys(("LayerRow", "layer_figure", "layer_tables", "layers_csv", "read_layers"), "layers"),
+        **dict.fromkeys(("StudyRow", "layers_figure", "study_csv", "sweep_figure", "table_figure"), "studies"),
         "ModelResults": "results",
         "benchmark_table": "benchmark",
         "draw_cell": "cells",
         "draw_genotype": "cells",
+        "draw_genotypes": "cells",
         "html_table": "tables",
         "load_results": "reading",
         "markdown_table": "tables",

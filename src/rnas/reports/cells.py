@@ -18,20 +18,21 @@ from rnas.reports.layout import LABEL_HEIGHT, NODE_SIZE, Layout, Route, arrange
 from rnas.reports.palette import KIND_COLOURS, KINDS, operation_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from matplotlib.axes import Axes
 
     from rnas.genotype import Cell, Genotype
 
-__all__ = ["draw_cell", "draw_genotype"]
+__all__ = ["draw_cell", "draw_genotype", "draw_genotypes"]
 
 _POINTS: Final = 72.0  # a point is 1/72 inch
 _LABEL_SIZE: Final = 8.5
 _MARGIN: Final = 0.12
 _TITLE_HEIGHT: Final = 0.36
 _LEGEND_HEIGHT: Final = 0.40
+_LINE_HEIGHT: Final = 0.20
 _CONCATENATION: Final = "#B5B5B5"
 _LEGEND_WIDTH: Final = 6.2
 _HEAD: Final = (0.11, 0.05)  # length and half width of an arrow's head
@@ -97,13 +98,29 @@ def draw_genotype(genotype: Genotype, *, title: str = "", path: Path | None = No
     return figure
 
 
-def _sheet(cells: list[tuple[str, Cell]]) -> Figure:
+def draw_genotypes(genotypes: Mapping[str, Genotype], *, heading: Sequence[str]) -> Figure:
+    """Draw the cells of several genotypes one below the other, with one legend.
+
+    Args:
+        genotypes: at least one, by what stands before each cell's name.
+        heading: lines above all of them.
+    """
+    sheets = [
+        (f"{title}: {cell_name(kind)}", cell) for title, genotype in genotypes.items() for kind, cell in genotype.cells
+    ]
+    with style():
+        return _sheet(sheets, heading)
+
+
+def _sheet(cells: list[tuple[str, Cell]], heading: Sequence[str] = ()) -> Figure:
     """A figure as large as its cells need: an inch of the layout is an inch of paper, so text keeps its size."""
     layouts = [arrange(cell, _label_width) for _, cell in cells]
     width = max(_LEGEND_WIDTH, *(layout.width for layout in layouts)) + 2 * _MARGIN
     height = sum(layout.height + _TITLE_HEIGHT + 2 * _MARGIN for layout in layouts) + _LEGEND_HEIGHT
+    height += _LINE_HEIGHT * len(heading)
     figure = Figure(figsize=(width, height))
-    top = height
+    top = height - _LINE_HEIGHT * len(heading)
+    figure.text(_MARGIN / width, 1 - _MARGIN / height, "\n".join(map(plain, heading)), va="top")
     for (title, cell), layout in zip(cells, layouts, strict=True):
         figure.text(_MARGIN / width, (top - _MARGIN) / height, plain(title), fontsize=10.5, fontweight="bold", va="top")
         top -= _TITLE_HEIGHT + layout.height + 2 * _MARGIN

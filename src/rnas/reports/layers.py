@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-__all__ = ["LayerRow", "layer_figure", "layer_tables", "layers_csv", "read_layers"]
+__all__ = ["LayerRow", "draw_layers", "layer_figure", "layer_tables", "layers_csv", "read_layers"]
 
 _COLUMNS: Final = 3  # panels side by side
 _SPREAD: Final = 100  # greatest quotient of two values that a linear axis still shows
@@ -143,12 +143,19 @@ def layer_figure(rows: Sequence[LayerRow]) -> Figure:
             for index, (layers, models) in enumerate(groups):
                 axes: Axes = panels[row * lines + index // columns, index % columns]
                 axes.set_visible(True)
-                _draw(axes, layers, {model: values[model, metric] for model in models})
+                draw_layers(axes, layers, {model: values[model, metric] for model in models})
                 axes.set_ylabel(f"vulnerability, {metric}")
     return figure
 
 
-def _draw(axes: Axes, layers: Sequence[str], values: Mapping[str, Mapping[str, float]]) -> None:
+def draw_layers(axes: Axes, layers: Sequence[str], values: Mapping[str, Mapping[str, float]]) -> None:
+    """Draw one panel.
+
+    Args:
+        axes: where.
+        layers: names, in order.
+        values: vulnerability by layer, by what the legend calls the line.
+    """
     positive = [value for found in values.values() for value in found.values() if value > 0]
     logarithmic = bool(positive) and max(positive) > _SPREAD * min(positive)
     for number, (model, found) in enumerate(values.items()):

@@ -1,0 +1,51 @@
+"""The engines by name, and the one that needs nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+
+from rnas.errors import UnknownNameError
+from rnas.executors.cluster import ray_engine
+from rnas.executors.config import ExecutorConfig
+from rnas.executors.jobs import Job, Outcome, attempt
+from rnas.registry import Registry
+
+__all__ = ["ENGINES", "Engine", "Execute", "open_executor"]
+
+#: Does jobs, begun in their order, and yields the outcome of each as it ends, in any order.
+Execute = Callable[[Sequence[Job]], Iterator[Outcome]]
+
+#: Makes ready, for the length of a with block, and puts away.
+Engine = Callable[[ExecutorConfig], AbstractContextManager[Execute]]
+
+ENGINES: Registry[Engine] = Registry("engine")
+ENGINES.register("ray")(ray_engine)
+
+
+def open_executor(config: ExecutorConfig) -> AbstractContextManager[Execute]:
+    """What does jobs, until the end of a with block.
+
+    Raises:
+        UnknownNameError: if there is no such engine.
+        ConfigError: on entry, if the engine's package is missing, its cluster does not answer, or can never do a job.
+    """
+    try:
+        engine = ENGINES[config.engine]
+    except UnknownNameError as error:
+        raise UnknownNameError(f"engine: {error}") from error
+    return engine(config)
+
+
+@ENGINES.register("local")
+@contextmanager
+def local_engine(config: ExecutorConfig) -> Iterator[Execute]:  # noqa: ARG001 - one signature for all
+    """One job after another, in this process."""
+
+    def execute(jobs: Sequence[Job]) -> Iterator[Outcome]:
+        for number, job in enumerate(jobs, start=1):
+            print(f"run {number} of {len(jobs)}: {job.name}", file=sys.stderr, flush=True)
+            yield Outcome(job, attempt(job))
+
+    yield execute
