@@ -59,7 +59,7 @@ def test_a_killed_worker_restarts_from_its_checkpoint(tmp_path: Path, monkeypatc
         "killed",
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as study:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not (run / "checkpoint.pt").exists():
             assert study.poll() is None, study.communicate()[0]
             assert time.monotonic() < deadline
@@ -68,7 +68,7 @@ def test_a_killed_worker_restarts_from_its_checkpoint(tmp_path: Path, monkeypatc
         assert worker is not None, "the run ended before it could be killed"
         assert worker != study.pid
         os.kill(worker, signal.SIGKILL)
-        output, _ = study.communicate(timeout=240)
+        output, _ = study.communicate(timeout=300)
     assert study.returncode == 2, output
     (line,) = [line for line in output.splitlines() if line.startswith("rnas: error: ")]
     assert "1 of 2 runs of table2 failed, the first of them darts_v2" in line
