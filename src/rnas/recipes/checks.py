@@ -38,7 +38,11 @@ def check_search(config: SearchConfig) -> None:
     """
     check_name("search.algorithm", ALGORITHMS, config.algorithm)
     check_name("search.space", SPACES, config.space)
-    SPACES[config.space].largest(SPACES[config.space].at_most(config.size_limit), torch.Generator())
+    space = SPACES[config.space]
+    try:
+        space.largest(space.at_most(config.size_limit), torch.Generator())
+    except ConfigError as error:
+        raise ConfigError(f"search.{error}") from error
     check_name("search.hypergradient", HYPERGRADIENTS, config.hypergradient)
     check_name("search.constraint.metric", METRICS, config.constraint.metric)
     check_name("search.shortlist.metric", METRICS, config.shortlist.metric)

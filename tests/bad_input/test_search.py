@@ -1,0 +1,46 @@
+"""What can be wrong with a search and its test against NAS-RobBench-201: one line, exit code 2, nothing made."""
+
+from pathlib import Path
+
+import pytest
+
+from rnas.cli import main
+
+SEARCH = "search --data digits --out new"
+NAMES = "choices: adversarial_darts, darts, gdas, gdas_rnas, largest, random, rnas"
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (
+            f"{SEARCH} --search.algorithm gdass",
+            f"search.algorithm: no search algorithm is called 'gdass'; did you mean 'gdas'? ({NAMES})",
+        ),
+        (f"{SEARCH} --search.space dart", "search.space: no search space is called 'dart'; did you mean 'darts'?"),
+        (f"{SEARCH} --search.hypergradient second", "search.hypergradient: no hypergradient is called 'second'"),
+        (f"{SEARCH} --search.size_limit 1%", "search.size_limit: expected at least 1,370,134 parameters, got 51440"),
+        (f"{SEARCH} --search.size_limit half", "search.size_limit: expected a number of parameters > 0, a percentage"),
+        (f"{SEARCH} --search.size_limit 0", "search.size_limit: expected a number of parameters > 0, a percentage"),
+        (f"{SEARCH} --search.cells 2", "search.cells: expected an integer >= 3"),
+        (f"{SEARCH} --search.space nasbench201 --search.cells 0", "search.cells: expected an integer >= 1, got 0"),
+        (f"{SEARCH} --search.shortlist.count 0", "search.shortlist.count: expected an integer >= 1, got 0"),
+        (f"{SEARCH} --search.shortlist.keep 2", "search.shortlist.keep: expected a number in (0, 1], got 2.0"),
+        (f"{SEARCH} --search.shortlist.metric kll", "search.shortlist.metric: no vulnerability metric is called 'kll'"),
+        ("benchmark rnas largest", "expected one search algorithm: rnas benchmark ALGORITHM, got rnas largest"),
+        ("benchmark rnas --out new", "table: expected the path of NAS-RobBench-201"),
+        ("benchmark rnas --out new --table absent.parquet", "absent.parquet: no such benchmark file"),
+        ("benchmark rnas --out new --seeds 0", "seeds: expected an integer >= 1, got 0"),
+    ],
+)
+def test_one_line_and_nothing_made(
+    command: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(command.split()) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("rnas: error: ")
+    assert output.err.count("\n") == 1
+    assert says in output.err
+    assert not list(tmp_path.iterdir())
