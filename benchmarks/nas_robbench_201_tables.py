@@ -131,8 +131,8 @@ def figure(summary: dict[str, Any], correlations: list[dict[str, str]]) -> Figur
         drawn = Figure(figsize=(11, 0.34 * len(names) + 1.3), layout="constrained")
         left, right = drawn.subplots(1, 2, width_ratios=(1, 0.9))
         parts = (
-            ("_within_limit", "all within the size limit", "o", 0.1),
-            ("_at_its_size", "its size or less", "s", -0.1),
+            ("_within_limit", "within the size limit", "o", 0.1),
+            ("_at_its_size", "of at most its own size", "s", -0.1),
         )
         for (part, label, marker, shift), colour in zip(parts, MODEL_COLOURS, strict=False):
             values = [summary[name][f"robust_percentile{part}"] for name in names]
@@ -142,11 +142,12 @@ def figure(summary: dict[str, Any], correlations: list[dict[str, str]]) -> Figur
             ends = np.stack([np.minimum(spread, middle), np.minimum(spread, 100 - middle)])
             heights = np.arange(len(names)) + shift
             left.errorbar(
-                middle, heights, xerr=ends, fmt=marker, color=colour, label=f"among cells within {label}", markersize=5
+                middle, heights, xerr=ends, fmt=marker, color=colour, label=f"among cells {label}", markersize=5
             )
         left.set_yticks(range(len(names)), names)
         left.tick_params(axis="y", length=0, labelcolor=INK)
         left.set_xlim(-2, 102)
+        left.set_ylim(-0.6, len(names) - 0.4)
         left.set_xlabel("percentile of the found cell's PGD-8 accuracy (bar: 95% interval over seeds)")
         left.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
         draw_correlations(right, correlations)
@@ -169,9 +170,9 @@ def draw_correlations(axes: Any, correlations: list[dict[str, str]]) -> None:
     axes.set_yticks(range(len(measures)), measures)
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.set_xlim(-1, 1)
-    axes.set_xlabel("Spearman's rho with PGD-8 accuracy, at equal parameter count")
+    axes.set_xlabel("Spearman's rho at equal size")
     if sources:
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
+        axes.legend(loc="lower left", bbox_to_anchor=(-0.3, 1), ncols=3, handletextpad=0.2)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from rnas.cli import main
 from rnas.genotype import Genotype
 from rnas.networks.cards import published_cards
 from rnas.networks.published import tables
-from rnas.recipes import ReproduceCommand, budget_file
+from rnas.recipes import RecipeCommand, ReproduceCommand, budget_file, recipe_file
 from rnas.recipes.studies import STUDIES, budget_names
 from rnas.reports import read_layers
 
@@ -45,11 +45,11 @@ def test_budgets_are_complete_and_every_study_can_be_planned(budget: str) -> Non
 
 
 def test_the_paper_budget_is_the_papers_setting() -> None:
-    """Section 5.1, and the defaults of the configurations, which are the paper's."""
+    """Section 5.1: as the recipe paper-cifar10, and for the training the defaults."""
     command: ReproduceCommand = parse("reproduce STUDY", ReproduceCommand, [], recipe=budget_file("paper"))
-    defaults = ReproduceCommand()
-    assert command.training == defaults.training
-    assert command.search == defaults.search
+    recipe: RecipeCommand = parse("run RECIPE", RecipeCommand, [], recipe=recipe_file("paper-cifar10"))
+    assert command.training == recipe.training == ReproduceCommand().training
+    assert command.search == recipe.search
     assert command.training.epochs == 300
 
 
