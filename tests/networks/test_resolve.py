@@ -69,9 +69,9 @@ def place(made: tuple[Path, nn.Module], monkeypatch: pytest.MonkeyPatch) -> nn.M
     [
         ("runs/mine", "mine", "run"),
         ("resnet18:runs/mine/weights.safetensors", "resnet18-mine", "zoo"),
-        ("traced.pt", "traced", "torchscript"),
-        ("frozen.pt", "frozen", "torchscript"),
-        ("exported.pt2", "exported", "export"),
+        ("traced.pt", "traced.pt", "torchscript"),
+        ("frozen.pt", "frozen.pt", "torchscript"),
+        ("exported.pt2", "exported.pt2", "export"),
     ],
 )
 def test_every_form_is_the_same_network(text: str, name: str, kind: str, place: nn.Module) -> None:

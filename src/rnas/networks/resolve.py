@@ -190,7 +190,7 @@ def _load_program(path: Path, text: str, device: torch.device) -> LoadedModel:
     except (RuntimeError, ValueError, KeyError, OSError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise RunError(f"{path} is damaged, or of another version of torch: {reason}") from error
-    return LoadedModel(text, path.stem, kind, Program(inner, digest))
+    return LoadedModel(text, path.name, kind, Program(inner, digest))
 
 
 def _kind_of_program(path: Path) -> Literal["torchscript", "export"]:
