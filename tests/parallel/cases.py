@@ -34,7 +34,7 @@ SEARCH = SearchConfig(
     attack=ATTACK,
     channels=2,
     cells=3,
-    epochs=2,
+    epochs=3,
     warmup_epochs=1,
     batch_size=BATCH,
     learning_rate=0.1,
@@ -118,7 +118,8 @@ def searching(config: SearchConfig) -> Callable[..., Any]:
     """A search; alpha after every step."""
 
     def case(path: Path) -> dict[str, Tensor]:
-        images = data.load("digits", limit=40)
+        # Halves of 10: an iteration an epoch.
+        images = data.load("digits", limit=20)
         alphas: list[Tensor] = []
         with pytest.MonkeyPatch.context() as patch, opened(path, "search") as run:
             patch.setattr(torch.optim.Adam, "step", remember(torch.optim.Adam.step, alphas))
@@ -153,7 +154,9 @@ CASES: dict[str, Callable[[Path], dict[str, Tensor]]] = {
     "cells": training(CELLS, cells=True),
     "darts space": searching(SEARCH),
     "nasbench201 space": searching(replace(SEARCH, space="nasbench201", cells=1)),
-    "sampled paths, unrolled": searching(replace(SEARCH, algorithm="gdas", hypergradient="unrolled")),
+    "sampled paths, unrolled": searching(
+        replace(SEARCH, space="nasbench201", cells=1, algorithm="gdas", hypergradient="unrolled")
+    ),
     "shortlist": searching(replace(SEARCH, algorithm="random", shortlist=ShortlistConfig(count=2, epochs=1))),
     "unsynchronised": training(TRAINING, synchronised=False),
 }

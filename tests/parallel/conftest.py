@@ -43,7 +43,7 @@ def start() -> Start:
             processes.append(subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True))
         ended = []
         for process in processes:
-            said, errors = process.communicate(timeout=300)
+            said, errors = process.communicate(timeout=1000)
             ended.append(subprocess.CompletedProcess(process.args, process.returncode, said, errors))
         return ended
 

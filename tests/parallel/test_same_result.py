@@ -16,6 +16,10 @@ TOLERANCES = {"cells": 1e-7}
 TOLERANCE = 1e-9
 
 
+# Each of some thousand messages waits until both processes have a core: minutes where others want them too.
+pytestmark = pytest.mark.timeout(1200)
+
+
 @pytest.fixture(scope="module")
 def two(start, tmp_path_factory: pytest.TempPathFactory) -> Path:  # type: ignore[no-untyped-def]
     """The results of two processes."""
