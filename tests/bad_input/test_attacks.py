@@ -91,7 +91,7 @@ def test_transfer_between_run_directories(
     command = (
         f"{EVALUATE} --evaluation.attacks square,apgd,cw_search,transfer,corruptions "
         "--evaluation.transfer_from train --evaluation.square_queries 5 --evaluation.apgd_steps 2 "
-        "--evaluation.cw_steps 2"
+        "--evaluation.cw_steps 2 --evaluation.cw_search_steps 2"
     )
     assert main(command.split()) == 0
     first = capsys.readouterr().out

@@ -58,7 +58,7 @@ CASES = {
     "the same twice": ("evaluate runs/a runs/a", ["would be kept in one folder", "runs/a"]),
     "out is a run": ("evaluate runs/a --out other/a", ["other/a holds a run of kind 'train'", "another --out"]),
     "out holds such a run": ("evaluate runs/a --out other", ["other/a holds a run of kind 'train'", "another --out"]),
-    "other images": ("evaluate runs/a --seed 1", ["another images", "--out FOLDER"]),
+    "another seed": ("evaluate runs/a --seed 1", ["another seed (0 there, 1 here)", "--out FOLDER"]),
     "other eps": ("evaluate runs/a --evaluation.eps 0.3", ["another eps of fgsm (0.03", "0.3 here", "--out FOLDER"]),
     "images saved below 0": ("evaluate runs/a --save_images -1", ["save_images", ">= 0", "-1"]),
     "out of nothing": ("evaluate runs/a --out=", ["out", "a path"]),

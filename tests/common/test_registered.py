@@ -106,7 +106,15 @@ def test_attack_keeps_its_bound_and_leaves_its_settings(name: str) -> None:
     model, second = (torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(25, 5)) for _ in range(2))
     images = torch.rand(6, 1, 5, 5)
     labels = model(images).argmax(dim=1)
-    settings = {"eps": 0.9, "eps_l2": 4.5, "square_queries": 5, "apgd_steps": 3, "cw_steps": 3, "batch_size": 4}
+    settings = {
+        "batch_size": 4,
+        "eps": 0.9,
+        "eps_l2": 4.5,
+        "square_queries": 5,
+        "apgd_steps": 3,
+        "cw_steps": 3,
+        "cw_search_steps": 3,
+    }
     results = [
         evaluate(model, images, labels, [name], second_model=("other", second), seed=seed, **settings)  # type: ignore[arg-type]
         for seed in (0, 0)

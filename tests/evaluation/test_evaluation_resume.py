@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from rnas.errors import ModelError, RunError
 from rnas.evaluation import evaluate, read_outcomes
 from rnas.evaluation.fingerprints import images_fingerprint, model_fingerprint
-from rnas.evaluation.sanity import examine
 
 SETTINGS: dict[str, Any] = {"eps": 0.05, "batch_size": 4, "seed": 5}
 ATTACKS = ("fgsm", "pgd20", "cw")
@@ -93,12 +92,11 @@ def test_a_finished_evaluation_is_not_repeated_and_can_be_extended(tmp_path: Pat
     counting = Counting(model)
     short = evaluate(counting, images, labels, ("fgsm",), **SETTINGS, folder=tmp_path)
     counting.passes = 0
-    assert examine(counting.eval(), images, labels, eps=SETTINGS["eps"], seed=SETTINGS["seed"])
-    examining, counting.passes = counting.passes, 0
     again = evaluate(counting, images, labels, ("fgsm",), **SETTINGS, folder=tmp_path)
     # One to see that the model takes the images, one a batch to compare the view that is attacked.
-    assert counting.passes == 1 + len(images.split(SETTINGS["batch_size"])) + examining
+    assert counting.passes == 1 + len(images.split(SETTINGS["batch_size"]))
     assert again.to_json() == short.to_json()  # the seconds as well
+    assert again.sanity == short.sanity
     assert again.outcomes.to_table().equals(short.outcomes.to_table())
 
     calls: list[tuple[str, int]] = []
@@ -120,6 +118,71 @@ def test_a_finished_evaluation_is_not_repeated_and_can_be_extended(tmp_path: Pat
     assert set(read_outcomes(tmp_path / "outcomes.parquet").attack) == {"clean", "fgsm", "pgd20"}
 
 
+def test_sanity_is_checked_again_at_another_eps(tmp_path: Path) -> None:
+    first, second = (
+        evaluate(*problem(), ("fgsm",), **{**SETTINGS, "eps": eps}, folder=tmp_path / str(eps)) for eps in (0.05, 0.2)
+    )
+    assert first.examined != second.examined
+    evaluate(*problem(), ("cw",), **{**SETTINGS, "eps": 0.2}, folder=tmp_path / "0.05")
+    mixed = evaluate(*problem(), ("cw",), **SETTINGS, folder=tmp_path / "0.05")
+    assert mixed.examined == first.examined
+    again = evaluate(*problem(), ("cw",), **{**SETTINGS, "eps": 0.2}, folder=tmp_path / "0.05")
+    assert again.examined == second.examined
+
+
+def test_more_images_extend_a_shorter_evaluation(tmp_path: Path) -> None:
+    """What was attacked before stays to the bit; the rest is attacked; what is asked for is what is returned."""
+    short = evaluate(*problem(), ("fgsm", "pgd20"), **SETTINGS, subset=5, folder=tmp_path)
+    assert {row.images for row in short.rows} == {5}
+    calls: list[tuple[str, int, int]] = []
+    longer = evaluate(
+        *problem(),
+        ("pgd20",),
+        **SETTINGS,
+        subset=8,
+        folder=tmp_path,
+        progress=lambda attack, done, total, **_: calls.append((attack, done, total)),
+    )
+    # 5 of each are there: the other 3 are less than a batch.
+    assert calls == [("Clean", 5, 8), ("Clean", 8, 8), ("PGD-20", 5, 8), ("PGD-20", 8, 8)]
+    assert {row.images for row in longer.rows} == {8}
+    assert longer.outcomes.on(short.outcomes.image).of("pgd20").to_table().equals(short.outcomes.of("pgd20").to_table())
+    whole = evaluate(*problem(), ("fgsm", "pgd20"), **SETTINGS, folder=tmp_path)
+    assert {row.images for row in whole.rows} == {10}
+    assert whole.outcomes.of("pgd20").image.tolist() == list(range(10))
+    # FGSM has no randomness, so it is that of an evaluation of all images at once.
+    assert whole["fgsm"].robust == evaluate(*problem(), ("fgsm",), **SETTINGS)["fgsm"].robust
+    broken = whole.outcomes.of("fgsm").broken | whole.outcomes.of("pgd20").broken
+    assert whole["worst_case"].robust == int((~broken).sum())
+    # Asking for fewer again attacks nothing.
+    begun = (tmp_path / "outcomes.parquet").stat().st_mtime_ns
+    again = evaluate(*problem(), ("fgsm", "pgd20"), **SETTINGS, subset=5, folder=tmp_path)
+    assert again.outcomes.to_table().equals(short.outcomes.to_table())
+    assert (tmp_path / "outcomes.parquet").stat().st_mtime_ns == begun
+
+
+def test_another_batch_size_goes_on_with_what_is_left(tmp_path: Path) -> None:
+    """As after a device ran out of memory."""
+    with pytest.raises(KilledError):
+        evaluate(*problem(), ("fgsm",), **SETTINGS, folder=tmp_path, progress=killer(4))
+    resumed = evaluate(*problem(), ("fgsm",), **{**SETTINGS, "batch_size": 3}, folder=tmp_path)
+    whole = evaluate(*problem(), ("fgsm",), **SETTINGS)
+    assert resumed["fgsm"].robust == whole["fgsm"].robust
+    assert resumed.outcomes.image.tolist() == whole.outcomes.image.tolist()
+
+
+def test_killed_while_it_was_extended(tmp_path: Path) -> None:
+    evaluate(*problem(), ("pgd20",), **SETTINGS, subset=5, folder=tmp_path / "whole")
+    whole = evaluate(*problem(), ("pgd20",), **{**SETTINGS, "batch_size": 2}, folder=tmp_path / "whole")
+    evaluate(*problem(), ("pgd20",), **SETTINGS, subset=5, folder=tmp_path / "killed")
+    with pytest.raises(KilledError):
+        evaluate(
+            *problem(), ("pgd20",), **{**SETTINGS, "batch_size": 2}, folder=tmp_path / "killed", progress=killer(6)
+        )
+    again = evaluate(*problem(), ("pgd20",), **{**SETTINGS, "batch_size": 2}, folder=tmp_path / "killed")
+    assert again.outcomes.to_table().equals(whole.outcomes.to_table())
+
+
 def test_extended_by_autoattack_on_fewer_images(tmp_path: Path) -> None:
     settings = {**SETTINGS, "eps": 0.9}
     _, images, labels = problem()
@@ -127,8 +190,7 @@ def test_extended_by_autoattack_on_fewer_images(tmp_path: Path) -> None:
     evaluate(*given, ("fgsm",), **settings, folder=tmp_path)
     evaluation = evaluate(*given, ("fgsm", "autoattack"), **settings, autoattack_images=5, folder=tmp_path)
     assert evaluation["autoattack"].images == 5
-    with pytest.raises(RunError, match=r"another images of autoattack \(5 there, 10 here\)"):
-        evaluate(*given, ("autoattack",), **settings, folder=tmp_path)
+    assert evaluate(*given, ("autoattack",), **settings, folder=tmp_path)["autoattack"].images == 10
 
 
 def test_foreign_outcomes_are_refused(tmp_path: Path) -> None:
@@ -143,7 +205,6 @@ def test_foreign_outcomes_are_refused(tmp_path: Path) -> None:
         ("images", (model, images.flip(0), labels), {}),
         ("images", (model, images, labels.flip(0)), {}),
         ("seed", (model, images, labels), {"seed": 6}),
-        ("batch size", (model, images, labels), {"batch_size": 5}),
         ("eps of fgsm", (model, images, labels), {"eps": 0.06}),
     ]
     for what, given, changed in cases:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from rnas.attacks import fgsm
 from rnas.config import Distance
 from rnas.errors import ConfigError, DataError, ModelError, RnasError, UnknownNameError
-from rnas.evaluation import ATTACKS, Evaluation, EvaluationConfig, Outcomes, evaluate, evaluator
+from rnas.evaluation import ATTACKS, Evaluation, EvaluationConfig, Outcomes, evaluate, session
 
 QUICK = ("fgsm", "pgd20", "cw")
 
@@ -261,7 +261,7 @@ def test_bad_input_is_one_line(
     changed: dict[str, Any], error: type[RnasError], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Which would use up the batches that are counted.
-    monkeypatch.setattr(evaluator, "examine", lambda *_, **__: ())
+    monkeypatch.setattr(session, "examine", lambda *_, **__: ())
     given: dict[str, Any] = {
         "model": Cheating(0, -1),
         "images": torch.rand(4, 1, 2, 2),

@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from rnas.attacks import pgd_linf
 from rnas.attacks.margins import logit_margin
 from rnas.corruptions import CORRUPTIONS, SEVERITIES, corrupt
-from rnas.errors import ConfigError, ModelError, RnasError, RunError
+from rnas.errors import ConfigError, ModelError, RnasError, RunError, UnknownNameError
 from rnas.evaluation import ATTACKS, EvaluationConfig, evaluate, read_outcomes
 from rnas.reports.results import describe_settings
 from rnas.seeding import derive
@@ -26,6 +27,7 @@ SETTINGS: dict[str, Any] = {
     "square_queries": 30,
     "apgd_steps": 5,
     "cw_steps": 20,
+    "cw_search_steps": 20,
     "batch_size": 4,
 }
 
@@ -151,6 +153,51 @@ def test_l2_attacks_have_a_worst_case_of_their_own(monkeypatch: pytest.MonkeyPat
         evaluate(model, images, labels, ("apgd_l2",), **SETTINGS)
 
 
+@pytest.mark.parametrize(
+    ("name", "title", "options"),
+    [
+        ("pgd3", "PGD-3", {"steps": 3}),
+        ("pgd2x3", "PGD-2, 3 restarts", {"steps": 2, "restarts": 3}),
+        ("pgd3_margin", "PGD-3, margin loss", {"steps": 3, "loss": "margin"}),
+        ("pgd2x10_margin", "PGD-2, 10 restarts, margin loss", {"steps": 2, "restarts": 10, "loss": "margin"}),
+    ],
+)
+def test_pgd_of_any_strength_by_its_name(name: str, title: str, options: dict[str, Any]) -> None:
+    """The evaluation's outcomes are those of the attack called by hand with the batch's seed."""
+    model, images, labels = problem()
+    evaluation = evaluate(model, images, labels, (name,), **{**SETTINGS, "batch_size": 10}, seed=3)
+    row, rows = evaluation[name], evaluation.outcomes.of(name)
+    assert row.title == title
+    assert options.items() <= row.settings.items()
+    correct = [index for index in range(10) if index != 3]
+    generator = torch.Generator().manual_seed(derive(3, name, 0))
+    adversarial = pgd_linf(
+        model, images[correct], labels[correct], eps=0.03, step_size=0.01, generator=generator, **options
+    )
+    np.testing.assert_allclose(
+        rows.margin[correct], logit_margin(model(adversarial), labels[correct]).detach(), atol=1e-5
+    )
+    assert evaluation["worst_case"].settings == {"attacks": [name]}
+
+
+@pytest.mark.parametrize("name", ["pgd", "pgd0", "pgd020", "pgd20x1", "pgd20x0", "pgd20_dlr", "pgd20_margin_x2"])
+def test_another_spelling_of_pgd_is_no_attack(name: str) -> None:
+    with pytest.raises(UnknownNameError, match=f"no attack is called '{name}'.*pgd20"):
+        EvaluationConfig(attacks=[name])
+
+
+def test_settings_of_carlini_and_wagner_reach_it() -> None:
+    model, images, labels = problem()
+    strong = {"cw_c": 20.0, "cw_steps": 60, "cw_learning_rate": 0.05}
+    weak = evaluate(model, images, labels, ("cw",), **{**SETTINGS, "cw_c": 0.0})
+    assert weak["cw"].robust == weak["clean"].robust  # only the distance counts
+    evaluation = evaluate(model, images, labels, ("cw",), **{**SETTINGS, **strong})
+    assert evaluation["cw"].robust < weak["cw"].robust
+    assert evaluation["cw"].settings == {
+        "norm": "L2", "c": 20.0, "steps": 60, "learning_rate": 0.05, "attacked": "prepared", "images": 10
+    }  # fmt: skip
+
+
 def test_no_cheap_attack_is_called_autoattack() -> None:
     for name in ATTACKS:
         assert ("AutoAttack" in ATTACKS[name].title) == name.startswith("autoattack")
@@ -193,7 +240,7 @@ def test_other_settings_and_another_second_model_are_refused(tmp_path: Path) -> 
     changed: list[tuple[str, dict[str, Any], str]] = [
         ("square", {"square_queries": 31}, "queries of square"),
         ("apgd", {"apgd_steps": 6}, "steps of apgd"),
-        ("cw_search", {"cw_steps": 21}, "steps of cw_search"),
+        ("cw_search", {"cw_search_steps": 21}, "steps of cw_search"),
         ("transfer", {"second_model": ("other", problem()[0])}, "weights of transfer"),
         ("transfer", {"second_model": ("another", other()[1])}, "from of transfer"),
     ]
@@ -213,6 +260,6 @@ def test_bad_input_is_one_line() -> None:
         evaluate(model, images, labels, ("transfer",), second_model=("x", narrow))
     with pytest.raises(ModelError, match="Square, L2 cannot attack this model: Square in L2 cannot tile images of 4x9"):
         evaluate(model, images.view(10, 1, 4, 9), labels, ("square_l2",))
-    for key in ("cw_steps", "square_queries", "apgd_steps"):
+    for key in ("cw_steps", "cw_search_steps", "square_queries", "apgd_steps"):
         with pytest.raises(ConfigError, match=f"{key}: expected at least 1, got 0"):
             EvaluationConfig(**{key: 0})  # type: ignore[arg-type]

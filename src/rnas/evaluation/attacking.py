@@ -8,9 +8,9 @@ from torch import Tensor
 from rnas.attacks.guards import TOLERANCE, Model
 from rnas.attacks.margins import logit_margin
 from rnas.errors import ModelError, RnasError
+from rnas.evaluation.card import AttackCard
 from rnas.evaluation.config import EvaluationConfig
 from rnas.evaluation.prepared import PreparedModel
-from rnas.evaluation.suite import AttackCard
 
 __all__ = ["attack", "judge"]
 

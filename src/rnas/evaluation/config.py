@@ -20,12 +20,16 @@ class EvaluationSettings:
 
     Args:
         attacks: names of the attacks, in the order in which they run: fgsm, pgd20, cw, cw_search, square, square_l2,
-            apgd, apgd_l2, autoattack, autoattack_plus, autoattack_rand, the same three with _l2, transfer, corruptions.
+            apgd, apgd_l2, autoattack, autoattack_plus, autoattack_rand, the same three with _l2, transfer, corruptions;
+            and PGD with other steps, restarts or the margin loss, such as pgd100, pgd50x10 or pgd100x10_margin.
         eps: radius of the L-infinity ball, in units of images in [0, 1], for every attack in that norm; null takes that
             of the network's training, 8/255 where none is recorded.
         eps_l2: radius of the L2 ball of the attacks that end in _l2, in the same units.
-        step_size: length of a step of PGD-20, which transfer makes too, in the same units; null takes a quarter of eps.
-        cw_steps: steps of cw_search for each of its 9 values of c.
+        step_size: length of a step of PGD, which transfer makes too, in the same units; null takes a quarter of eps.
+        cw_c: weight of the margin against the squared distance in cw, >= 0.
+        cw_steps: steps of cw.
+        cw_search_steps: steps of cw_search for each of its 9 values of c, which it searches for each image.
+        cw_learning_rate: of both.
         square_queries: queries that Square spends on an image that withstands.
         apgd_steps: steps of each of the up to 10 runs of APGD.
         transfer_from: MODEL that the attack transfer is made on, in any form that `rnas evaluate` takes.
@@ -38,7 +42,10 @@ class EvaluationSettings:
     eps: Distance | None = None
     eps_l2: Distance = Distance("0.5")
     step_size: Distance | None = None
-    cw_steps: int = 300
+    cw_c: float = 0.5
+    cw_steps: int = 100
+    cw_search_steps: int = 300
+    cw_learning_rate: float = 0.01
     square_queries: int = 5000
     apgd_steps: int = 100
     transfer_from: str | None = None
@@ -64,7 +71,9 @@ class EvaluationSettings:
             "null or at least 1",
             self.autoattack_images,
         )
-        for name in ("cw_steps", "square_queries", "apgd_steps", "batch_size"):
+        require(self.cw_c >= 0, "cw_c", "a number >= 0", self.cw_c)
+        require(self.cw_learning_rate > 0, "cw_learning_rate", "a number > 0", self.cw_learning_rate)
+        for name in ("cw_steps", "cw_search_steps", "square_queries", "apgd_steps", "batch_size"):
             require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         second = self.transfer_from is not None or not any(ATTACKS[name].transfers for name in self.attacks)
         require(second, "transfer_from", "a second model, which transfer needs", self.transfer_from)

@@ -1,7 +1,8 @@
 """What happened to each image under each attack, and the parquet file that keeps it.
 
 The file grows by finished batches and is replaced as a whole, so that a killed evaluation loses one batch at most. Its
-metadata say of which model, images and settings it tells; outcomes of anything else are refused.
+metadata say of which model, images and settings it tells, and in which batches the images were attacked; outcomes of
+anything else are refused.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rnas.errors import RunError
-from rnas.evaluation.suite import Settings
+from rnas.evaluation.card import Settings
 from rnas.files import write_atomically
 
 __all__ = ["FILE_NAME", "Outcomes", "Record", "read_outcomes"]
@@ -50,7 +51,7 @@ class Outcomes:
     """Columns of equal length; a row is one image under one attack.
 
     Args:
-        image: index of the image in the evaluated set.
+        image: index of the image in the test set.
         label: its class.
         clean_prediction: the class predicted for the image itself.
         attack: name of the attack, "clean" for none; of a corruption "corruptions/NAME/SEVERITY".
@@ -78,16 +79,23 @@ class Outcomes:
         return len(self.image)
 
     def of(self, *attacks: str) -> Outcomes:
-        """The rows of some attacks, or of all members of a collection, in the order of the images for each."""
+        """The rows of some attacks, or of all members of a collection; each attack's in the order of the images."""
         chosen = np.isin(self.attack, attacks)
         for name in attacks:
             chosen |= np.strings.startswith(self.attack, f"{name}/")
-        return Outcomes(**{name: column[chosen] for name, column in self._columns().items()})
+        rows = np.flatnonzero(chosen)
+        _, first, which = np.unique(self.attack[rows], return_index=True, return_inverse=True)
+        # An evaluation that was extended to more images has rows of an attack in several places.
+        return self._rows(rows[np.lexsort((self.image[rows], first[which]))])
 
-    def followed_by(self, others: Outcomes) -> Outcomes:
+    def on(self, images: NDArray[np.int64]) -> Outcomes:
+        """The rows of some images, by their indices."""
+        return self._rows(np.flatnonzero(np.isin(self.image, images)))
+
+    def followed_by(self, *others: Outcomes) -> Outcomes:
         """These rows, then the others."""
-        second = others._columns()
-        return Outcomes(**{name: np.concatenate([first, second[name]]) for name, first in self._columns().items()})
+        columns = [outcomes._columns() for outcomes in (self, *others)]
+        return Outcomes(**{name: np.concatenate([part[name] for part in columns]) for name in columns[0]})
 
     def to_table(self) -> pa.Table:
         """The columns as an Arrow table."""
@@ -99,6 +107,9 @@ class Outcomes:
         columns = {name: table.column(name).to_numpy() for name in SCHEMA.names}
         return cls(**{**columns, "attack": columns["attack"].astype(np.str_)})
 
+    def _rows(self, rows: NDArray[np.int64]) -> Outcomes:
+        return Outcomes(**{name: column[rows] for name, column in self._columns().items()})
+
     def _columns(self) -> dict[str, NDArray[Any]]:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
@@ -108,7 +119,7 @@ class Record:
 
     Args:
         folder: where `outcomes.parquet` is or will be; None keeps the outcomes in memory.
-        identity: what every attack's outcomes depend on, by name: model, images, seed, batch size.
+        identity: what every attack's outcomes depend on, by name: model, images, seed.
 
     Raises:
         RunError: if the folder holds outcomes of another identity, or a damaged file, or cannot be used.
@@ -119,6 +130,8 @@ class Record:
         self.identity = identity
         self.settings: dict[str, Settings] = {}
         self.seconds: dict[str, float] = {}
+        self.batches: dict[str, list[int]] = {}
+        self.checks: dict[str, list[dict[str, Any]]] = {}
         self.outcomes = Outcomes.from_table(SCHEMA.empty_table())
         if folder is None:
             return
@@ -132,30 +145,38 @@ class Record:
             for name, asked in identity.items():
                 self._require_same(name.replace("_", " "), about["identity"].get(name), asked)
             self.settings, self.seconds = about["settings"], about["seconds"]
+            self.batches, self.checks = about["batches"], about["checks"]
 
-    def begin(self, attack: str, settings: Settings, images: NDArray[np.int64]) -> int:
+    def refuse_others(self, attack: str, settings: Settings) -> None:
+        """Make sure that an attack's outcomes, if there are any, were made with these settings.
+
+        Raises:
+            RunError: if they were made with others.
+        """
+        recorded = self.settings.get(attack, settings)
+        for name in {**settings, **recorded}.keys() - {"images"}:
+            self._require_same(f"{name} of {attack}", recorded.get(name), settings.get(name))
+
+    def begin(self, attack: str, settings: Settings, images: int) -> list[NDArray[np.int64]]:
         """Get ready for an attack's outcomes.
 
         Args:
             attack: its name.
             settings: what its outcomes depend on.
-            images: indices of the images it will run on, in that order.
+            images: how many it shall run on. They are all within those of a larger number.
 
         Returns:
-            How many of those the record holds already.
+            Indices of the images of each batch that the record holds already, in the order in which they were attacked.
 
         Raises:
-            RunError: if the record holds outcomes of that attack with other settings, or on other images.
+            RunError: if the record holds outcomes of that attack with other settings.
         """
-        recorded = self.settings.get(attack, settings)
-        for name in {**settings, **recorded}:
-            self._require_same(f"{name} of {attack}", recorded.get(name), settings.get(name))
-        done = self.outcomes.of(attack).image
-        if not np.array_equal(done, images[: len(done)]):
-            raise RunError(f"{self.path} is damaged: its rows for {attack} are not those of the first images; {REMEDY}")
-        self.settings[attack] = settings
+        self.refuse_others(attack, settings)
+        before = int(self.settings.get(attack, {}).get("images", 0))
+        self.settings[attack] = {**settings, "images": max(images, before)}
         self.seconds.setdefault(attack, 0.0)
-        return len(done)
+        sizes = self.batches.setdefault(attack, [])
+        return np.split(self.outcomes.image[self.outcomes.attack == attack], np.cumsum(sizes))[: len(sizes)]
 
     def append(self, attack: str, outcomes: Outcomes, seconds: float) -> None:
         """Add a finished batch of an attack that has begun, and save.
@@ -164,9 +185,28 @@ class Record:
             RunError: if the file cannot be written; what it held before is intact.
         """
         self.outcomes = self.outcomes.followed_by(outcomes)
+        self.batches[attack].append(len(outcomes))
         self.seconds[attack] += seconds
+        self._save()
+
+    def keep_checks(self, eps: float, checks: list[dict[str, Any]]) -> None:
+        """Add what the sanity checks said of the model at an eps, as JSON values, and save.
+
+        Raises:
+            RunError: as `append`.
+        """
+        self.checks[str(eps)] = checks
+        self._save()
+
+    def _save(self) -> None:
         if self.path is not None:
-            about = {"identity": self.identity, "settings": self.settings, "seconds": self.seconds}
+            about = {
+                "identity": self.identity,
+                "settings": self.settings,
+                "seconds": self.seconds,
+                "batches": self.batches,
+                "checks": self.checks,
+            }
             table = self.outcomes.to_table().replace_schema_metadata({METADATA_KEY: json.dumps(about).encode()})
             buffer = io.BytesIO()
             pq.write_table(table, buffer)
@@ -194,9 +234,12 @@ def _read(path: Path) -> tuple[Outcomes, dict[str, Any]]:
         about = json.loads((table.schema.metadata or {})[METADATA_KEY])
         if not table.schema.equals(SCHEMA):
             raise ValueError(f"unexpected columns {', '.join(table.schema.names)}")
-        if set(about) != {"identity", "settings", "seconds"}:
+        if set(about) != {"identity", "settings", "seconds", "batches", "checks"}:
             raise ValueError("unexpected metadata")
-        return Outcomes.from_table(table), about
+        outcomes = Outcomes.from_table(table)
+        if any(sum(sizes) != (outcomes.attack == name).sum() for name, sizes in about["batches"].items()):
+            raise ValueError("its batches are not those of its rows")
+        return outcomes, about
     except OSError as error:
         # Arrow raises OSError for damaged pages too, then without an error number.
         reason = error.strerror or "damaged"

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from rnas.attacks.guards import Model
+from rnas.evaluation.card import AttackCard, Settings
 from rnas.evaluation.fingerprints import model_fingerprint
 from rnas.evaluation.sanity import difference
-from rnas.evaluation.suite import AttackCard, Settings
 from rnas.folding import FoldedNetwork
 
 __all__ = ["PreparedModel", "Targets"]

@@ -109,9 +109,10 @@ def compare(outcomes: Outcomes) -> tuple[Check, ...]:
         denied = int(outcomes.denied.sum())
         finding = f"for {denied} of {attacked} outcomes the model denied a success on its view; it was attacked again"
         checks.append(Check("view", denied <= MOST_DENIED * attacked, finding))
-    bounded = [name for name in ATTACKS if ATTACKS[name].norm == "Linf" and len(outcomes.of(name))]
+    names = dict.fromkeys(name.partition("/")[0] for name in outcomes.attack.tolist() if name != "clean")
+    bounded = [name for name in names if ATTACKS[name].norm == "Linf"]
     if bounded:
-        largest = max(float(outcomes.of(name).linf.max()) for name in bounded)
+        largest = float(outcomes.of(*bounded).linf.max())
         checks.append(
             Check("bounds", True, f"the largest change of a pixel is {largest:.6g}, all images are in [0, 1]")
         )

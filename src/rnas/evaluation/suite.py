@@ -5,65 +5,39 @@ Nothing here imports torch before an attack runs, so that a configuration can ch
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+import re
+from typing import TYPE_CHECKING
 
+from rnas.evaluation.card import AttackCard, Norm, Settings
 from rnas.registry import Registry
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from rnas.attacks.guards import Model
-    from rnas.config import Distance
     from rnas.evaluation.config import EvaluationConfig
 
-    Rule = Callable[[Model, Tensor, Tensor, EvaluationConfig, int], Tensor]
+__all__ = ["ATTACKS"]
 
-__all__ = ["ATTACKS", "AttackCard", "Settings"]
-
-Settings = dict[str, str | int | float]
-Norm = Literal["Linf", "L2"]
 AUTOATTACK_SOURCE = "Croce and Hein, ICML 2020"
 CORRUPTIONS_SOURCE = "Hendrycks and Dietterich, ICLR 2019"
 
 
-@dataclass(frozen=True)
-class AttackCard:
-    """What an evaluation knows about one attack.
+class Suite(Registry[AttackCard]):
+    """The attacks by name: those that are registered, and PGD of any strength.
 
-    Args:
-        title: its name in tables.
-        source: where it comes from.
-        norm: of the perturbation that eps ("Linf") or eps_l2 ("L2") bounds; None if nothing does.
-        settings: what its outcomes depend on, besides the model, the images, the batch size and the seed.
-        run: (model, images (N, C, H, W) in [0, 1], labels (N,), configuration, seed) -> adversarial images; None for a
-            collection.
-        least_classes: fewest classes it can work with.
-        batches: how many batches it takes at once, to fill up its own.
-        every_image: whether it counts images that are misclassified without it by what happens under it, as benchmarks
-            of corruptions do; otherwise they are not attacked and count as broken.
-        transfers: whether it attacks the second model; its images are then judged on the evaluated one.
-        parts: for a collection, its members by name; they run in its place, and its accuracy is the mean of theirs.
+    "pgd100x10_margin" is PGD with 100 steps and 10 restarts on the margin loss; restarts and loss may be left out. As
+    the strength is in the name and no setting, the outcomes of several are kept side by side.
     """
 
-    title: str
-    source: str
-    norm: Norm | None
-    settings: Callable[[EvaluationConfig], Settings]
-    run: Rule | None = None
-    least_classes: int = 2
-    batches: int = 1
-    every_image: bool = False
-    transfers: bool = False
-    parts: Callable[[], dict[str, AttackCard]] | None = None
-
-    def eps(self, config: EvaluationConfig) -> Distance | None:
-        """Radius of the ball that its perturbations stay in."""
-        return {"Linf": config.eps, "L2": config.eps_l2, None: None}[self.norm]
+    def __getitem__(self, name: str) -> AttackCard:
+        variant = None if name in self else re.fullmatch(r"pgd([1-9]\d*)(?:x([2-9]|[1-9]\d+))?(_margin)?", name)
+        if variant is None:
+            return super().__getitem__(name)
+        return _pgd(int(variant[1]), int(variant[2] or 1), "margin" if variant[3] else "cross_entropy")
 
 
-ATTACKS = Registry[AttackCard]("attack")
+ATTACKS = Suite("attack")
 
 
 def _radius(config: EvaluationConfig, norm: Norm) -> float:
@@ -76,31 +50,69 @@ def _fgsm(model: Model, images: Tensor, labels: Tensor, config: EvaluationConfig
     return fgsm(model, images, labels, eps=config.eps)
 
 
-def _pgd20(model: Model, images: Tensor, labels: Tensor, config: EvaluationConfig, seed: int) -> Tensor:
-    import torch
+def _pgd(steps: int, restarts: int = 1, loss: str = "cross_entropy", *, transfers: bool = False) -> AttackCard:
+    def run(model: Model, images: Tensor, labels: Tensor, config: EvaluationConfig, seed: int) -> Tensor:
+        import torch
 
-    from rnas.attacks import pgd_linf
+        from rnas.attacks import pgd_linf
 
-    # On the CPU, so that the starts do not depend on the device.
-    generator = torch.Generator().manual_seed(seed)
-    return pgd_linf(model, images, labels, eps=config.eps, step_size=config.step_size, steps=20, generator=generator)
+        return pgd_linf(
+            model,
+            images,
+            labels,
+            eps=config.eps,
+            step_size=config.step_size,
+            steps=steps,
+            restarts=restarts,
+            loss=loss,
+            # On the CPU, so that the starts do not depend on the device.
+            generator=torch.Generator().manual_seed(seed),
+        )
 
+    def settings(config: EvaluationConfig) -> Settings:
+        found: Settings = {
+            "norm": "Linf",
+            "eps": float(config.eps),
+            "step_size": float(config.step_size),
+            "steps": steps,
+        }
+        if restarts > 1:
+            found["restarts"] = restarts
+        if loss != "cross_entropy":
+            found["loss"] = loss
+        return found
 
-def _pgd20_settings(config: EvaluationConfig) -> Settings:
-    return {"norm": "Linf", "eps": float(config.eps), "step_size": float(config.step_size), "steps": 20}
+    extras = [f"{restarts} restarts"] * (restarts > 1) + [f"{loss} loss"] * (loss != "cross_entropy")
+    title = ", ".join([f"PGD-{steps}", *extras])
+    return AttackCard(
+        title=f"Transfer of {title}" if transfers else title,
+        source="Papernot et al., arXiv 1605.07277, 2016" if transfers else "Madry et al., ICLR 2018",
+        norm="Linf",
+        settings=settings,
+        run=run,
+        transfers=transfers,
+    )
 
 
 def _cw(model: Model, images: Tensor, labels: Tensor, config: EvaluationConfig, seed: int) -> Tensor:  # noqa: ARG001
     from rnas.attacks import carlini_wagner_l2
 
-    return carlini_wagner_l2(model, images, labels, c=0.5, steps=100, learning_rate=0.01)
+    return carlini_wagner_l2(
+        model, images, labels, c=config.cw_c, steps=config.cw_steps, learning_rate=config.cw_learning_rate
+    )
 
 
 def _cw_search(model: Model, images: Tensor, labels: Tensor, config: EvaluationConfig, seed: int) -> Tensor:  # noqa: ARG001
     from rnas.attacks import carlini_wagner_l2
 
     return carlini_wagner_l2(
-        model, images, labels, c=0.01, steps=config.cw_steps, learning_rate=0.01, binary_search_steps=9
+        model,
+        images,
+        labels,
+        c=0.01,
+        steps=config.cw_search_steps,
+        learning_rate=config.cw_learning_rate,
+        binary_search_steps=9,
     )
 
 
@@ -188,15 +200,18 @@ ATTACKS.register("fgsm")(
         run=_fgsm,
     )
 )
-ATTACKS.register("pgd20")(
-    AttackCard(title="PGD-20", source="Madry et al., ICLR 2018", norm="Linf", settings=_pgd20_settings, run=_pgd20)
-)
+ATTACKS.register("pgd20")(_pgd(20))
 ATTACKS.register("cw")(
     AttackCard(
         title="C&W",
         source="Carlini and Wagner, IEEE S&P 2017",
         norm=None,
-        settings=lambda _: {"norm": "L2", "c": 0.5, "steps": 100, "learning_rate": 0.01},
+        settings=lambda config: {
+            "norm": "L2",
+            "c": config.cw_c,
+            "steps": config.cw_steps,
+            "learning_rate": config.cw_learning_rate,
+        },
         run=_cw,
     )
 )
@@ -209,8 +224,8 @@ ATTACKS.register("cw_search")(
             "norm": "L2",
             "first_c": 0.01,
             "binary_search_steps": 9,
-            "steps": config.cw_steps,
-            "learning_rate": 0.01,
+            "steps": config.cw_search_steps,
+            "learning_rate": config.cw_learning_rate,
         },
         run=_cw_search,
     )
@@ -223,16 +238,7 @@ for _version in ("standard", "plus", "rand"):
     _name = "autoattack" if _version == "standard" else f"autoattack_{_version}"
     ATTACKS.register(_name)(_autoattack(_version, "Linf"))
     ATTACKS.register(f"{_name}_l2")(_autoattack(_version, "L2"))
-ATTACKS.register("transfer")(
-    AttackCard(
-        title="Transfer of PGD-20",
-        source="Papernot et al., arXiv 1605.07277, 2016",
-        norm="Linf",
-        settings=_pgd20_settings,
-        run=_pgd20,
-        transfers=True,
-    )
-)
+ATTACKS.register("transfer")(_pgd(20, transfers=True))
 ATTACKS.register("corruptions")(
     AttackCard(
         title="Common corruptions",

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from rnas.evaluation.card import Settings
 from rnas.evaluation.config import EvaluationConfig
 from rnas.evaluation.outcomes import Outcomes, Record
 from rnas.evaluation.sanity import Check, compare
-from rnas.evaluation.suite import ATTACKS, Settings
+from rnas.evaluation.suite import ATTACKS
 
 __all__ = ["Evaluation", "Row"]
 
@@ -112,8 +113,8 @@ class Evaluation:
             config: with eps and eps_l2; attacks that ran with others are left out.
             examined: as above.
         """
-        settings = {CLEAN: record.settings[CLEAN]}
-        for name in ATTACKS:
+        settings: dict[str, Settings] = {CLEAN: {}}
+        for name in dict.fromkeys(part.partition("/")[0] for part in record.settings if part != CLEAN):
             card = ATTACKS[name]
             parts = [name] if card.parts is None else [f"{name}/{part}" for part in card.parts()]
             if not all(part in record.settings for part in parts):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import torch
 from torch import nn
 
 from rnas.config import Distance, plain
-from rnas.data import ImageDataset, load, stratified_subset
+from rnas.data import ImageDataset, load
 from rnas.data.config import DataConfig
 from rnas.devices import cpu_threads, select_device
 from rnas.errors import ConfigError, ModelError, RnasError, RunError
@@ -133,27 +135,18 @@ def evaluate_model(
     data = images_of(model, command)
     eps, eps_from = eps_of(model, command)
     settings = command.evaluation.at(eps)
-    test = data.test
-    chosen = None
-    if settings.images is not None:
-        chosen = stratified_subset(test.labels, settings.images, derive(command.seed, "test images"))
-        test = test.select(chosen)
+    strengths = {
+        key.name: getattr(settings, key.name) for key in fields(settings) if key.name not in ("images", "transfer_from")
+    }
     with evaluation_progress(name, model.network, len(settings.attacks) + 1) as progress:
         try:
             evaluation = evaluate(
                 model.network,
-                test.images,
-                test.labels,
-                settings.attacks,
-                eps=settings.eps,
-                eps_l2=settings.eps_l2,
-                step_size=settings.step_size,
-                cw_steps=settings.cw_steps,
-                square_queries=settings.square_queries,
-                apgd_steps=settings.apgd_steps,
+                data.test.images,
+                data.test.labels,
+                **strengths,
+                subset=settings.images,
                 second_model=second,
-                autoattack_images=settings.autoattack_images,
-                batch_size=settings.batch_size,
                 seed=command.seed,
                 classes=data.num_classes,
                 folder=folder,
@@ -162,17 +155,15 @@ def evaluate_model(
             )
         except ModelError as error:
             raise ModelError(f"{model.text}: {error}") from error
-    # Also what earlier calls found on the same images, within the same bounds.
+    # Also what earlier calls found, within the same bounds.
     everything = Evaluation.of(Record(folder, {}), settings, examined=evaluation.examined)
     return {
         "model": {"name": name, "parameters": count_parameters(model.network) or None, "source": model.text},
         "data": {
             "name": data.name,
             "fingerprint": data.fingerprint,
-            "images": len(test),
+            "images": everything["clean"].images,
             "classes": data.num_classes,
-            # Positions in the test set, in the order of outcomes.parquet; null for all of it.
-            "indices": None if chosen is None else chosen.tolist(),
         },
         "eps": {"value": str(settings.eps), "from": eps_from},
         "sanity": [check.to_json() for check in everything.sanity],
@@ -240,7 +231,7 @@ def evaluation_progress(name: str, network: nn.Module, attacks: int) -> Iterator
     """Progress in percent of each attack; a batch of AutoAttack takes thousands of passes, which are counted too."""
     finished: dict[str, float] = {}
     shown: dict[str, float | str] = {}
-    passes = 0
+    passes, updated = 0, time.monotonic()
     with reporting(f"attacking {name}", 100 * attacks) as reporter:
 
         def update() -> None:
@@ -252,9 +243,10 @@ def evaluation_progress(name: str, network: nn.Module, attacks: int) -> Iterator
             update()
 
         def count(*_: object) -> None:
-            nonlocal passes
+            nonlocal passes, updated
             passes += 1
-            if passes % 50 == 0:
+            if time.monotonic() - updated > 0.5:
+                updated = time.monotonic()
                 update()
 
         hook = network.register_forward_hook(count)

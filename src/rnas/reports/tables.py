@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Column", "columns", "html_table", "markdown", "markdown_table", "percent", "rich_table"]
 
-#: Mildest first, as the paper's tables; attacks that are not named here follow in the order in which they were run,
-#: and the worst cases over all of them come last.
-_ORDER: Final = ("clean", "fgsm", "pgd20", "cw", "autoattack")
-_LAST: Final = ("worst_case", "worst_case_l2")
+#: Mildest first, as the paper's tables, and PGD of any strength where PGD-20 is; at "" are attacks that are not named
+#: here, in the order in which they were run, and the worst cases over all of them come last.
+_ORDER: Final = ("clean", "fgsm", "pgd", "cw", "autoattack", "", "worst_case", "worst_case_l2")
 
 
 @dataclass(frozen=True)
@@ -49,9 +48,13 @@ class Column:
 def columns(models: Sequence[ModelResults]) -> tuple[Column, ...]:
     """The attacks of the models as columns, mildest first."""
     found = {attack.name: attack.title for model in models for attack in model.attacks}
-    between = [name for name in found if name not in (*_ORDER, *_LAST)]
-    names = [name for name in (*_ORDER, *between, *_LAST) if name in found]
-    return tuple(_column(models, name) for name in names)
+    return tuple(_column(models, name) for name in sorted(found, key=_place))
+
+
+def _place(name: str) -> int:
+    """Where an attack's column stands."""
+    name = re.sub(r"^pgd\d.*", "pgd", name)
+    return _ORDER.index(name if name in _ORDER else "")
 
 
 def percent(result: AttackResult) -> tuple[str, str]:
