@@ -14,6 +14,7 @@ from rnas.files import write_atomically
 from rnas.reports.adversarial import adversarial_figure, adversarial_files
 from rnas.reports.alpha import alpha_figure, trajectories
 from rnas.reports.cells import draw_genotype
+from rnas.reports.corruptions import corrupted_figure, corruptions_figure
 from rnas.reports.curves import search_figure, training_figure, vulnerability_figure
 from rnas.reports.dots import accuracy_figure
 from rnas.reports.facts import facts, measurements, outcome, stage
@@ -109,6 +110,7 @@ def report(folder: Path) -> Path:
         chance={model.classes for model in contents.results if model.classes},
         data=sorted({model.data for model in contents.results if model.data}),
         accuracy=_accuracy(contents, gallery),
+        corruptions=_corruptions(contents, gallery),
         adversarial=_adversarial(contents, gallery),
         eps=describe_eps(contents.results),
         cells=_cells(contents, gallery),
@@ -164,7 +166,17 @@ def _adversarial(contents: Contents, gallery: Gallery) -> list[Picture]:
             who = f"{part.name} under {result.title if result else path.stem}"
             name = f"adversarial_{part.name}_{path.stem}"
             pictures.append(gallery.add(figure, name, f"{who}. {words}.", f"{who}. {words}."))
+        if (corrupted := corrupted_figure(part.path)) is not None:
+            figure, words = corrupted
+            words = f"{part.name} under common corruptions: {words}."
+            pictures.append(gallery.add(figure, f"corrupted_{part.name}", words, words))
     return pictures
+
+
+def _corruptions(contents: Contents, gallery: Gallery) -> Picture | None:
+    figure = corruptions_figure(contents.results)
+    words = "Accuracy in percent under each common corruption at each severity."
+    return None if figure is None else gallery.add(figure, "corruptions", words, words)
 
 
 def _cells(contents: Contents, gallery: Gallery) -> list[Picture]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,7 @@ class AttackResult:
         settings: what the attack ran with.
         seconds: time it took, or None.
         call: what a manifest says of the call that ran it; empty if it is not recorded.
+        parts: in a collection the accuracy under each member, in [0, 1], by its name: "fog/1".
     """
 
     name: str
@@ -50,6 +52,7 @@ class AttackResult:
     settings: Mapping[str, Any] = field(default_factory=dict)
     seconds: float | None = None
     call: Mapping[str, Any] = field(default_factory=dict)
+    parts: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -172,7 +175,7 @@ def describe_settings(settings: Mapping[str, Any]) -> str:
             continue
         shown = f"{value:g}" if isinstance(value, float) else str(value)
         if isinstance(value, list):
-            shown = " and ".join(map(str, value))
+            shown = " and ".join(", ".join(map(str, value)).rsplit(", ", 1))
         if key in _DISTANCES and is_number(value):
             levels = float(value) * 255
             if 0 < levels <= 64 and abs(levels - round(levels)) < 1e-6:
@@ -216,6 +219,9 @@ def _attack(document: Any, calls: list[dict[str, Any]], where: str) -> AttackRes
     call = _whole(document, "call", where)
     if call is not None and not 0 <= call < len(calls):
         raise RunError(f"{where}: 'call' should be a position in 'calls', is {call}")
+    parts = _part(document, "parts", where)
+    if not all(is_number(value) and 0.0 <= float(value) <= 1.0 for value in parts.values()):
+        raise RunError(f"{where}: 'parts' should be numbers in [0, 1], are {json.dumps(parts)[:60]}")
     return AttackResult(
         name=document["name"],
         title=str(document.get("title") or document["name"]),
@@ -226,6 +232,7 @@ def _attack(document: Any, calls: list[dict[str, Any]], where: str) -> AttackRes
         settings=_part(document, "settings", where),
         seconds=float(seconds) if is_number(seconds) and seconds is not None else None,
         call={} if call is None else calls[call],
+        parts=parts,
     )
 
 
