@@ -1,12 +1,14 @@
 """Square alone: the authors' search, without gradients and without their side effects."""
 
+from typing import Any
+
 import pyautoattack
 import pyautoattack.square
 import pytest
 import torch
 from torch import Tensor, nn
 
-from rnas.attacks import square
+from rnas.attacks import auto_attack, square
 
 
 def problem(classes: int = 4) -> tuple[nn.Module, Tensor, Tensor]:
@@ -95,3 +97,65 @@ def test_refused_sizes_are_those_that_the_authors_code_fails_on(width: int | Non
             assert (adversarial - images).flatten(1).norm(dim=1).max() <= 0.1 + 1e-6
     assert refused
     assert len(refused) < 20
+
+
+class Lying(nn.Module):
+    """Under autocast its lowest logit is its highest: whatever a query of lower precision claims, the model denies."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner, self.quick = inner, 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        lies = torch.is_autocast_enabled("cpu")
+        self.quick += lies
+        logits: Tensor = self.inner(images)
+        return -logits if lies else logits
+
+
+@pytest.mark.parametrize("norm", ["Linf", "L2"])
+def test_what_the_model_denies_is_attacked_with_queries_of_full_precision(norm: str) -> None:
+    model, images, labels = problem()
+    lying = Lying(model)
+    settings: dict[str, Any] = {"eps": 0.05 if norm == "Linf" else 0.4, "norm": norm, "queries": 100, "seed": 3}
+    found = square(lying, images, labels, query_dtype=torch.bfloat16, **settings)
+    assert lying.quick > 0
+    assert torch.equal(found, square(model, images, labels, **settings))
+    assert 1 < int((model(found).argmax(dim=1) != labels).sum()) < 12
+
+
+def test_square_in_autoattack_is_confirmed_too() -> None:
+    """Steps leave nothing to gradients, so that Square alone breaks images."""
+    model, images, labels = problem()
+    labels = Steps(model)(images).argmax(dim=1)
+    lying = Lying(Steps(model))
+    settings: dict[str, Any] = {"eps": 0.06, "seed": 3}
+    with pytest.warns(RuntimeWarning, match="AutoAttack: "):
+        found = auto_attack(lying, images, labels, query_dtype=torch.bfloat16, **settings)
+    assert lying.quick > 0
+    with pytest.warns(RuntimeWarning, match="AutoAttack: "):
+        assert torch.equal(found, auto_attack(Steps(model), images, labels, **settings))
+
+
+def test_queries_of_lower_precision_are_most_of_the_passes() -> None:
+    model, images, labels = problem()
+
+    class Counting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.passes = model, {False: 0, True: 0}
+
+        def forward(self, images: Tensor) -> Tensor:
+            self.passes[torch.is_autocast_enabled("cpu")] += 1
+            logits: Tensor = self.inner(images)
+            return logits
+
+    counting = Counting()
+    broken = {}
+    for dtype in (torch.bfloat16, None):
+        adversarial = square(counting, images, labels, eps=0.02, queries=200, query_dtype=dtype)
+        broken[dtype] = model(adversarial).argmax(dim=1) != labels
+    assert counting.passes[True] > 200 * 0.9
+    # Every success is one of the model in full precision, and the search loses none to rounding here.
+    assert torch.equal(broken[torch.bfloat16], broken[None])
+    assert 1 <= int(broken[None].sum()) < 12

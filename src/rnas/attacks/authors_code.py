@@ -29,18 +29,21 @@ class ImageModel:
     Args:
         model: images to logits (N, classes).
         dtype: of the images that the model takes.
+        query_dtype: of what autocast can do in passes without gradients; None for no autocast.
     """
 
-    def __init__(self, model: Model, dtype: torch.dtype) -> None:
+    def __init__(self, model: Model, dtype: torch.dtype, query_dtype: torch.dtype | None = None) -> None:
         self.model = model
         self.dtype = dtype
+        self.query_dtype = query_dtype
 
     def __call__(self, images: Tensor) -> Tensor:
         images = images.to(self.dtype)
         if torch.is_grad_enabled() and images.requires_grad:
             logits: Tensor = _ImageGradient.apply(images, self.model)  # type: ignore[no-untyped-call]
             return logits.float()
-        with torch.no_grad():
+        quick = self.query_dtype is not None
+        with torch.no_grad(), torch.autocast(images.device.type, dtype=self.query_dtype, enabled=quick):
             return self.model(images).float().clone()
 
 

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from rnas.attacks.authors_code import ImageModel, Remarks, check_norm, check_tiles, own_generators, successes
 from rnas.attacks.guards import Model, check_distance, guarded
+from rnas.attacks.square import Square
 
 __all__ = ["auto_attack"]
 
@@ -38,6 +39,7 @@ def auto_attack(
     eps: float,
     norm: str = "Linf",
     version: str = "standard",
+    query_dtype: torch.dtype | None = None,
     seed: int = 0,
 ) -> Tensor:
     """Attack by the ensemble of Croce and Hein; the standard one makes about 8,000 forward passes.
@@ -53,6 +55,8 @@ def auto_attack(
         eps: radius of the ball, in units of the images, >= 0.
         norm: "Linf" or "L2".
         version: "standard"; "plus" (more attacks and restarts); "rand", for models whose outputs are random.
+        query_dtype: of what autocast can do in Square's queries, as in `rnas.attacks.square`; None for the model as it
+            is.
         seed: of all the attack's randomness, in [0, 2^63); the global generators are left as they were.
 
     Returns:
@@ -76,6 +80,11 @@ def auto_attack(
     attack = AutoAttack(
         ImageModel(model, images.dtype), norm=norm, eps=float(eps), version=version, device=images.device, seed=seed
     )
+    if query_dtype is not None:
+        attack.square = Square(
+            model, images.dtype, query_dtype,
+            norm=norm, eps=float(eps), n_queries=attack.square.n_queries, seed=seed, device=images.device,
+        )  # fmt: skip
     attack.apgd_targeted.n_target_classes = attack.fab.n_target_classes = min(9, classes - 1)
     remarks = Remarks("AutoAttack")
     # A logger of its own: the package's is global, and the caller may have configured it.

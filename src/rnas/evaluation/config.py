@@ -31,6 +31,8 @@ class EvaluationSettings:
         cw_search_steps: steps of cw_search for each of its 9 values of c, which it searches for each image.
         cw_learning_rate: of both.
         square_queries: queries that Square spends on an image that withstands.
+        query_precision: float32, or bfloat16 for Square's queries, also those in AutoAttack, under autocast; successes
+            are confirmed in float32, and what that denies is attacked again in it.
         apgd_steps: steps of each of the up to 10 runs of APGD.
         transfer_from: MODEL that the attack transfer is made on, in any form that `rnas evaluate` takes.
         images: test images to attack, a stratified subset; null takes all.
@@ -47,6 +49,7 @@ class EvaluationSettings:
     cw_search_steps: int = 300
     cw_learning_rate: float = 0.01
     square_queries: int = 5000
+    query_precision: str = "float32"
     apgd_steps: int = 100
     transfer_from: str | None = None
     images: int | None = None
@@ -75,6 +78,8 @@ class EvaluationSettings:
         require(self.cw_learning_rate > 0, "cw_learning_rate", "a number > 0", self.cw_learning_rate)
         for name in ("cw_steps", "cw_search_steps", "square_queries", "apgd_steps", "batch_size"):
             require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        precisions = ("float32", "bfloat16")
+        require(self.query_precision in precisions, "query_precision", " or ".join(precisions), self.query_precision)
         second = self.transfer_from is not None or not any(ATTACKS[name].transfers for name in self.attacks)
         require(second, "transfer_from", "a second model, which transfer needs", self.transfer_from)
 

@@ -32,6 +32,7 @@ def evaluate(
     cw_search_steps: int = 300,
     cw_learning_rate: float = 0.01,
     square_queries: int = 5000,
+    query_precision: str = "float32",
     apgd_steps: int = 100,
     second_model: tuple[str, nn.Module] | None = None,
     subset: int | None = None,
@@ -64,6 +65,7 @@ def evaluate(
         cw_search_steps: steps of C&W for each c of its binary search, >= 1.
         cw_learning_rate: of both, > 0.
         square_queries: queries that Square spends on an image that withstands, >= 1.
+        query_precision: "float32", or "bfloat16" for Square's queries, also those in AutoAttack.
         apgd_steps: steps of each run of APGD, >= 1.
         second_model: the one that "transfer" attacks, on the first one's device, after the name that results print.
         subset: how many of the images to attack, stratified, >= 1; None for all. A smaller subset is part of a larger.
@@ -99,6 +101,7 @@ def evaluate(
         cw_search_steps=cw_search_steps,
         cw_learning_rate=cw_learning_rate,
         square_queries=square_queries,
+        query_precision=query_precision,
         apgd_steps=apgd_steps,
         transfer_from=None if second_model is None else second_model[0],
         images=subset,

@@ -9,9 +9,11 @@ import re
 from typing import TYPE_CHECKING
 
 from rnas.evaluation.card import AttackCard, Norm, Settings
+from rnas.evaluation.corrupting import CORRUPTIONS_SOURCE, corruption_cards
 from rnas.registry import Registry
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from rnas.attacks.guards import Model
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["ATTACKS"]
 
 AUTOATTACK_SOURCE = "Croce and Hein, ICML 2020"
-CORRUPTIONS_SOURCE = "Hendrycks and Dietterich, ICLR 2019"
 
 
 class Suite(Registry[AttackCard]):
@@ -116,18 +117,37 @@ def _cw_search(model: Model, images: Tensor, labels: Tensor, config: EvaluationC
     )
 
 
+def _query_dtype(config: EvaluationConfig) -> torch.dtype | None:
+    import torch
+
+    return torch.bfloat16 if config.query_precision == "bfloat16" else None
+
+
+def _query_settings(config: EvaluationConfig) -> Settings:
+    """Outcomes of another precision are others; those of float32 are called as before there was a choice."""
+    return {} if config.query_precision == "float32" else {"query_precision": config.query_precision}
+
+
 def _square(norm: Norm) -> AttackCard:
     def run(model: Model, images: Tensor, labels: Tensor, config: EvaluationConfig, seed: int) -> Tensor:
         from rnas.attacks import square
 
         eps = _radius(config, norm)
-        return square(model, images, labels, eps=eps, norm=norm, queries=config.square_queries, seed=seed)
+        dtype = _query_dtype(config)
+        return square(
+            model, images, labels, eps=eps, norm=norm, queries=config.square_queries, query_dtype=dtype, seed=seed
+        )
 
     return AttackCard(
         title="Square" if norm == "Linf" else "Square, L2",
         source="Andriushchenko et al., ECCV 2020",
         norm=norm,
-        settings=lambda config: {"norm": norm, "eps": _radius(config, norm), "queries": config.square_queries},
+        settings=lambda config: {
+            "norm": norm,
+            "eps": _radius(config, norm),
+            "queries": config.square_queries,
+            **_query_settings(config),
+        },
         run=run,
     )
 
@@ -154,41 +174,23 @@ def _autoattack(version: str, norm: Norm) -> AttackCard:
     def run(model: Model, images: Tensor, labels: Tensor, config: EvaluationConfig, seed: int) -> Tensor:
         from rnas.attacks import auto_attack
 
-        return auto_attack(model, images, labels, eps=_radius(config, norm), norm=norm, version=version, seed=seed)
+        eps, dtype = _radius(config, norm), _query_dtype(config)
+        return auto_attack(model, images, labels, eps=eps, norm=norm, version=version, query_dtype=dtype, seed=seed)
 
     shown = [part for part, usual in ((version, "standard"), (norm, "Linf")) if part != usual]
     return AttackCard(
         title=", ".join(["AutoAttack", *shown]),
         source=AUTOATTACK_SOURCE,
         norm=norm,
-        settings=lambda config: {"norm": norm, "eps": _radius(config, norm), "version": version},
+        settings=lambda config: {
+            "norm": norm,
+            "eps": _radius(config, norm),
+            "version": version,
+            **(_query_settings(config) if version != "rand" else {}),
+        },
         run=run,
         least_classes=3 if version == "rand" else 4,
     )
-
-
-def _corrupted(name: str, severity: int) -> AttackCard:
-    from rnas.corruptions import CORRUPTIONS, corrupt
-
-    def run(model: Model, images: Tensor, labels: Tensor, config: EvaluationConfig, seed: int) -> Tensor:  # noqa: ARG001
-        return corrupt(images, name, severity=severity, seed=seed)
-
-    strength = " ".join(f"{value:g}" for value in CORRUPTIONS[name].strengths[severity - 1])
-    return AttackCard(
-        title=f"{CORRUPTIONS[name].title}, severity {severity}",
-        source=CORRUPTIONS_SOURCE,
-        norm=None,
-        settings=lambda _: {"strength": strength},
-        run=run,
-        batches=16,
-        every_image=True,
-    )
-
-
-def _all_corrupted() -> dict[str, AttackCard]:
-    from rnas.corruptions import CORRUPTIONS, SEVERITIES
-
-    return {f"{name}/{severity}": _corrupted(name, severity) for name in CORRUPTIONS for severity in SEVERITIES}
 
 
 ATTACKS.register("fgsm")(
@@ -245,6 +247,6 @@ ATTACKS.register("corruptions")(
         source=CORRUPTIONS_SOURCE,
         norm=None,
         settings=lambda _: {"severities": "1 to 5"},
-        parts=_all_corrupted,
+        parts=corruption_cards,
     )
 )
