@@ -41,7 +41,8 @@ def load(model: str | Path, device: torch.device | str = "cpu") -> nn.Module:
 
     Args:
         model: what `rnas evaluate` takes: a run directory, ``"resnet18:path/to/weights.safetensors"``, a TorchScript or
-            torch.export file, or ``"module:function"``. Files of programs can run code: load only those that you trust.
+            torch.export file, or ``"module:function"``. TorchScript files and functions can do more than compute: name
+            only those that you trust. Loading anything else runs no code from it.
         device: where the network is put.
 
     Returns:

@@ -2,7 +2,9 @@
 
 import os
 import pickle
+import shutil
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -176,6 +178,15 @@ def test_pickles_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         with pytest.raises(RunError):
             load_model(name)
     assert not Path("harm").exists()
+
+
+@pytest.mark.usefixtures("place")
+def test_exported_files_are_checked(tmp_path: Path) -> None:
+    path = Path(shutil.copy("exported.pt2", tmp_path))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(f"{archive.namelist()[0].partition('/')[0]}/data/aotinductor/model/a.so", b"")
+    with pytest.raises(RunError, match=r"exported\.pt2 holds the file 'data/aotinductor/model/a\.so', expected only"):
+        load_model(str(path))
 
 
 @pytest.mark.parametrize("channels", [6, 16])

@@ -6,8 +6,10 @@
     path/to/model.pt2                       an exported program (torch.export.save)
     package.module:function                 a function without arguments that returns a torch model
 
-Run directories and weights are data: loading them runs no code. TorchScript and exported files are programs, and a
-function is one by definition: only those that you trust should be named. What a file holds decides, not its suffix.
+Loading run directories, weights and exported files runs no code from them (see `rnas.networks.exported_files`), and an
+exported program can only compute. TorchScript runs in an interpreter of torch's, without Python, but also while it is
+loaded, and can write files; a function is code by definition: of both, name only what you trust. What a file holds
+decides, not its suffix.
 """
 
 from __future__ import annotations
@@ -28,11 +30,11 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.export.passes import move_to_device_pass
 
 from rnas.checkpoints import load_weights, read_weights
 from rnas.errors import ConfigError, ModelError, RunError, UnknownNameError, nearest
 from rnas.networks import zoo
+from rnas.networks.exported_files import load_exported
 from rnas.networks.spec import load_network
 
 __all__ = ["FORMS", "LoadedModel", "load_model"]
@@ -174,23 +176,21 @@ def _fitting(name: str, state: dict[str, Tensor]) -> nn.Module:
 
 def _load_program(path: Path, text: str, device: torch.device) -> LoadedModel:
     kind = _kind_of_program(path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    content = path.read_bytes()
+    inner = load_exported(content, path, device) if kind == "export" else _load_torchscript(path)
+    return LoadedModel(text, path.name, kind, Program(inner, hashlib.sha256(content).hexdigest()))
+
+
+def _load_torchscript(path: Path) -> nn.Module:
     try:
-        if kind == "torchscript":
-            with warnings.catch_warnings():
-                # torch advises against the format; whoever has such a file has chosen already.
-                warnings.simplefilter("ignore", DeprecationWarning)
-                inner: nn.Module = torch.jit.load(str(path), map_location="cpu").eval()
-        else:
-            program = torch.export.load(str(path))
-            if device.type != "cpu":
-                # Constants inside the program name the device that they were made on.
-                program = move_to_device_pass(program, str(device))
-            inner = program.module()
+        with warnings.catch_warnings():
+            # torch advises against the format; whoever has such a file has chosen already.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            inner: nn.Module = torch.jit.load(str(path), map_location="cpu").eval()
     except (RuntimeError, ValueError, KeyError, OSError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise RunError(f"{path} is damaged, or of another version of torch: {reason}") from error
-    return LoadedModel(text, path.name, kind, Program(inner, digest))
+    return inner
 
 
 def _kind_of_program(path: Path) -> Literal["torchscript", "export"]:

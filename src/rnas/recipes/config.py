@@ -132,7 +132,7 @@ class EvaluateCommand:
 
     MODEL is a run directory; or NETWORK:weights.safetensors, a network of the zoo; or a TorchScript (.pt) or
     torch.export (.pt2) file; or module:function, which returns a torch model that takes images in [0, 1]. All but run
-    directories need --data and --out. TorchScript and torch.export files are programs: name only those that you trust.
+    directories need --data and --out. TorchScript can do more than compute: name only files that you trust.
 
     Args:
         evaluation: which attacks, on how many images.
