@@ -27,7 +27,6 @@ Traps, as of these versions, that make a library no reference without care:
 from __future__ import annotations
 
 import argparse
-import csv
 import importlib
 import sys
 import tempfile
@@ -44,11 +43,13 @@ from torch import Tensor, nn
 from rnas.attacks import carlini_wagner_l2, fgsm, pgd_linf
 from rnas.config import Distance, PgdConfig
 from rnas.data import DataConfig
+from rnas.files import write_atomically
 from rnas.networks.config import NetworkConfig
 from rnas.networks.spec import load_network
-from rnas.provenance import command_line, git_state, hardware
+from rnas.provenance import origin
 from rnas.recipes import TrainCommand, run_training
 from rnas.recipes.evaluating import load_data
+from rnas.reports.ledger import csv_text
 from rnas.training.config import TrainingConfig
 
 EPS, STEP_SIZE, STEPS = 0.1, 0.025, 20
@@ -144,7 +145,6 @@ def main() -> None:
     arguments = parser.parse_args()
     # Behind ours, so that nothing in it replaces a package of the environment.
     sys.path.append(str(arguments.packages))
-    commit, changed = git_state()
     data = DataConfig(source="digits")
     test = load_data(data, seed=0).test
     images, labels = test.floats()[: arguments.images], test.labels[: arguments.images]
@@ -164,16 +164,8 @@ def main() -> None:
     Console().print(table)
     if arguments.csv:
         versions = {name: importlib.import_module(name).__version__ for name in ("torchattacks", "foolbox")}
-        origin = {
-            "command": command_line(),
-            "commit": f"{commit}{' with changes' if changed else ''}",
-            **hardware("cpu"),
-            "torch": torch.__version__,
-        }
-        with arguments.csv.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, [*rows[0], "version", *origin])
-            writer.writeheader()
-            writer.writerows({**row, "version": versions[row["library"]], **origin} for row in rows)
+        lines = [{**row, "version": versions[row["library"]], **origin("cpu")} for row in rows]
+        write_atomically(arguments.csv, csv_text(lines))
     if apart := [row for row in rows if abs(row["ours"] - row["theirs"]) > MOST]:
         sys.exit(
             "\n".join(f"{row['network']}, {row['attack']}: {row['ours']:.2%} and {row['theirs']:.2%}" for row in apart)

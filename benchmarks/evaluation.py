@@ -7,17 +7,17 @@ The whole of AutoAttack standard (Linf) on networks that were adversarially trai
 network of a run directory of `rnas train` and its test images. "plain" is the authors' code on the network in
 evaluation mode, as its users call it. "plain, images only" is `rnas.attacks.auto_attack` on the network, which takes
 no gradients in weights. "prepared" is what an evaluation does: the attack on the view, every success confirmed by the
-network, what it denies attacked again; making and checking the view counts.
+network, what it denies attacked again; making and checking the view counts. "prepared, bfloat16 queries" is that with
+Square's queries under autocast.
 
 Times are seconds of one processor, so that other work on the machine counts little. Variants take turns batch by batch;
 the ratio is the median of those of single batches. "different" counts images for which a variant's verdict is not that
-of "plain", and must not exceed 0.5% for "prepared", or the exit code is 1.
+of "plain", and must not exceed 0.5% where it is prepared, or the exit code is 1.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
 import sys
 import tempfile
@@ -38,11 +38,13 @@ from rnas.attacks import auto_attack
 from rnas.config import Distance, PgdConfig
 from rnas.data import DataConfig
 from rnas.evaluation.prepared import PreparedModel
+from rnas.files import write_atomically
 from rnas.networks.config import NetworkConfig
 from rnas.networks.spec import load_network
-from rnas.provenance import command_line, git_state, hardware
+from rnas.provenance import origin
 from rnas.recipes import TrainCommand, run_training
 from rnas.recipes.evaluating import load_data, training_data
+from rnas.reports.ledger import csv_text
 from rnas.training.config import TrainingConfig
 
 EPS = Distance("0.1")
@@ -74,17 +76,27 @@ def images_only(network: nn.Module, images: Tensor, labels: Tensor, eps: float) 
     return auto_attack(network, images, labels, eps=eps)
 
 
-def prepared(network: nn.Module, images: Tensor, labels: Tensor, eps: float) -> Tensor:
+def prepared(
+    network: nn.Module, images: Tensor, labels: Tensor, eps: float, query_dtype: torch.dtype | None = None
+) -> Tensor:
     """What an evaluation does."""
     view = PreparedModel(network, [images])
     assert view.view is not network, view.seen
-    return view.attack(lambda model, rows: auto_attack(model, images[rows], labels[rows], eps=eps), labels)[0]
+    return view.attack(
+        lambda model, rows: auto_attack(model, images[rows], labels[rows], eps=eps, query_dtype=query_dtype), labels
+    )[0]
+
+
+def prepared_quick(network: nn.Module, images: Tensor, labels: Tensor, eps: float) -> Tensor:
+    """The same with `--evaluation.query_precision bfloat16`."""
+    return prepared(network, images, labels, eps, query_dtype=torch.bfloat16)
 
 
 VARIANTS: dict[str, Callable[[nn.Module, Tensor, Tensor, float], Tensor]] = {
     BASE: plain,
     "plain, images only": images_only,
     "prepared": prepared,
+    "prepared, bfloat16 queries": prepared_quick,
 }
 
 
@@ -151,14 +163,6 @@ def main() -> None:
     parser.add_argument("--csv", type=Path, help="where to write the rows")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    commit, changed = git_state()
-    origin = {
-        "command": command_line(),
-        "commit": f"{commit}{' with changes' if changed else ''}",
-        **hardware("cpu"),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-    }
     rows: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as folder:
         for index, case in enumerate(SMALL if arguments.small or arguments.run else CASES):
@@ -177,20 +181,18 @@ def main() -> None:
             rows += measure(about, network, images, labels, **options)
             # After each network, so that a killed run has not run for nothing.
             if arguments.csv:
-                with arguments.csv.open("w", newline="", encoding="utf-8") as file:
-                    writer = csv.DictWriter(file, [*rows[0], *origin])
-                    writer.writeheader()
-                    writer.writerows({**row, **origin} for row in rows)
+                write_atomically(arguments.csv, csv_text([{**row, **origin("cpu")} for row in rows]))
     table = Table(title="AutoAttack standard on the CPU, 1 thread")
     for column in rows[0]:
         table.add_column(column, justify="left" if column in ("network", "variant") else "right", no_wrap=True)
     for row in rows:
         words = [f"{value:.2f}" if isinstance(value, float) else str(value or 0) for value in row.values()]
-        table.add_row(*words, end_section=row["variant"] == "prepared")
+        table.add_row(*words, end_section=row["variant"] == list(VARIANTS)[-1])
     Console(width=140).print(table)
     for row in rows:
-        if row["variant"] == "prepared" and float(str(row["different"])) > MOST_DIFFERENT * float(str(row["images"])):
-            sys.exit(f"{row['network']}: the verdicts differ for {row['different']} of {row['images']} images")
+        different, images = float(str(row["different"])), float(str(row["images"]))
+        if str(row["variant"]).startswith("prepared") and different > MOST_DIFFERENT * images:
+            sys.exit(f"{row['network']}, {row['variant']}: the verdicts differ for {different:g} of {images:g} images")
 
 
 if __name__ == "__main__":

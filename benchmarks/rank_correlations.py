@@ -36,7 +36,7 @@ from rnas.evaluation.tabular import Benchmark
 from rnas.genotype import Genotype
 from rnas.networks.spec import load_network
 from rnas.progress import reporting
-from rnas.provenance import command_line, git_state, hardware
+from rnas.provenance import origin
 from rnas.recipes.evaluating import load_data
 from rnas.reports.ledger import csv_text
 from rnas.runs import read_manifest
@@ -82,15 +82,7 @@ def main() -> None:
                     values.setdefault(name, []).append(value)
                 progress.update(index + 1)
         rows += [row(source.name, source.seed, name, np.array(found), truth, sizes) for name, found in values.items()]
-    commit, changed = git_state()
-    origin = {
-        "command": command_line(),
-        "commit": commit,
-        "uncommitted_changes": changed,
-        "hardware": hardware("cpu")["cpu"],
-        "torch": torch.__version__,
-    }
-    Path(arguments.csv).write_text(csv_text([{**found, **origin} for found in rows]), encoding="utf-8")
+    Path(arguments.csv).write_text(csv_text([{**found, **origin("cpu")} for found in rows]), encoding="utf-8")
     print(f"written: {arguments.csv}")
 
 

@@ -13,7 +13,6 @@ larger of the two, in milliseconds. "channels_last" is the reference in that lay
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 from collections.abc import Callable
 from functools import partial
@@ -28,7 +27,9 @@ from rich.table import Table
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from rnas.provenance import command_line, git_state, hardware
+from rnas.files import write_atomically
+from rnas.provenance import origin
+from rnas.reports.ledger import csv_text
 from rnas.spaces import darts
 from rnas.supernets.fused import FusedSupernet
 from rnas.supernets.reference import Supernet
@@ -187,7 +188,6 @@ def main() -> None:
     parser.add_argument("--csv", type=Path, help="where to write the rows")
     arguments = parser.parse_args()
     devices = arguments.device or ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
-    commit, changed = git_state()
     lines: list[dict[str, object]] = []
     for device in devices:
         machine = Machine(torch.device(device))
@@ -198,19 +198,9 @@ def main() -> None:
             for row in measure(machine, size, arguments.repeats)
         ]
         show(rows, machine)
-        origin = {
-            "command": command_line(),
-            "commit": f"{commit}{' with changes' if changed else ''}",
-            **hardware(device),
-            "threads": torch.get_num_threads(),
-            "torch": torch.__version__,
-        }
-        lines += [{**row, **origin} for row in rows]
+        lines += [{**row, **origin(device)} for row in rows]
     if arguments.csv:
-        with arguments.csv.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(lines[0]))
-            writer.writeheader()
-            writer.writerows(lines)
+        write_atomically(arguments.csv, csv_text(lines))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import csv
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -31,9 +30,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnas.config import PgdConfig
+from rnas.files import write_atomically
 from rnas.networks import zoo
 from rnas.objectives import OBJECTIVES
-from rnas.provenance import command_line, git_state, hardware
+from rnas.provenance import origin
+from rnas.reports.ledger import csv_text
 from rnas.training.config import TrainingConfig
 from rnas.training.optimiser import WeightOptimiser
 from rnas.training.step import TrainingStep
@@ -161,7 +162,6 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="images of 8x8 pixels only")
     parser.add_argument("--csv", type=Path, help="where to write the rows")
     arguments = parser.parse_args()
-    commit, changed = git_state()
     lines: list[dict[str, object]] = []
     for device in arguments.device or ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]:
         rows = [
@@ -170,19 +170,9 @@ def main() -> None:
             for row in measure(case, torch.device(device), arguments.repeats)
         ]
         show(rows, device)
-        origin = {
-            "command": command_line(),
-            "commit": f"{commit}{' with changes' if changed else ''}",
-            **hardware(device),
-            "threads": torch.get_num_threads(),
-            "torch": torch.__version__,
-        }
-        lines += [{**row, **origin} for row in rows]
+        lines += [{**row, **origin(device)} for row in rows]
     if arguments.csv:
-        with arguments.csv.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(lines[0]))
-            writer.writeheader()
-            writer.writerows(lines)
+        write_atomically(arguments.csv, csv_text(lines))
 
 
 if __name__ == "__main__":

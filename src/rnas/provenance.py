@@ -10,13 +10,31 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["command_line", "git_state", "hardware", "versions"]
+__all__ = ["command_line", "git_state", "hardware", "origin", "versions"]
 
 
 def versions() -> dict[str, str]:
     """Versions of Python, of this package and of what its numbers depend on."""
     packages = ("rnas", "torch", "numpy", "datasets", "pyautoattack", "scikit-learn")
     return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in packages}}
+
+
+def origin(device: str) -> dict[str, str | int | None]:
+    """What a row of a benchmark's table needs to be repeated: command, commit, hardware, threads, torch.
+
+    Args:
+        device: as of `hardware`.
+    """
+    import torch
+
+    commit, changed = git_state()
+    return {
+        "command": command_line(),
+        "commit": f"{commit}{' with changes' if changed else ''}",
+        **hardware(device),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
 
 
 def git_state() -> tuple[str | None, bool | None]:
