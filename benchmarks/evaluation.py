@@ -190,9 +190,9 @@ def main() -> None:
         table.add_row(*words, end_section=row["variant"] == list(VARIANTS)[-1])
     Console(width=140).print(table)
     for row in rows:
-        different, images = float(str(row["different"])), float(str(row["images"]))
-        if str(row["variant"]).startswith("prepared") and different > MOST_DIFFERENT * images:
-            sys.exit(f"{row['network']}, {row['variant']}: the verdicts differ for {different:g} of {images:g} images")
+        different, attacked = float(str(row["different"])), float(str(row["images"]))
+        if str(row["variant"]).startswith("prepared") and different > MOST_DIFFERENT * attacked:
+            sys.exit(f"{row['network']}, {row['variant']}: the verdicts differ for {different:g} of {attacked:g} images")
 
 
 if __name__ == "__main__":
