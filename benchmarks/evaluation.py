@@ -192,7 +192,9 @@ def main() -> None:
     for row in rows:
         different, attacked = float(str(row["different"])), float(str(row["images"]))
         if str(row["variant"]).startswith("prepared") and different > MOST_DIFFERENT * attacked:
-            sys.exit(f"{row['network']}, {row['variant']}: the verdicts differ for {different:g} of {attacked:g} images")
+            sys.exit(
+                f"{row['network']}, {row['variant']}: the verdicts differ for {different:g} of {attacked:g} images"
+            )
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ class AttackCard:
         settings: what its outcomes depend on, besides the model, the images, the batch size and the seed.
         run: (model, images (N, C, H, W) in [0, 1], labels (N,), configuration, seed) -> adversarial images; None for a
             collection.
+        passes: most passes of the model that a batch takes, about; progress is told by them.
         least_classes: fewest classes it can work with.
         batches: how many batches it takes at once, to fill up its own.
         every_image: whether it counts images that are misclassified without it by what happens under it, as benchmarks
@@ -45,6 +46,7 @@ class AttackCard:
     norm: Norm | None
     settings: Callable[[EvaluationConfig], Settings]
     run: Rule | None = None
+    passes: Callable[[EvaluationConfig], int] = lambda _: 1
     least_classes: int = 2
     batches: int = 1
     every_image: bool = False

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["ATTACKS"]
 
 AUTOATTACK_SOURCE = "Croce and Hein, ICML 2020"
+AUTOATTACK_PASSES = {"standard": 8200, "plus": 10000, "rand": 4100}
 
 
 class Suite(Registry[AttackCard]):
@@ -91,6 +92,7 @@ def _pgd(steps: int, restarts: int = 1, loss: str = "cross_entropy", *, transfer
         norm="Linf",
         settings=settings,
         run=run,
+        passes=lambda _: restarts * (steps + 1),
         transfers=transfers,
     )
 
@@ -149,6 +151,7 @@ def _square(norm: Norm) -> AttackCard:
             **_query_settings(config),
         },
         run=run,
+        passes=lambda config: config.square_queries,
     )
 
 
@@ -165,6 +168,7 @@ def _apgd(norm: Norm) -> AttackCard:
         norm=norm,
         settings=lambda config: {"norm": norm, "eps": _radius(config, norm), "steps": config.apgd_steps},
         run=run,
+        passes=lambda config: 10 * config.apgd_steps,
         least_classes=4,
         batches=8,
     )
@@ -189,6 +193,7 @@ def _autoattack(version: str, norm: Norm) -> AttackCard:
             **(_query_settings(config) if version != "rand" else {}),
         },
         run=run,
+        passes=lambda _: AUTOATTACK_PASSES[version],
         least_classes=3 if version == "rand" else 4,
     )
 
@@ -215,6 +220,7 @@ ATTACKS.register("cw")(
             "learning_rate": config.cw_learning_rate,
         },
         run=_cw,
+        passes=lambda config: config.cw_steps,
     )
 )
 ATTACKS.register("cw_search")(
@@ -230,6 +236,7 @@ ATTACKS.register("cw_search")(
             "learning_rate": config.cw_learning_rate,
         },
         run=_cw_search,
+        passes=lambda config: 9 * config.cw_search_steps,
     )
 )
 ATTACKS.register("square")(_square("Linf"))

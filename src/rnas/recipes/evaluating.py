@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -26,7 +24,7 @@ from rnas.files import write_atomically
 from rnas.manifests import describe, now
 from rnas.networks.resolve import LoadedModel, load_model
 from rnas.networks.zoo import count_parameters
-from rnas.progress import reporting
+from rnas.recipes.attack_progress import attack_progress
 from rnas.recipes.config import EvaluateCommand
 from rnas.reports.documents import read_json
 from rnas.runs import locked, read_manifest
@@ -138,7 +136,7 @@ def evaluate_model(
     strengths = {
         key.name: getattr(settings, key.name) for key in fields(settings) if key.name not in ("images", "transfer_from")
     }
-    with evaluation_progress(name, model.network, len(settings.attacks) + 1) as progress:
+    with attack_progress(name, model.network, settings, len(data.test)) as progress:
         try:
             evaluation = evaluate(
                 model.network,
@@ -224,33 +222,3 @@ def keep_calls(document: dict[str, Any], before: dict[str, Any], manifest: dict[
             calls.append(call)
         row["call"] = calls.index(call)
     document["calls"] = calls
-
-
-@contextmanager
-def evaluation_progress(name: str, network: nn.Module, attacks: int) -> Iterator[Callable[..., None]]:
-    """Progress in percent of each attack; a batch of AutoAttack takes thousands of passes, which are counted too."""
-    finished: dict[str, float] = {}
-    shown: dict[str, float | str] = {}
-    passes, updated = 0, time.monotonic()
-    with reporting(f"attacking {name}", 100 * attacks) as reporter:
-
-        def update() -> None:
-            reporter.update(round(100 * sum(finished.values())), **shown, passes=str(passes))
-
-        def show(attack: str, done: int, total: int, robust_accuracy: float) -> None:
-            finished[attack] = done / total
-            shown.update({"last": attack, "robust": robust_accuracy})
-            update()
-
-        def count(*_: object) -> None:
-            nonlocal passes, updated
-            passes += 1
-            if time.monotonic() - updated > 0.5:
-                updated = time.monotonic()
-                update()
-
-        hook = network.register_forward_hook(count)
-        try:
-            yield show
-        finally:
-            hook.remove()

@@ -1,0 +1,90 @@
+"""Progress of an evaluation in passes of the model: FGSM makes one for a batch, AutoAttack thousands."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from torch import nn
+
+from rnas.evaluation.config import EvaluationConfig
+from rnas.evaluation.suite import ATTACKS
+from rnas.progress import reporting
+
+__all__ = ["attack_progress"]
+
+CLEAN, CHECKS = "Clean", "sanity checks"
+CHECKS_PASSES = 130
+INTERVAL = 0.5
+"""Seconds between two updates within a batch."""
+
+
+def planned_passes(settings: EvaluationConfig, images: int) -> dict[str, int]:
+    """Most passes that each attack makes, by its title, in the order in which they run.
+
+    Args:
+        settings: the attacks.
+        images: of the test set.
+    """
+    images = min(images, settings.images or images)
+    planned = {CLEAN: -(-images // settings.batch_size)}
+    if settings.attacks:
+        planned[CHECKS] = CHECKS_PASSES
+    for name in settings.attacks:
+        card = ATTACKS[name]
+        attacked = min(images, settings.autoattack_images or images) if name.startswith("autoattack") else images
+        members = [card] if card.parts is None else card.parts().values()
+        planned[card.title] = sum(
+            -(-attacked // (settings.batch_size * member.batches)) * member.passes(settings) for member in members
+        )
+    return planned
+
+
+@contextmanager
+def attack_progress(
+    name: str, network: nn.Module, settings: EvaluationConfig, images: int
+) -> Iterator[Callable[..., None]]:
+    """Show how far an evaluation is.
+
+    Args:
+        name: of the model.
+        network: the model; its passes are counted, and those of its copies.
+        settings: the attacks.
+        images: of the test set.
+
+    Returns:
+        What `rnas.evaluation.evaluate` takes as `progress`.
+    """
+    planned = planned_passes(settings, images)
+    left = {key: float(passes) for key, passes in planned.items()}
+    shown: dict[str, float | str] = {}
+    since, updated = 0, time.monotonic()
+    with reporting(f"attacking {name}", sum(planned.values())) as reporter:
+
+        def update() -> None:
+            # Images that are broken need no further passes, so an attack may need fewer than planned, never more.
+            current = next((passes for passes in left.values() if passes), 0.0)
+            reporter.update(round(sum(planned.values()) - sum(left.values()) + min(since, current)), **shown)
+
+        def show(attack: str, done: int, total: int, robust_accuracy: float) -> None:
+            nonlocal since
+            if attack != CLEAN:
+                left[CHECKS] = 0.0
+            left[attack] = planned[attack] * (1 - done / total)
+            shown.update({"last": attack, "robust": robust_accuracy})
+            since = 0
+            update()
+
+        def count(*_: object) -> None:
+            nonlocal since, updated
+            since += 1
+            if time.monotonic() - updated > INTERVAL:
+                updated = time.monotonic()
+                update()
+
+        hook = network.register_forward_hook(count)
+        try:
+            yield show
+        finally:
+            hook.remove()
