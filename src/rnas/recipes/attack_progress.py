@@ -59,13 +59,15 @@ def attack_progress(
     planned = planned_passes(settings, images)
     left = {key: float(passes) for key, passes in planned.items()}
     shown: dict[str, float | str] = {}
-    since, updated = 0, time.monotonic()
+    since, told, updated = 0, 0, time.monotonic()
     with reporting(f"attacking {name}", sum(planned.values())) as reporter:
 
         def update() -> None:
-            # Images that are broken need no further passes, so an attack may need fewer than planned, never more.
+            nonlocal told
             current = next((passes for passes in left.values() if passes), 0.0)
-            reporter.update(round(sum(planned.values()) - sum(left.values()) + min(since, current)), **shown)
+            # Passes that belong to no attack, such as those that check the model, are no reason to go back.
+            told = max(told, round(sum(planned.values()) - sum(left.values()) + min(since, current)))
+            reporter.update(told, **shown)
 
         def show(attack: str, done: int, total: int, robust_accuracy: float) -> None:
             nonlocal since
