@@ -106,7 +106,8 @@ def explain(message: str, known: list[str]) -> str:
         words = message.split(":", 1)[1].split()
         unknown = next((word for word in words if word.startswith("--")), words[0])
         key = unknown.removeprefix("--").partition("=")[0]
-        similar = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+        inside = [name for name in known if name.endswith(f".{key}")]
+        similar = inside or difflib.get_close_matches(key, known, n=1, cutoff=0.4)
         hint = f"; did you mean --{similar[0]}?" if similar else ""
         return f"no setting is called {unknown!r}{hint} (--help lists all)"
     if message.startswith("Unexpected config:"):

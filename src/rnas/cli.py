@@ -225,6 +225,9 @@ def show(results: Sequence[ModelResults]) -> None:
     for model in results:
         for doubt in model.doubts:
             print(f"rnas: warning: {model.name}: sanity check {doubt.name!r} failed: {doubt.finding}", file=sys.stderr)
+    if doubted := [model.name for model in results if model.doubts]:
+        names = " and ".join(doubted)
+        print(f"Robust accuracies of {names} are upper bounds until the failed sanity checks are explained.")
 
 
 COMMANDS = {

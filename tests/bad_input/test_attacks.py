@@ -42,7 +42,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ),
         (
             f"{EVALUATE} --evaluation.attacks transfer --evaluation.transfer_from insects",
-            ("second model insects", "3 classes", "the data has 10"),
+            ("second model insects", "cannot take images of shape (1, 8, 8)"),
         ),
         (
             f"{EVALUATE} --evaluation.attacks transfer --evaluation.transfer_from resnet8:weights",

@@ -241,6 +241,22 @@ def test_a_damaged_file_is_refused(damage: str, tmp_path: Path) -> None:
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="the threads of a process are listed on Linux only")
+def test_reading_outcomes_leaves_no_thread_behind(tmp_path: Path) -> None:
+    """Arrow's own threads abort a process whose Python ends before them: the exit code of an error was 134, not 2."""
+    evaluate(*problem(), ("fgsm",), **SETTINGS, folder=tmp_path)
+    code = f"""
+import os, pathlib
+from rnas.evaluation import read_outcomes
+import rnas.evaluation.session
+before = set(os.listdir("/proc/self/task"))
+assert len(read_outcomes(pathlib.Path({str(tmp_path)!r}) / "outcomes.parquet")) == 20
+print([open(f"/proc/self/task/{{task}}/comm").read() for task in set(os.listdir("/proc/self/task")) - before])
+"""
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
+
+
 def test_folder_errors(tmp_path: Path) -> None:
     occupied = tmp_path / "file"
     occupied.touch()

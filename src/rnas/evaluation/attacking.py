@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
+from typing import TypeVar
+
 import torch
 from torch import Tensor
 
@@ -12,7 +16,9 @@ from rnas.evaluation.card import AttackCard
 from rnas.evaluation.config import EvaluationConfig
 from rnas.evaluation.prepared import PreparedModel
 
-__all__ = ["attack", "judge"]
+__all__ = ["attack", "judge", "remarks_of"]
+
+Made = TypeVar("Made")
 
 
 def attack(
@@ -48,6 +54,20 @@ def attack(
     linf, l2 = change.abs().amax(dim=1), change.double().norm(dim=1)
     _verify(card, adversarial, linf, l2, config)
     return adversarial, linf.cpu(), l2.cpu(), denied.cpu()
+
+
+def remarks_of(action: Callable[[], Made]) -> tuple[Made, list[str]]:
+    """Do something, and keep what attacks remark on the model, which they do by a RuntimeWarning."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RuntimeWarning)
+        made = action()
+    remarks = []
+    for warning in caught:
+        if warning.category is RuntimeWarning:
+            remarks.append(str(warning.message).partition(": ")[2] or str(warning.message))
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    return made, remarks
 
 
 def judge(model: Model, images: Tensor, labels: Tensor, *, batch_size: int, what: str) -> tuple[Tensor, Tensor]:

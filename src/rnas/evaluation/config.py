@@ -64,7 +64,8 @@ class EvaluationSettings:
             except UnknownNameError as error:
                 raise UnknownNameError(f"attacks: {error}") from error
         require(len(set(self.attacks)) == len(self.attacks), "attacks", "each attack once", self.attacks)
-        require(self.eps is None or self.eps >= 0, "eps", "a finite distance >= 0", self.eps)
+        expected = "a distance from 0 to 1, in units of images in [0, 1], such as 8/255"
+        require(self.eps is None or 0 <= self.eps <= 1, "eps", expected, self.eps)
         require(self.eps_l2 >= 0, "eps_l2", "a finite distance >= 0", self.eps_l2)
         require(self.step_size is None or self.step_size > 0, "step_size", "a finite distance > 0", self.step_size)
         require(self.images is None or self.images >= 1, "images", "null or at least 1", self.images)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,7 @@ class Outcomes:
         broken: whether the prediction is not the label; true for every attack where the clean prediction is wrong, as
             such images are not attacked. Corruptions are applied to them too.
         margin: the label's logit minus the largest other one, for the adversarial image: negative where it is broken.
+            Attacks that keep successes only (C&W, Square, APGD, AutoAttack) return the image itself where they fail.
         linf: largest change of a pixel, in units of images in [0, 1].
         l2: Euclidean norm of the change, in the same units.
         denied: whether the attack broke the view of the model that it saw and not the model, which it then attacked.
@@ -132,6 +134,7 @@ class Record:
         self.seconds: dict[str, float] = {}
         self.batches: dict[str, list[int]] = {}
         self.checks: dict[str, list[dict[str, Any]]] = {}
+        self.remarks: dict[str, list[str]] = {}
         self.outcomes = Outcomes.from_table(SCHEMA.empty_table())
         if folder is None:
             return
@@ -145,7 +148,7 @@ class Record:
             for name, asked in identity.items():
                 self._require_same(name.replace("_", " "), about["identity"].get(name), asked)
             self.settings, self.seconds = about["settings"], about["seconds"]
-            self.batches, self.checks = about["batches"], about["checks"]
+            self.batches, self.checks, self.remarks = about["batches"], about["checks"], about["remarks"]
 
     def refuse_others(self, attack: str, settings: Settings) -> None:
         """Make sure that an attack's outcomes, if there are any, were made with these settings.
@@ -178,14 +181,16 @@ class Record:
         sizes = self.batches.setdefault(attack, [])
         return np.split(self.outcomes.image[self.outcomes.attack == attack], np.cumsum(sizes))[: len(sizes)]
 
-    def append(self, attack: str, outcomes: Outcomes, seconds: float) -> None:
-        """Add a finished batch of an attack that has begun, and save.
+    def append(self, attack: str, outcomes: Outcomes, seconds: float, remarks: Sequence[str] = ()) -> None:
+        """Add a finished batch of an attack that has begun, with what the attack's code remarked on it, and save.
 
         Raises:
             RunError: if the file cannot be written; what it held before is intact.
         """
         self.outcomes = self.outcomes.followed_by(outcomes)
         self.batches[attack].append(len(outcomes))
+        if remarks:
+            self.remarks[attack] = list(dict.fromkeys([*self.remarks.get(attack, []), *remarks]))
         self.seconds[attack] += seconds
         self._save()
 
@@ -206,6 +211,7 @@ class Record:
                 "seconds": self.seconds,
                 "batches": self.batches,
                 "checks": self.checks,
+                "remarks": self.remarks,
             }
             table = self.outcomes.to_table().replace_schema_metadata({METADATA_KEY: json.dumps(about).encode()})
             buffer = io.BytesIO()
@@ -230,11 +236,12 @@ def read_outcomes(path: Path) -> Outcomes:
 
 def _read(path: Path) -> tuple[Outcomes, dict[str, Any]]:
     try:
-        table = pq.read_table(io.BytesIO(path.read_bytes()))
+        # In this thread alone: one of Arrow's that still holds the bytes when Python ends would abort the process.
+        table = pq.ParquetFile(io.BytesIO(path.read_bytes()), pre_buffer=False).read(use_threads=False)
         about = json.loads((table.schema.metadata or {})[METADATA_KEY])
         if not table.schema.equals(SCHEMA):
             raise ValueError(f"unexpected columns {', '.join(table.schema.names)}")
-        if set(about) != {"identity", "settings", "seconds", "batches", "checks"}:
+        if set(about) != {"identity", "settings", "seconds", "batches", "checks", "remarks"}:
             raise ValueError("unexpected metadata")
         outcomes = Outcomes.from_table(table)
         if any(sum(sizes) != (outcomes.attack == name).sum() for name, sizes in about["batches"].items()):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from rnas.attacks.guards import Model
 from rnas.data.splits import stratified_subset
 from rnas.errors import ModelError
-from rnas.evaluation.attacking import attack, judge
+from rnas.evaluation.attacking import attack, judge, remarks_of
 from rnas.evaluation.card import AttackCard, Settings
 from rnas.evaluation.config import EvaluationConfig
 from rnas.evaluation.examples import FOLDER as EXAMPLES_FOLDER
@@ -56,6 +57,7 @@ class Session:
         self.config, self.seed, self.progress, self.second_model = config, seed, progress, second_model
         self.folder, self.save_images = folder, save_images
         self.examples: Examples | None = None
+        self.remarks: list[str] = []
         self.device = device_of(model, images)
         identity: dict[str, str | int] = {}
         if folder is not None:
@@ -120,16 +122,17 @@ class Session:
             self._report(name, before + len(chosen) - len(left), total)
         size = self.config.batch_size * (1 if card is None else card.batches)
         for number, batch in enumerate(left.split(size) if len(left) else ()):
-            begun = time.perf_counter()
+            begun, self.remarks = time.perf_counter(), []
             seed = derive(self.seed, name, len(recorded) + number)
             outcomes = self._clean(batch) if card is None else self._attack(name, card, batch, seed)
-            self.record.append(name, outcomes, time.perf_counter() - begun)
+            self.record.append(name, outcomes, time.perf_counter() - begun, self.remarks)
             self._report(name, before + len(chosen) - len(left) + number * size + len(batch), total)
 
     def result(self) -> Evaluation:
         """What was asked for, of all that the record holds."""
         outcomes = self.outcomes[0].followed_by(*self.outcomes[1:])
-        return Evaluation(outcomes, self.settings, self.record.seconds, self.examined)
+        remarks = {name: said for name, said in self.record.remarks.items() if name in self.settings}
+        return Evaluation(outcomes, self.settings, self.record.seconds, self.examined, remarks)
 
     def _settings(self, card: AttackCard | None) -> Settings:
         return {} if card is None else {**card.settings(self.config), **self.targets.settings(card)}
@@ -160,7 +163,7 @@ class Session:
         if chosen.any():
             clean, targets = self._select(batch[chosen]), labels[chosen]
             target, on_device = self.targets.of(card), targets.to(self.device)
-            made = attack(card, target, clean, on_device, self.config, seed)
+            made, self.remarks = remarks_of(partial(attack, card, target, clean, on_device, self.config, seed))
             adversarial, linf[chosen], l2[chosen], denied[chosen] = made
             what = f"the adversarial images of {card.title}"
             predictions[chosen], margins[chosen] = self._judge(adversarial, targets, what)

@@ -7,17 +7,19 @@ says how far a set of that size pins the accuracy down.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import binomtest
+from scipy.stats import norm as normal
 
 from rnas.evaluation.card import Settings
+from rnas.evaluation.comparison import compare
 from rnas.evaluation.config import EvaluationConfig
 from rnas.evaluation.outcomes import Outcomes, Record
-from rnas.evaluation.sanity import Check, compare
+from rnas.evaluation.sanity import Check
 from rnas.evaluation.suite import ATTACKS
 
 __all__ = ["Evaluation", "Row"]
@@ -38,10 +40,13 @@ class Row:
         robust: how many of them are classified correctly before and after.
         accuracy: robust / images.
         low: lower end of the 95% Wilson interval of the accuracy. Members of a collection see the same images and are
-            not independent; its interval is therefore that of as many images as there are, with the count that comes
-            nearest to the accuracy, which is wide enough for any dependence.
+            not independent; its interval is therefore that of as many images as there are, which is wide enough for any
+            dependence.
         high: its upper end.
+        median_l2: median Euclidean norm of the changes that broke images, in units of images in [0, 1]; None if none
+            was broken. It says how much an attack without a bound had to change.
         settings: of the attack.
+        source: where the attack comes from; empty for the clean images and the worst case.
         seconds: time it took, over all sessions of an evaluation that was interrupted.
         parts: in a collection the accuracy under each member, by its name.
     """
@@ -53,7 +58,9 @@ class Row:
     accuracy: float
     low: float
     high: float
+    median_l2: float | None
     settings: dict[str, Any]
+    source: str
     seconds: float
     parts: dict[str, float]
 
@@ -61,15 +68,17 @@ class Row:
 class Evaluation:
     """The result of `evaluate`.
 
-    The worst case counts an image as robust if no attack broke it, over the attacks that eps bounds and that ran on all
-    images; its settings name them. There is one for Linf and one for L2, each left out where no such attack ran. C&W,
-    which only keeps the distance small, and corruptions take no part.
+    The worst case counts an image as robust if no attack broke it, over the attacks that eps bounds, on the images that
+    all of them saw; its settings name them. There is one for Linf and one for L2, each left out where no such attack
+    ran. C&W, which only keeps the distance small, and corruptions take no part.
 
     Args:
         outcomes: of the clean images and of every attack.
         settings: of each attack, by name, in the order to report; "clean" comes first.
         seconds: taken by each, by name; in a collection by each member.
-        examined: what `sanity.examine` said of the model; `sanity` holds it, and what the outcomes say.
+        examined: what `sanity.examine` said of the model; `sanity` holds it, and what `comparison.compare` said of the
+            outcomes.
+        remarks: of the attacks' own code, by the attack's name.
     """
 
     def __init__(
@@ -78,30 +87,30 @@ class Evaluation:
         settings: dict[str, Settings],
         seconds: dict[str, float],
         examined: tuple[Check, ...] = (),
+        remarks: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.outcomes = outcomes
         self.examined = examined
-        self.sanity = (*examined, *compare(outcomes))
+        self.sanity = (*examined, *compare(outcomes, remarks))
         total = len(outcomes.of(CLEAN))
         spent = {
             name: sum(value for part, value in seconds.items() if part.partition("/")[0] == name) for name in settings
         }
         rows = []
-        complete: dict[str, dict[str, NDArray[np.bool_]]] = {norm: {} for norm in WORST_CASES}
+        bounded: dict[str, dict[str, Outcomes]] = {norm: {} for norm in WORST_CASES}
         for name, chosen in settings.items():
             attacked = outcomes.of(name)
             card = None if name == CLEAN else ATTACKS[name]
             title = "Clean" if card is None else card.title
-            if len(attacked) < total:
-                title = f"{title} ({len(attacked)} of {total} images)"
-            elif card is not None and card.norm is not None:
-                complete[card.norm][name] = attacked.broken
-            rows.append(_row(name, title, attacked, dict(chosen), spent[name]))
-        for norm, broken in complete.items():
-            if broken:
-                worst = dataclasses.replace(outcomes.of(CLEAN), broken=np.any(list(broken.values()), axis=0))
-                time = sum(spent[name] for name in broken)
-                rows.append(_row(WORST_CASES[norm], f"Worst case, {norm}", worst, {"attacks": list(broken)}, time))
+            if card is not None and card.norm is not None:
+                bounded[card.norm][name] = attacked
+            source = "" if card is None else card.source
+            rows.append(_row(name, _on(title, attacked, total), attacked, dict(chosen), spent[name], source))
+        for norm, attacks in bounded.items():
+            if attacks:
+                worst, time = _worst_case(list(attacks.values())), sum(spent[name] for name in attacks)
+                title = _on(f"Worst case, {norm}", worst, total)
+                rows.append(_row(WORST_CASES[norm], title, worst, {"attacks": list(attacks)}, time, ""))
         self.rows = tuple(rows)
 
     @classmethod
@@ -124,7 +133,8 @@ class Evaluation:
             if finished and recorded.get("eps") == card.eps(config):
                 own = recorded if card.parts is None else {**card.settings(config), "images": recorded["images"]}
                 settings[name] = own
-        return cls(record.outcomes.of(*settings), settings, record.seconds, examined)
+        remarks = {name: said for name, said in record.remarks.items() if name in settings}
+        return cls(record.outcomes.of(*settings), settings, record.seconds, examined, remarks)
 
     def __getitem__(self, name: str) -> Row:
         """The row of an attack, of "clean", or of a worst case."""
@@ -148,20 +158,49 @@ class Evaluation:
         ]
 
 
-def _row(name: str, title: str, attacked: Outcomes, settings: dict[str, Any], seconds: float) -> Row:
-    robust, images = int((~attacked.broken).sum()), len(attacked)
+def _on(title: str, attacked: Outcomes, total: int) -> str:
+    """A title that says where not all images were attacked."""
     different = len(np.unique(attacked.image))
-    interval = binomtest(round(robust / images * different), different).proportion_ci(0.95, method="wilson")
+    return title if different == total else f"{title} ({different} of {total} images)"
+
+
+def _worst_case(attacks: Sequence[Outcomes]) -> Outcomes:
+    """Images that all attacks saw, broken where one of them broke them; the other columns are the first one's."""
+    common = reduce(np.intersect1d, [attacked.image for attacked in attacks])
+    broken = np.any([attacked.on(common).broken for attacked in attacks], axis=0)
+    return dataclasses.replace(attacks[0].on(common), broken=broken)
+
+
+def _row(name: str, title: str, attacked: Outcomes, settings: dict[str, Any], seconds: float, source: str) -> Row:
+    robust, images = int((~attacked.broken).sum()), len(attacked)
+    low, high = wilson(robust / images, len(np.unique(attacked.image)))
     members = [member for member in dict.fromkeys(attacked.attack.tolist()) if member.startswith(f"{name}/")]
+    changed = attacked.l2[attacked.broken & (attacked.l2 > 0)]
     return Row(
         name=name,
         title=title,
         images=images,
         robust=robust,
         accuracy=robust / images,
-        low=float(interval.low),
-        high=float(interval.high),
+        low=low,
+        high=high,
+        median_l2=float(np.median(changed)) if len(changed) and name not in WORST_CASES.values() else None,
         settings=settings,
+        source=source,
         seconds=seconds,
         parts={member.partition("/")[2]: 1 - float(attacked.of(member).broken.mean()) for member in members},
     )
+
+
+def wilson(share: float, count: int) -> tuple[float, float]:
+    """The 95% interval of a share; scipy's takes counts only, and the share of a collection is no count of its images.
+
+    Args:
+        share: that was seen, in [0, 1].
+        count: of how many, >= 1.
+    """
+    z = float(normal.ppf(0.975))
+    centre, width = share + z**2 / (2 * count), z * (share * (1 - share) / count + (z / (2 * count)) ** 2) ** 0.5
+    scale = 1 + z**2 / count
+    # Exactly at the ends, where rounding would leave the share outside.
+    return min(share, max(0.0, (centre - width) / scale)), max(share, min(1.0, (centre + width) / scale))

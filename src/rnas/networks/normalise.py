@@ -42,4 +42,5 @@ class Normalise(nn.Module):
             self.deviation[0, channel] = deviation.clamp_min(1 / 255)
 
     def forward(self, images: Tensor) -> Tensor:
-        return (images - self.mean) / self.deviation
+        # Broadcasting would also take grey images for three channels; expansion refuses them.
+        return (images - self.mean.expand_as(images)) / self.deviation

@@ -212,6 +212,8 @@ def _kind_of_program(path: Path) -> Literal["torchscript", "export"]:
 
 
 def _load_function(module: str, function: str, text: str) -> LoadedModel:
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise ConfigError(f"expected {FORMS}, got {text!r}")
     with _beside_the_user():
         try:
             found = importlib.import_module(module)
@@ -221,8 +223,9 @@ def _load_function(module: str, function: str, text: str) -> LoadedModel:
             raise UnknownNameError(
                 f"{text}: neither a network nor a module is called {module!r}{nearest(module, zoo.NETWORKS)}"
             ) from error
-        except (TypeError, ValueError) as error:  # "", "..x"
-            raise ConfigError(f"expected {FORMS}, got {text!r}") from error
+        except Exception as error:  # a file with a slip in it, or whose own statements fail
+            reason = (str(error) or "no message").splitlines()[0]
+            raise ModelError(f"{text}: the import of {module} failed: {type(error).__name__}: {reason}") from error
         maker = getattr(found, function, None)
         if not callable(maker):
             names = [name for name, item in vars(found).items() if callable(item) and not name.startswith("_")]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ def run_evaluation(models: Sequence[str], command: EvaluateCommand) -> list[dict
         ModelError: if a network does not fit its weights or the images.
     """
     device = select_device(command.device)
-    documents = []
+    documents: list[dict[str, Any]] = []
     with cpu_threads(command.threads):
         loaded = [load_model(text, device) for text in models]
         second = load_second(command.evaluation, device)
@@ -69,7 +70,7 @@ def run_evaluation(models: Sequence[str], command: EvaluateCommand) -> list[dict
         names = [model.name for model in loaded]
         for model, folder in zip(loaded, folders, strict=True):
             name = model.name if names.count(model.name) == 1 else model.text
-            with locked(folder):
+            with locked(folder), kept(documents):
                 manifest = describe("evaluate", plain(command), seed=command.seed, device=str(device))
                 if model.folder != folder:
                     write_json(folder / "manifest.json", manifest)
@@ -81,6 +82,16 @@ def run_evaluation(models: Sequence[str], command: EvaluateCommand) -> list[dict
                     write_json(folder / "manifest.json", manifest)
             documents.append(document)
     return documents
+
+
+@contextmanager
+def kept(documents: Sequence[dict[str, Any]]) -> Iterator[None]:
+    """An error with one model is no loss of the others, and says so."""
+    try:
+        yield
+    except RnasError as error:
+        names = " and ".join(document["model"]["source"] for document in documents)
+        raise type(error)(f"{error}; results of {names} are kept" if names else str(error)) from error
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:
