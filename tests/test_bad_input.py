@@ -214,7 +214,7 @@ CASES = {
     "unknown objective of a recipe": Case(
         "run quickstart --out new --training.objective pgdat", ("training.objective", "did you mean 'pgd_at'?")
     ),
-    "unknown attack": Case("evaluate train --evaluation.attacks pgd", ("evaluation", "did you mean 'apgd'?", "pgd20")),
+    "unknown attack": Case("evaluate train --evaluation.attacks pgd", ("evaluation", "did you mean 'pgd20'?", "apgd")),
     "batch of 0": Case(f"{RESNET} --training.batch_size 0", ("training.batch_size", ">= 2", "got 0")),
     "batch of 1": Case(f"{SEARCH} --search.batch_size 1", ("search.batch_size", ">= 2", "got 1")),
     "seed below 0": Case(f"{SEARCH} --seed -1", ("seed", ">= 0", "-1")),

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from rnas.errors import UnknownNameError
+from rnas.errors import UnknownNameError, nearest
 from rnas.registry import Registry
 
 
@@ -19,6 +19,14 @@ def test_lookup_and_errors() -> None:
     with pytest.raises(UnknownNameError) as caught:
         registry["sevn"]
     assert str(caught.value) == "no number is called 'sevn'; did you mean 'seven'? (choices: seven)"
+
+
+def test_the_choice_that_a_reader_of_papers_means_comes_first() -> None:
+    names = ["darts_v1", "p_darts", "rnas_l", "rnas_h", "vgg16", "resnet18"]
+    for given, meant in (("RNAS-L", "rnas_l"), ("VGG16", "vgg16"), ("DARTS", "darts_v1"), ("P-DARTS", "p_darts")):
+        assert nearest(given, names).startswith(f"; did you mean {meant!r}? (choices: ")
+    for given in ("", "-", "transformer"):
+        assert nearest(given, names).startswith(" (choices: ")
 
 
 def test_import_leaves_torch_alone() -> None:

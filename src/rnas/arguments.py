@@ -105,6 +105,8 @@ def explain(message: str, known: list[str]) -> str:
     if message.startswith("unrecognized arguments"):
         words = message.split(":", 1)[1].split()
         unknown = next((word for word in words if word.startswith("--")), words[0])
+        if not unknown.startswith("-"):
+            return f"{unknown!r} is no setting: settings begin with --, what a command takes besides them comes first"
         key = unknown.removeprefix("--").partition("=")[0]
         inside = [name for name in known if name.endswith(f".{key}")]
         similar = inside or difflib.get_close_matches(key, known, n=1, cutoff=0.4)
@@ -116,6 +118,8 @@ def explain(message: str, known: list[str]) -> str:
         return explain(f"unrecognized arguments: --{found[1]}.{found[2]}", known)
     if found := re.search(r"Option '([\w.]+)' is not accepted", message):
         return explain(f"unrecognized arguments: --{found[1]}", known)
+    if found := re.search(r"Parser key \"([\w.]+)\":.*NestedArg\(key='(\w+)'", message, re.DOTALL):
+        return explain(f"unrecognized arguments: --{found[1]}.{found[2]}", known)
     if found := re.search(r'Parser key "([\w.]+)":\s*(.*)', message, re.DOTALL):
         # The parser lists every type it tried; what was expected and what came is enough. Our own types say it best.
         if own := re.search(r"Not of type \w+: (expected .*)", found[2]):

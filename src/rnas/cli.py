@@ -15,6 +15,7 @@ from rich.console import Console
 from rnas import __version__, parallel, recipes, reports
 from rnas.arguments import parse, positionals
 from rnas.errors import ConfigError, RnasError, nearest
+from rnas.evaluation.suite import describe_attacks
 from rnas.networks.cards import published_cards
 from rnas.networks.catalogue import card_sheet, card_table
 from rnas.recipes.config import (
@@ -141,7 +142,12 @@ def train(arguments: list[str]) -> None:
 
 def evaluate(arguments: list[str]) -> None:
     models, rest = positionals(arguments)
-    command: EvaluateCommand = parse("evaluate MODEL ...", EvaluateCommand, rest)
+    try:
+        command: EvaluateCommand = parse("evaluate MODEL ...", EvaluateCommand, rest)
+    except SystemExit:
+        if {"-h", "--help"} & set(rest):
+            print("\nattacks:", *describe_attacks(), sep="\n  ")
+        raise
     if not models:
         raise ConfigError("expected at least one model: rnas evaluate MODEL ... (--help says what a model is)")
     documents = recipes.run_evaluation(models, command)

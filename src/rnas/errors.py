@@ -7,6 +7,7 @@ The command line prints that line and exits with code 2; a Python caller catches
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -72,6 +73,10 @@ def nearest(given: str, known: Iterable[str]) -> str:
         For example ``"; did you mean 'resnet18'? (choices: resnet18, vgg16)"``, or only the choices where none is near.
     """
     choices = sorted(known)
-    similar = difflib.get_close_matches(given, choices, n=1, cutoff=0.5)
-    hint = f"; did you mean {similar[0]!r}?" if similar else ""
+    # Papers write RNAS-L where a name here is rnas_l, and DARTS where it is darts_v2.
+    letters = {re.sub(r"[\W_]", "", choice).lower(): choice for choice in reversed(choices)}
+    asked = re.sub(r"[\W_]", "", given).lower()
+    begun = sorted(name for name in letters if asked and name.startswith(asked))
+    similar = begun or difflib.get_close_matches(asked, letters, n=1, cutoff=0.5)
+    hint = f"; did you mean {letters[similar[0]]!r}?" if similar else ""
     return f"{hint} (choices: {', '.join(choices)})"

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from rnas.cli import main
 from rnas.data import load
-from rnas.evaluation import read_outcomes
+from rnas.evaluation import ATTACKS, read_outcomes
 from rnas.networks.resolve import load_model
 
 TRAIN = (
@@ -128,7 +128,7 @@ def test_results_keep_what_earlier_calls_found(monkeypatch: pytest.MonkeyPatch) 
             first = rows("runs/trained")
     together = rows("runs/trained")
     assert list(together) == ["clean", "fgsm", "pgd20", "worst_case"]
-    assert together["worst_case"]["settings"] == {"attacks": ["fgsm", "pgd20"]}
+    assert together["worst_case"]["settings"]["attacks"] == ["fgsm", "pgd20"]
     assert {**together["fgsm"], "call": 0} == {**first["fgsm"], "call": 0}
     # Each row names the call that made it.
     calls = document("runs/trained")["calls"]
@@ -199,13 +199,13 @@ def test_eps_of_the_training_bounds_every_attack_in_its_norm() -> None:
     assert main(f"evaluate runs/trained {SMALL} --evaluation.attacks square,apgd_l2,corruptions,{second}".split()) == 0
     first = rows("runs/trained")
     eps = {name: row["settings"]["eps"] for name, row in first.items() if "eps" in row["settings"]}
-    assert eps == {"square": 0.1, "apgd_l2": 0.5, "transfer": 0.1}
+    assert eps == {"square": 0.1, "apgd_l2": 0.5, "transfer": 0.1, "worst_case": 0.1, "worst_case_l2": 0.5}
     assert first["transfer"]["settings"]["step_size"] == 0.025
     assert first["transfer"]["settings"]["from"] == "resnet18-trained"
-    assert first["worst_case"]["settings"] == {"attacks": ["square", "transfer"]}
+    assert first["worst_case"]["settings"]["attacks"] == ["square", "transfer"]
     assert main(f"evaluate runs/trained {SMALL} --evaluation.attacks fgsm".split()) == 0
     both = rows("runs/trained")
-    assert both["worst_case"]["settings"] == {"attacks": ["square", "transfer", "fgsm"]}
+    assert both["worst_case"]["settings"]["attacks"] == ["square", "transfer", "fgsm"]
     for name in ("clean", "square", "apgd_l2", "transfer", "corruptions", "worst_case_l2"):
         assert {**both[name], "call": 0} == {**first[name], "call": 0}
     assert both["corruptions"]["seconds"] > 0
@@ -258,13 +258,41 @@ def test_saved_images_of_collections_and_of_attacks_on_several_batches() -> None
 def test_failed_checks_reach_the_terminal_the_file_and_the_page(capsys: pytest.CaptureFixture[str]) -> None:
     models = "runs/trained rnas_test_evaluated:Rounded"
     assert main(f"evaluate {models} --data digits --out all --evaluation.attacks fgsm {SMALL}".split()) == 0
-    warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("rnas: warning: ")]
+    output = capsys.readouterr()
+    assert "rnas_test_evaluated.Rounded are upper bounds until the failed sanity checks are explained." in output.out
+    warnings = [line for line in output.err.splitlines() if line.startswith("rnas: warning: ")]
     assert any("rnas_test_evaluated.Rounded: sanity check 'gradients' failed: " in line for line in warnings)
     verdicts = {check["name"]: check["passed"] for check in document("all/rnas_test_evaluated.Rounded")["sanity"]}
     assert not verdicts["gradients"]
     assert len(warnings) >= len([name for name, passed in verdicts.items() if not passed])
     page = Path("all/report.html").read_text()
     assert f"{len([1 for passed in verdicts.values() if not passed])} of {len(verdicts)} checks failed" in page
+
+
+@pytest.mark.usefixtures("place")
+def test_more_images_extend_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    command = "evaluate runs/trained --out more --threads 1 --evaluation.batch_size 8 --evaluation.attacks"
+    assert main(f"{command} fgsm,pgd5x2_margin --evaluation.images 20".split()) == 0
+    first = read_outcomes(Path("more/trained/outcomes.parquet"))
+    assert main(f"{command} fgsm --evaluation.images 50".split()) == 0
+    assert "50" in capsys.readouterr().out
+    found = {row["name"]: row for row in document("more/trained")["attacks"]}
+    assert {name: row["images"] for name, row in found.items()} == {
+        "clean": 50, "fgsm": 50, "pgd5x2_margin": 20, "worst_case": 20
+    }  # fmt: skip
+    assert document("more/trained")["data"]["images"] == 50
+    now = read_outcomes(Path("more/trained/outcomes.parquet"))
+    assert now.on(first.image).of("fgsm").to_table().equals(first.of("fgsm").to_table())
+
+
+def test_help_lists_every_attack_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["evaluate", "--help"])
+    assert ended.value.code == 0
+    lines = [line.split() for line in capsys.readouterr().out.partition("\nattacks:")[2].splitlines() if line]
+    assert [words[0] for words in lines] == [*ATTACKS, "pgdNxR_margin"]
+    for name, words in zip(ATTACKS, lines, strict=False):
+        assert ATTACKS[name].source in " ".join(words)
 
 
 @pytest.mark.usefixtures("place")

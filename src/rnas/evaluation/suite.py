@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rnas.attacks.guards import Model
     from rnas.evaluation.config import EvaluationConfig
 
-__all__ = ["ATTACKS"]
+__all__ = ["ATTACKS", "describe_attacks"]
 
 AUTOATTACK_SOURCE = "Croce and Hein, ICML 2020"
 AUTOATTACK_PASSES = {"standard": 8200, "plus": 10000, "rand": 4100}
@@ -257,3 +257,12 @@ ATTACKS.register("corruptions")(
         parts=corruption_cards,
     )
 )
+
+
+def describe_attacks() -> list[str]:
+    """A line for each attack: its name, its title, what bounds it, and its source."""
+    bounds = {"Linf": "within eps", "L2": "within eps_l2", None: "no bound"}
+    lines = {name: f"{ATTACKS[name].title} ({bounds[ATTACKS[name].norm]}): {ATTACKS[name].source}" for name in ATTACKS}
+    lines["pgdNxR_margin"] = "PGD with N steps, R restarts and the margin loss; xR and _margin may be left out"
+    width = max(map(len, lines))
+    return [f"{name:{width}}  {words}" for name, words in lines.items()]

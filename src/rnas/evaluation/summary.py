@@ -110,7 +110,8 @@ class Evaluation:
             if attacks:
                 worst, time = _worst_case(list(attacks.values())), sum(spent[name] for name in attacks)
                 title = _on(f"Worst case, {norm}", worst, total)
-                rows.append(_row(WORST_CASES[norm], title, worst, {"attacks": list(attacks)}, time, ""))
+                eps = {key: value for key, value in settings[next(iter(attacks))].items() if key == "eps"}
+                rows.append(_row(WORST_CASES[norm], title, worst, {**eps, "attacks": list(attacks)}, time, ""))
         self.rows = tuple(rows)
 
     @classmethod

@@ -135,7 +135,7 @@ def _load_run(folder: Path, text: str) -> LoadedModel:
         # As after `rnas run`, whose networks are in folders of the run's.
         inside = sorted(str(path.parent) for path in folder.glob("*/model.json"))
         if inside:
-            raise RunError(f"{folder} holds no trained network itself; did you mean {' '.join(inside)}?")
+            raise RunError(f"{folder} holds no trained network itself; did you mean {' or '.join(inside)}?")
         if not folder.exists():
             raise RunError(f"{folder} holds no trained network, it does not exist: expected {FORMS}")
     return LoadedModel(text, folder.resolve().name, "run", load_network(folder), folder)
