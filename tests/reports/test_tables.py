@@ -11,8 +11,9 @@ from rich.console import Console
 
 from rnas.errors import RunError
 from rnas.reports import ModelResults, html_table, load_results, markdown_table, parse_results, read_results, rich_table
-from rnas.reports.results import Verdict, describe_eps, describe_settings
+from rnas.reports.results import Verdict
 from rnas.reports.tables import columns
+from rnas.reports.wording import describe_eps, describe_settings
 
 
 def model(name: str, accuracies: dict[str, float], images: int = 100, **data: Any) -> ModelResults:

@@ -12,8 +12,8 @@ import jinja2
 from rnas.reports.facts import facts
 from rnas.reports.figures import cell_name
 from rnas.reports.reading import read_folder
-from rnas.reports.results import describe_settings
 from rnas.reports.tables import markdown, percent
+from rnas.reports.wording import describe_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rnas.reports.documents import is_number
-from rnas.reports.results import describe_settings
 from rnas.reports.tables import columns
+from rnas.reports.wording import describe_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -21,8 +21,8 @@ from rnas.reports.facts import facts, measurements, outcome, stage
 from rnas.reports.figures import cell_name, save
 from rnas.reports.ledger import results_csv
 from rnas.reports.reading import Contents, Part, read_folder
-from rnas.reports.results import describe_eps
 from rnas.reports.tables import html_table
+from rnas.reports.wording import describe_eps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

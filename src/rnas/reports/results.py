@@ -10,20 +10,16 @@ from rnas.errors import RunError
 from rnas.reports.documents import is_number, read_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
 __all__ = [
     "AttackResult",
     "ModelResults",
     "Verdict",
-    "describe_eps",
-    "describe_settings",
     "parse_results",
     "read_results",
 ]
-
-_DISTANCES = ("eps", "step_size")
 
 
 @dataclass(frozen=True)
@@ -154,34 +150,6 @@ def parse_results(document: Mapping[str, Any], where: str, *, name: str) -> Mode
             for check in _list(document, "sanity", where)
         ),
     )
-
-
-def describe_eps(models: Sequence[ModelResults]) -> str:
-    """The radius of the attacks in words: ``"eps = 8/255"``; of models that differ in it, each one's."""
-    radii = {model.name: model.eps for model in models if model.eps}
-    if len(set(radii.values())) <= 1:
-        return "".join(f"eps = {eps}" for eps in set(radii.values()))
-    return "; ".join(f"{name}: eps = {eps}" for name, eps in radii.items())
-
-
-def describe_settings(settings: Mapping[str, Any]) -> str:
-    """An attack's settings as words, without the number of images, which stands beside the accuracy.
-
-    Distances are in grey levels where they are whole ones: ``"eps 8/255"``.
-    """
-    words = []
-    for key, value in settings.items():
-        if key == "images":
-            continue
-        shown = f"{value:g}" if isinstance(value, float) else str(value)
-        if isinstance(value, list):
-            shown = " and ".join(", ".join(map(str, value)).rsplit(", ", 1))
-        if key in _DISTANCES and is_number(value):
-            levels = float(value) * 255
-            if 0 < levels <= 64 and abs(levels - round(levels)) < 1e-6:
-                shown = f"{round(levels)}/255"
-        words.append(f"{key.replace('_', ' ')} {shown}")
-    return ", ".join(words)
 
 
 def _part(document: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:

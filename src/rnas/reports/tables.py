@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rnas.reports.figures import plain
-from rnas.reports.results import describe_eps, describe_settings
+from rnas.reports.wording import describe_eps, describe_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
