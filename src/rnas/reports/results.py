@@ -29,7 +29,7 @@ class AttackResult:
     Args:
         name: the attack, for example "pgd20"; "clean" for none.
         title: the name as it should be read.
-        images: number of images that were attacked.
+        images: number of images that were attacked; in a collection each counts once for every member.
         accuracy: fraction that is still classified correctly, in [0, 1].
         low: lower end of the 95% interval (Wilson), in [0, 1].
         high: upper end, in [0, 1].
@@ -78,6 +78,7 @@ class ModelResults:
         fingerprint: of the data set; only models with the same one are compared.
         images: number of test images that an attack could have used, or None.
         classes: number of classes, or None.
+        class_names: what they are called, in the order of the labels; empty if they are only numbered.
         eps: radius of the attacks as it was written and where it comes from; empty if it is not recorded.
         sanity: verdicts on the evaluation itself.
     """
@@ -89,6 +90,7 @@ class ModelResults:
     fingerprint: str = ""
     images: int | None = None
     classes: int | None = None
+    class_names: tuple[str, ...] = ()
     eps: str = ""
     sanity: tuple[Verdict, ...] = ()
 
@@ -144,6 +146,7 @@ def parse_results(document: Mapping[str, Any], where: str, *, name: str) -> Mode
         fingerprint=str(data.get("fingerprint") or ""),
         images=_whole(data, "images", where),
         classes=_whole(data, "classes", where),
+        class_names=_names(data, "class_names", where),
         eps=_eps(_part(document, "eps", where)),
         sanity=tuple(
             Verdict(str(check.get("name")), bool(check.get("passed")), str(check.get("finding")))
@@ -164,6 +167,13 @@ def _list(document: Mapping[str, Any], key: str, where: str) -> list[dict[str, A
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise RunError(f"{where}: {key!r} should be a list of objects")
     return entries
+
+
+def _names(document: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
+    names = document.get(key, [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise RunError(f"{where}: {key!r} should be a list of names")
+    return tuple(names)
 
 
 def _eps(document: Mapping[str, Any]) -> str:
