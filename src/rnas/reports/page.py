@@ -160,13 +160,14 @@ def _adversarial(contents: Contents, gallery: Gallery) -> list[Picture]:
     """The saved images of each model under each attack."""
     pictures = []
     for part in contents.models:
+        classes = part.results.class_names if part.results else ()
         for path in adversarial_files(part.path):
-            figure, words = adversarial_figure(path)
+            figure, words = adversarial_figure(path, classes)
             result = part.results.attack(path.stem) if part.results else None
             who = f"{part.name} under {result.title if result else path.stem}"
             name = f"adversarial_{part.name}_{path.stem}"
             pictures.append(gallery.add(figure, name, f"{who}. {words}.", f"{who}. {words}."))
-        if (corrupted := corrupted_figure(part.path)) is not None:
+        if (corrupted := corrupted_figure(part.path, classes)) is not None:
             figure, words = corrupted
             words = f"{part.name} under common corruptions: {words}."
             pictures.append(gallery.add(figure, f"corrupted_{part.name}", words, words))
