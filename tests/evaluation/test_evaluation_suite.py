@@ -16,7 +16,7 @@ from rnas.attacks.margins import logit_margin
 from rnas.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from rnas.errors import ConfigError, ModelError, RnasError, RunError, UnknownNameError
 from rnas.evaluation import ATTACKS, EvaluationConfig, evaluate, read_outcomes
-from rnas.reports.results import describe_settings
+from rnas.reports.wording import describe_settings
 from rnas.seeding import derive
 
 NEW = ("square", "apgd", "cw_search", "corruptions", "transfer")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from rnas.cli import main
@@ -293,6 +294,19 @@ def test_help_lists_every_attack_with_its_source(capsys: pytest.CaptureFixture[s
     assert [words[0] for words in lines] == [*ATTACKS, "pgdNxR_margin"]
     for name, words in zip(ATTACKS, lines, strict=False):
         assert ATTACKS[name].source in " ".join(words)
+
+
+@pytest.mark.usefixtures("place")
+def test_names_of_classes_are_kept_where_they_say_more_than_numbers() -> None:
+    names = [f"shade {'abcdefghij'[label]}" for label in range(10)]
+    for part in ("train", "test"):
+        for label, name in enumerate(names):
+            Path("own", part, name).mkdir(parents=True)
+            Image.new("L", (8, 8), 20 * label + len(part)).save(Path("own", part, name, "0.png"))
+    assert main(f"evaluate runs/trained --data own --out named --evaluation.attacks fgsm {SMALL}".split()) == 0
+    assert document("named/trained")["data"]["class_names"] == names
+    assert main(f"evaluate runs/trained --out numbered --evaluation.attacks fgsm {SMALL}".split()) == 0
+    assert "class_names" not in document("numbered/trained")["data"]
 
 
 @pytest.mark.usefixtures("place")

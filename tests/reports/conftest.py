@@ -176,3 +176,22 @@ def run_folder(tmp_path: Path) -> Path:
     (folder / "searched" / "genotype.json").write_text(genotype().to_json(), encoding="utf-8")
     write_model(folder / "resnet18", "resnet18", 11_173_962, (248, 205, 188, 192, 44))
     return folder
+
+
+@pytest.fixture
+def evaluated_folder(tmp_path: Path) -> Path:
+    """The folder of an evaluation of five models, in which each model was attacked by two calls."""
+    folder = tmp_path / "cmp"
+    for number, name in enumerate(("model.pt", "resnet18", "third", "fourth", "fifth")):
+        document = results(name, 1000, (240, 210, 200, 190, 48 - number))
+        call = {key: value for key, value in manifest("evaluate").items() if key not in ("kind", "config", "created")}
+        commands = [f"rnas evaluate --first {number}", "rnas evaluate"]
+        document["calls"] = [{**call, "command": command} for command in commands]
+        for position, row in enumerate(document["attacks"]):
+            row["call"] = int(position > 1)
+            row["settings"]["attacked"] = "prepared"
+        # The manifest is of a later call that made nothing.
+        later = {**manifest("evaluate"), "command": "rnas evaluate --again"}
+        write_json(folder / f"{number}" / "manifest.json", later)
+        write_json(folder / f"{number}" / "results.json", document)
+    return folder

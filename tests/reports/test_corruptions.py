@@ -53,6 +53,9 @@ def test_an_image_under_each_corruption(tmp_path: Path) -> None:
     grid = np.array(figure.axes).reshape(2, 3)
     assert [axes.get_title() for axes in grid[0]] == ["clean", "fog", "shot\nnoise"]
     assert [[axes.get_xlabel() for axes in row] for row in grid] == [["4", "4", ""], ["", "7", "4"]]
+    named = corrupted_figure(tmp_path, ["", "", "", "", "cat"])
+    assert named is not None
+    assert [axes.get_xlabel() for axes in named[0].axes[:2]] == ["cat", "cat"]
     assert grid[1, 1].xaxis.label.get_fontweight() == "bold"
     assert grid[0, 1].xaxis.label.get_fontweight() == "normal"
     np.testing.assert_allclose(grid[1, 1].images[0].get_array(), clean[0].transpose(1, 2, 0) / 2)

@@ -1,5 +1,6 @@
 """The curves show what was recorded, and nothing where nothing was."""
 
+import io
 import json
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from rnas.errors import RunError
 from rnas.reports.alpha import alpha_figure, none_mass, trajectories
 from rnas.reports.curves import binned, search_figure, training_figure, vulnerability_figure
 from rnas.reports.documents import Metrics, read_metrics
+from rnas.reports.dots import accuracy_figure
 from rnas.reports.palette import KINDS, operation_colour, operation_kind
 from rnas.reports.reading import read_folder
+from rnas.reports.results import AttackResult, ModelResults
 from rnas.spaces.darts import OPERATIONS
 
 
@@ -139,3 +142,21 @@ def test_operations_keep_their_colours_apart() -> None:
     assert len({operation_colour(name) for name in OPERATIONS}) == len(OPERATIONS)
     assert {operation_kind(name) for name in OPERATIONS} == set(KINDS) - {"other"}
     assert operation_colour("made_up_conv") == operation_colour("made_up_conv")
+
+
+@pytest.mark.parametrize("accuracy", [0.0, 1.0])
+def test_markers_at_the_edges_are_drawn_whole(accuracy: float) -> None:
+    figure = accuracy_figure([ModelResults("a", (AttackResult("fgsm", "FGSM", 10, accuracy, 0.0, 1.0),))])
+    with_edges, hidden = io.BytesIO(), io.BytesIO()
+    figure.savefig(with_edges, format="rgba")
+    (axes,) = figure.axes
+    assert axes.get_xlim() == (0, 100)
+    (marker,) = [line for line in axes.lines if line.get_marker() == "o" and len(along(line))]
+    marker.set_visible(False)
+    figure.savefig(hidden, format="rgba")
+    width, height = figure.canvas.get_width_height()
+    pixels = [np.frombuffer(image.getvalue(), np.uint8).reshape(height, width, 4) for image in (with_edges, hidden)]
+    columns = np.flatnonzero((pixels[0] != pixels[1]).any(axis=(0, 2)))
+    edge = axes.transData.transform((100 * accuracy, 0))[0]
+    assert columns[0] < edge - 3
+    assert columns[-1] > edge + 3

@@ -17,7 +17,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from rnas.errors import RunError
-from rnas.reports import report
+from rnas.reports import report, save
+from rnas.reports.adversarial import adversarial_figure
 
 FIGURES = {
     "accuracy",
@@ -41,6 +42,7 @@ class Page(HTMLParser):
         self.sources: list[str] = []
         self.tags: list[str] = []
         self.text = ""
+        self.source = text
         self.feed(text)
         self.close()
         assert self.open == []
@@ -281,7 +283,7 @@ def test_doubts_stand_on_the_page(run_folder: Path, change: Callable[[str, dict[
     assert "zero for <b>32</b> images" in page.text
 
 
-def test_saved_images_are_shown(run_folder: Path) -> None:
+def test_saved_images_are_shown(run_folder: Path, change: Callable[[str, dict[str, object]], None]) -> None:
     (run_folder / "searched" / "adversarial").mkdir()
     colour = np.random.default_rng(0).random((12, 3, 8, 8), dtype=np.float32)
     label = np.arange(12)
@@ -295,11 +297,81 @@ def test_saved_images_are_shown(run_folder: Path) -> None:
     save_file({**tensors, "adversarial": np.clip(colour + np.float32(0.1), 0, 1)}, path)
     page = read(report(run_folder))
     assert "searched under PGD-20. 10 of the 12 saved images" in page.text
-    assert "the largest is 0.1." in page.text
-    assert (run_folder / "figures" / "adversarial_searched_pgd20.svg").exists()
+    assert "the change, 5 times amplified: grey is none, the largest is 0.1." in page.text
+    drawn = run_folder / "figures" / "adversarial_searched_pgd20.svg"
+    without_names = drawn.read_bytes()
+    names = ["frog", "ship"]
+    change("searched/results.json", {"data": {"class_names": names}})
+    report(run_folder)
+    save(adversarial_figure(path, names)[0], run_folder, "expected")
+    assert drawn.read_bytes() == (run_folder / "expected.svg").read_bytes() != without_names
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(RunError, match=r"pgd20\.safetensors is damaged"):
         report(run_folder)
+
+
+def test_classes_are_named_where_they_have_names(tmp_path: Path) -> None:
+    clean = np.full((4, 3, 8, 8), 0.5, dtype=np.float32)
+    changed = clean.copy()
+    changed[:2, :, 0] += np.float32(2 / 255)
+    label = np.array([0, 1, 0, 1])
+    after = np.array([1, 7, 0, 1])
+    path = tmp_path / "square.safetensors"
+    predictions = {"label": label, "clean_prediction": label, "prediction": after}
+    save_file({**predictions, "clean": clean, "adversarial": changed}, path)
+    figure, words = adversarial_figure(path, ["cat", "pick-up_truck"])
+    assert [axes.get_title() for axes in figure.axes[:4]] == ["cat", "pick-up.", "cat", "pick-up."]
+    # A model may know more classes than the images have.
+    assert [axes.get_xlabel() for axes in figure.axes[8:]] == ["pick-up.", "7", "cat", "pick-up."]
+    assert "the change, 64 times amplified: grey is none, the largest is 2/255" in words
+    assert "the attack failed on 2 images and returned the image itself" in words
+    figure, _ = adversarial_figure(path)
+    assert [axes.get_xlabel() for axes in figure.axes[8:]] == ["1", "7", "0", "1"]
+    save_file({**predictions, "prediction": label, "clean": clean, "adversarial": clean}, path)
+    _, words = adversarial_figure(path)
+    assert "amplified" not in words
+    assert "the attack failed on 4 images" in words
+
+
+def test_an_evaluation_alone_has_no_sections_of_searches_and_trainings(evaluated_folder: Path) -> None:
+    page = read(report(evaluated_folder))
+    assert "Evaluation of model.pt, resnet18 and 3 more" in page.text
+    for words in ("Left out", "Cells", "Alpha over time", "Vulnerability", "Losses", "training and", "Run cmp"):
+        assert words not in page.text
+    shutil.rmtree(evaluated_folder / "4")
+    shutil.rmtree(evaluated_folder / "3")
+    assert "Evaluation of model.pt, resnet18 and third" in read(report(evaluated_folder)).text
+    assert "Evaluation of model.pt" in read(report(evaluated_folder / "0")).text
+    # Beside a training the sections say why they are empty.
+    path = evaluated_folder / "2" / "manifest.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"evaluate"', '"train"'), encoding="utf-8")
+    page = read(report(evaluated_folder))
+    assert "Run cmp" in page.text
+    assert "there is no search in this folder" in page.text
+    stages = dict(re.findall(r"<tr><td>([^<]*)</td><td>([^<]*)</td>", page.source.partition('id="provenance"')[2]))
+    assert stages == {"model.pt": "evaluation", "resnet18": "evaluation", "third": "training and evaluation"}
+
+
+def test_the_page_names_the_commands_that_made_its_rows(evaluated_folder: Path) -> None:
+    page = read(report(evaluated_folder))
+    facts = re.findall(r"<dt>(.*?)</dt><dd>(?:<code>)?(.*?)(?:</code>)?</dd>", page.source.partition("<main>")[0])
+    values = {name: [value for other, value in facts if other == name] for name, _ in facts}
+    first = [f"rnas evaluate --first {number}" for number in range(4)]
+    assert values["Command"] == [first[0], "rnas evaluate", *first[1:]]
+    assert values["More commands"] == ["and 1 more, in results.csv"]
+    # All were made on one machine, of one commit.
+    assert [len(values[name]) for name in ("Hardware", "Commit", "Seed", "Finished")] == [1, 1, 1, 1]
+    assert "; " not in values["Hardware"][0] + values["Commit"][0]
+    assert "From" not in values
+    assert "rnas evaluate --again" not in page.text
+
+
+def test_what_attacks_saw_is_said_in_words(evaluated_folder: Path, run_folder: Path) -> None:
+    page = read(report(evaluated_folder))
+    assert "on a folded copy of the model" in page.text
+    assert "Attacks see a copy with batch norm folded into convolutions" in page.text
+    assert "prepared" not in page.text
+    assert "folded" not in read(report(run_folder)).text
 
 
 def test_a_file_is_no_folder(run_folder: Path) -> None:

@@ -2,17 +2,20 @@
 
 import html
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from rnas.errors import RunError
 from rnas.reports import ModelResults, html_table, load_results, markdown_table, parse_results, read_results, rich_table
-from rnas.reports.results import Verdict, describe_eps, describe_settings
+from rnas.reports.results import AttackResult, Verdict
 from rnas.reports.tables import columns
+from rnas.reports.wording import describe_distance, describe_eps, describe_images, describe_settings
 
 
 def model(name: str, accuracies: dict[str, float], images: int = 100, **data: Any) -> ModelResults:
@@ -47,9 +50,10 @@ def test_values_are_those_of_the_results(run_folder: Path) -> None:
 
 
 def test_best_of_each_column_is_bold() -> None:
-    models = (model("a", {"clean": 0.9, "fgsm": 0.4}), model("b", {"clean": 0.8, "fgsm": 0.4}))
-    assert [column.best for column in columns(models)] == [frozenset({0}), frozenset({0, 1})]
-    assert str(html_table(models)).count("<strong>") == 3
+    models = tuple(model(name, {"clean": clean, "fgsm": 0.4}) for name, clean in (("a", 0.9), ("b", 0.8), ("c", 0.9)))
+    # Where all are equal, none is best.
+    assert [column.best for column in columns(models)] == [frozenset({0, 2}), frozenset()]
+    assert str(html_table(models)).count("<strong>") == 2
     assert "**90.0%**" in markdown_table(models)
     assert "**80.0%**" not in markdown_table(models)
 
@@ -125,6 +129,70 @@ def test_distances_are_grey_levels() -> None:
     assert describe_settings({"attacks": ["fgsm", "cw"]}) == "attacks fgsm and cw"
 
 
+def test_what_was_attacked_is_said_in_words() -> None:
+    assert describe_settings({"eps": 0.1, "attacked": "prepared"}) == "eps 0.1, on a folded copy of the model"
+    itself = describe_settings({"attacked": "model: not a torch.nn.Module"})
+    assert itself == "on the model itself (not a torch.nn.Module)"
+    transfer = describe_settings({"attacked": "prepared", "from": "other"})
+    assert transfer == "on a folded copy of the second model, from other"
+
+
+@pytest.mark.parametrize(("levels", "expected"), [(8, "8/255"), (2, "2/255"), (25.5, "0.1"), (0.5, "0.00196")])
+def test_distances_of_rounded_images_are_grey_levels_too(levels: float, expected: str) -> None:
+    images = np.random.default_rng(0).random(1000, dtype=np.float32) / 2
+    changed = images + np.float32(levels / 255)
+    assert describe_distance(float((changed - images).max()), 3) == expected
+
+
+def test_an_image_under_each_corruption_is_counted_once() -> None:
+    parts = {f"fog/{severity}": 0.5 for severity in range(1, 6)}
+    row = AttackResult("corruptions", "Common corruptions (300 of 1000 images)", 300, 0.5, 0.4, 0.6, parts=parts)
+    models = tuple(ModelResults(name, (row,), images=1000) for name in ("a", "b"))
+    assert describe_images(row, 60) == "60 images, each corrupted 5 times"
+    assert columns(models)[0].note == "60 of 1000 images, each corrupted 5 times"
+    assert columns(models)[0].title == "Common corruptions"
+    for table in (str(html_table(models)), markdown_table(models)):
+        assert "60 of 1000 images, each corrupted 5 times" in table
+        assert "300" not in table
+    assert "60 of 1000 x 5 " in terminal(models)
+
+
+def rows_of(table: str) -> list[list[str]]:
+    """The cells of an HTML table as text."""
+    return [
+        [re.sub(r"<[^>]+>", " ", cell).strip() for cell in re.findall(r"<t[hd]\b[^>]*>(.*?)</t[hd]>", row)]
+        for row in re.findall(r"<tr>(.*?)</tr>", table)
+    ]
+
+
+@pytest.mark.parametrize(("attacks", "count", "lies"), [(7, 2, False), (8, 2, True), (8, 8, False), (9, 8, True)])
+def test_attacks_that_are_too_many_for_columns_stand_in_rows(attacks: int, count: int, lies: bool) -> None:
+    accuracies = [{f"own{attack}": (10 * index + attack) / 1000 for attack in range(attacks)} for index in range(count)]
+    models = tuple(model(f"model{index}", values) for index, values in enumerate(accuracies))
+    names, titles = [result.name for result in models], [column.title for column in columns(models)]
+    shown = rows_of(str(html_table(models)))
+    lines = [line[2:-2].split(" | ") for line in markdown_table(models).splitlines()]
+    del lines[1]
+    if lies:
+        shown, lines = ([list(row) for row in zip(*table, strict=True)] for table in (shown, lines))
+    corner = "Attack" if lies else "Model"
+    assert shown[0] == [corner, *(f"{title} 100 images" for title in titles)]
+    assert lines[0][0] == corner
+    assert [row[0] for row in shown[1:]] == [line[0] for line in lines[1:]] == names
+    for row, line, values in zip(shown[1:], lines[1:], accuracies, strict=True):
+        expected = [f"{100 * value:.1f}%" for value in values.values()]
+        assert [cell.split()[0] for cell in row[1:]] == expected
+        assert [cell.strip("*").split("%")[0] + "%" for cell in line[2:]] == expected
+
+
+def test_the_terminal_shows_every_name_whole() -> None:
+    names = [f"resnet18_trained_with_{way}" for way in ("trades", "mart", "fast_at", "pgd_at", "nothing")]
+    shown = terminal(tuple(model(name, {"clean": 0.9, "pgd20": 0.5}) for name in names), width=100)
+    head = [line for line in shown.splitlines() if line.startswith(chr(0x2503))]
+    cells = zip(*(line.strip(chr(0x2503)).split(chr(0x2503)) for line in head), strict=True)
+    assert ["".join(part.strip() for part in column) for column in cells][2:] == names
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -135,6 +203,8 @@ def test_distances_are_grey_levels() -> None:
         ({"attacks": [{"name": "a", "images": 9, "accuracy": 1, "low": "x"}]}, ["'low'", "'x'"]),
         ({"model": []}, ["'model'", "list"]),
         ({"data": {"images": "many"}}, ["'images'", "'many'"]),
+        ({"data": {"class_names": "cat"}}, ["'class_names'", "list of names"]),
+        ({"data": {"class_names": ["cat", 1]}}, ["'class_names'", "list of names"]),
     ],
 )
 def test_damaged_results_are_named(tmp_path: Path, change: dict[str, object], words: list[str]) -> None:

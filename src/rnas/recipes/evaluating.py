@@ -166,6 +166,7 @@ def evaluate_model(
             raise ModelError(f"{model.text}: {error}") from error
     # Also what earlier calls found, within the same bounds.
     everything = Evaluation.of(Record(folder, {}), settings, examined=evaluation.examined)
+    names = list(data.class_names)
     return {
         "model": {"name": name, "parameters": count_parameters(model.network) or None, "source": model.text},
         "data": {
@@ -173,6 +174,8 @@ def evaluate_model(
             "fingerprint": data.fingerprint,
             "images": everything["clean"].images,
             "classes": data.num_classes,
+            # Names that only number the classes say nothing that a label does not.
+            **({} if names == [str(label) for label in range(len(names))] else {"class_names": names}),
         },
         "eps": {"value": str(settings.eps), "from": eps_from},
         "sanity": [check.to_json() for check in everything.sanity],

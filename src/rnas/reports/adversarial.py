@@ -12,15 +12,19 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from rnas.errors import RunError
-from rnas.reports.figures import INK, MUTED, style
+from rnas.reports.figures import INK, MUTED, plain, style
+from rnas.reports.wording import describe_distance
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-__all__ = ["MOST", "SavedImages", "adversarial_figure", "adversarial_files", "read_images", "show_image"]
+__all__ = ["MOST", "SavedImages", "adversarial_figure", "adversarial_files", "class_name", "read_images", "show_image"]
 
 MOST: Final = 10  # images in a figure: more are kept, but would be too small to see
+_LETTERS: Final = 9  # of a class's name: more are wider than a small image
 _ROWS: Final = ("clean", "change", "adversarial")
 _FALLEN: Final = "#D55E00"
 
@@ -62,7 +66,15 @@ def read_images(path: Path) -> SavedImages:
     return SavedImages(clean, adversarial, labels, before, after)
 
 
-def show_image(axes: Axes, image: NDArray[np.float32], below: int | None = None, *, wrong: bool = False) -> None:
+def class_name(label: int, names: Sequence[str]) -> str:
+    """What a class is called, in few letters; its number where it has no name, as the classes of a foreign model."""
+    if not 0 <= label < len(names):
+        return str(label)
+    name = plain(names[label].replace("_", " "))
+    return name if len(name) <= _LETTERS else f"{name[: _LETTERS - 1].rstrip()}."
+
+
+def show_image(axes: Axes, image: NDArray[np.float32], below: str = "", *, wrong: bool = False) -> None:
     """Draw an image (H, W, C), and below it the class predicted for it, bold where it is wrong."""
     axes.imshow(
         np.clip(image[..., 0] if image.shape[-1] == 1 else image, 0, 1),
@@ -74,8 +86,17 @@ def show_image(axes: Axes, image: NDArray[np.float32], below: int | None = None,
     axes.axis("on")
     axes.set(xticks=[], yticks=[])
     axes.grid(visible=False)
-    if below is not None:
-        axes.set_xlabel(f"{below}", color=_FALLEN if wrong else MUTED, fontweight="bold" if wrong else "normal")
+    axes.set_xlabel(
+        below,
+        color=_FALLEN if wrong else MUTED,
+        fontweight="bold" if wrong else "normal",
+        fontsize=_font_size(below),
+    )
+
+
+def _font_size(text: str) -> float:
+    """Names are written smaller than numbers, so that neighbours do not touch."""
+    return 9.0 if text.isdecimal() else 7.5
 
 
 def adversarial_files(folder: Path) -> list[Path]:
@@ -83,11 +104,12 @@ def adversarial_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("adversarial/*.safetensors"))
 
 
-def adversarial_figure(path: Path) -> tuple[Figure, str]:
+def adversarial_figure(path: Path, names: Sequence[str] = ()) -> tuple[Figure, str]:
     """Draw the first images of a file, a column each.
 
     Args:
         path: a file that `read_images` takes.
+        names: what the classes are called, in the order of the labels; empty if they are only numbered.
 
     Returns:
         The figure, and in words what it shows.
@@ -108,13 +130,33 @@ def adversarial_figure(path: Path) -> tuple[Figure, str]:
         for axes_row, name, pictures in zip(grid, _ROWS, images, strict=True):
             axes_row[0].set_ylabel(name, rotation=0, ha="right", va="center", color=INK)
             for axes, picture, label, after in zip(axes_row, pictures, saved.labels, saved.after, strict=False):
-                show_image(axes, picture, after if name == _ROWS[-1] else None, wrong=after != label)
+                below = class_name(after, names) if name == _ROWS[-1] else ""
+                show_image(axes, picture, below, wrong=after != label)
         for axes, before in zip(grid[0], saved.before, strict=False):
-            axes.set_title(f"{before}", color=INK, loc="center", fontweight="normal")
+            text = class_name(before, names)
+            axes.set_title(text, color=INK, loc="center", fontweight="normal", fontsize=_font_size(text), pad=4)
     number = len(saved.labels)
-    shown = f"{count} of the {number} saved images" if number > count else f"{number} images"
+    shown = f"{count} of the {number} saved images" if number > count else _counted(number)
     words = (
         f"{shown}: above the image and the class predicted for it, below the adversarial image and its prediction "
-        f"(bold where it is wrong); between them the change: grey is none, the largest is {largest:.3g}"
+        f"(bold where it is wrong); between them the change{_amplified(largest)}"
     )
+    # Some attacks give back their best try when they fail, others the image itself, which then looks like an error.
+    kept = [after == label for label, after in zip(saved.labels[:count], saved.after, strict=False)]
+    unchanged = int((np.array(kept) & ~change.any(axis=(1, 2, 3))).sum())
+    if unchanged:
+        words += f"; the attack failed on {_counted(unchanged)} and returned the image itself"
     return figure, words
+
+
+def _counted(number: int) -> str:
+    return "1 image" if number == 1 else f"{number} images"
+
+
+def _amplified(largest: float) -> str:
+    """How the figure shows changes of which the largest is this, which it draws as black or white."""
+    if not largest:
+        return ": grey is none"
+    times = 1 / (2 * largest)
+    factor = f"{times:.0f}" if times >= 10 else f"{times:.2g}"
+    return f", {factor} times amplified: grey is none, the largest is {describe_distance(largest, 3)}"

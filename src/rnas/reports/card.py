@@ -12,8 +12,8 @@ import jinja2
 from rnas.reports.facts import facts
 from rnas.reports.figures import cell_name
 from rnas.reports.reading import read_folder
-from rnas.reports.results import describe_settings
 from rnas.reports.tables import markdown, percent
+from rnas.reports.wording import describe_images, describe_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -91,7 +91,12 @@ def model_card(folder: Path, network: NetworkFacts, files: Sequence[ExportedFile
         fingerprint=(part.manifest.get("inputs") or {}).get("images", ""),
         results=results,
         accuracies=[
-            (attack.title, *percent(attack), attack.images, describe_settings(attack.settings))
+            (
+                attack.title,
+                *percent(attack),
+                describe_images(attack).replace(" images", ""),
+                describe_settings(attack.settings),
+            )
             for attack in (results.attacks if results else ())
         ],
         provenance=provenance(contents, part),

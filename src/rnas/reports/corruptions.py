@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from matplotlib.figure import Figure
 
-from rnas.reports.adversarial import read_images, show_image
+from rnas.reports.adversarial import class_name, read_images, show_image
 from rnas.reports.figures import INK, MUTED, plain, style
 
 if TYPE_CHECKING:
@@ -55,11 +55,12 @@ def corruptions_figure(models: Sequence[ModelResults]) -> Figure | None:
     return figure
 
 
-def corrupted_figure(folder: Path) -> tuple[Figure, str] | None:
+def corrupted_figure(folder: Path, classes: Sequence[str] = ()) -> tuple[Figure, str] | None:
     """Draw what the corruptions make of the first image that was saved.
 
     Args:
         folder: of a model; corrupted images are in ``adversarial/corruptions/NAME/SEVERITY.safetensors``.
+        classes: what they are called, in the order of the labels; empty if they are only numbered.
 
     Returns:
         The figure, and in words what it shows; None if none were saved.
@@ -83,8 +84,8 @@ def corrupted_figure(folder: Path) -> tuple[Figure, str] | None:
             saved = read_images(path)
             label, before, after = saved.labels[0], saved.before[0], saved.after[0]
             axes = grid[severities.index(severity), 1 + names.index(name)]
-            show_image(axes, saved.adversarial[0], after, wrong=after != label)
-            show_image(grid[0, 0], saved.clean[0], before, wrong=before != label)
+            show_image(axes, saved.adversarial[0], class_name(after, classes), wrong=after != label)
+            show_image(grid[0, 0], saved.clean[0], class_name(before, classes), wrong=before != label)
         for axes, title in zip(grid[0], ["clean", *map(_words, names)], strict=True):
             axes.set_title(title.replace(" ", "\n"), color=MUTED, loc="center", fontweight="normal", fontsize=8)
     words = (

@@ -55,7 +55,8 @@ def accuracy_figure(models: Sequence[ModelResults]) -> Figure:
                     continue
                 axes.plot([100 * result.low, 100 * result.high], [y, y], color=colour, linewidth=2.0, alpha=0.55)
                 marker = MODEL_MARKERS[index % len(MODEL_MARKERS)]
-                axes.plot([100 * result.accuracy], [y], marker, color=colour, markersize=6.5)
+                # Markers at 0% and 100% reach over the edges.
+                axes.plot([100 * result.accuracy], [y], marker, color=colour, markersize=6.5, clip_on=False, zorder=3)
                 # The number stands where the interval leaves room for it.
                 right = result.high <= 0.9
                 axes.annotate(
@@ -69,7 +70,7 @@ def accuracy_figure(models: Sequence[ModelResults]) -> Figure:
                     va="center",
                 )
         axes.set_yticks(ticks, [_heading(column) for column in table])
-        axes.tick_params(axis="y", length=0, labelcolor=INK, labelsize=8.5)
+        axes.tick_params(axis="y", length=0, pad=8, labelcolor=INK, labelsize=8.5)
         axes.grid(visible=False, axis="y")
         axes.set_ylim(height, 0)
         axes.set_xlim(0, 100)

@@ -3,38 +3,88 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from rnas.reports.documents import is_number
-from rnas.reports.results import describe_settings
 from rnas.reports.tables import columns
+from rnas.reports.wording import describe_images, describe_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rnas.reports.reading import Contents, Part
 
-__all__ = ["facts", "measurements", "outcome", "stage"]
+__all__ = ["facts", "headline", "measurements", "outcome", "sources", "stage"]
 
 _NAMES = {"none": "mass on none", "passes": "passes of the supernet"}
+_COMMANDS: Final = 5
 
 
-def facts(contents: Contents, manifest: Mapping[str, Any], of: str) -> list[tuple[str, str]]:
-    """What was run, when, on what: those of them that are known."""
-    hardware = manifest.get("hardware")
-    commit = manifest.get("git_commit")
-    seed = manifest.get("seed")
+def headline(contents: Contents) -> str:
+    """The page's title: the run, or where nothing was searched or trained, the models that were attacked."""
+    if not contents.only_evaluated:
+        return f"Run {contents.path.resolve().name}"
+    names = [part.name for part in contents.models]
+    if len(names) > 3:
+        names = [*names[:2], f"{len(names) - 2} more"]
+    return "Evaluation of " + " and ".join(", ".join(names).rsplit(", ", 1))
+
+
+def sources(contents: Contents) -> tuple[Mapping[str, Any], str, list[Mapping[str, Any]]]:
+    """What the page's first lines quote.
+
+    Returns:
+        The manifest that says when; whose it is, if not the whole page's; and the manifest and calls that made what is
+        shown, which say by which commands, on what hardware, of which commits and seeds.
+    """
+    calls = [attack.call for model in contents.results for attack in model.attacks if attack.call]
+    if contents.only_evaluated and calls:
+        # A manifest is of the last call, which may have made nothing.
+        return max(calls, key=lambda call: str(call.get("finished") or "")), "", calls
+    if contents.manifest or not contents.parts:
+        return contents.manifest, "", [contents.manifest, *calls]
+    part = next((part for part in contents.parts if part.manifest), contents.parts[0])
+    of = part.name if len(contents.parts) > 1 else ""
+    return part.manifest, of, [part.manifest, *calls]
+
+
+def facts(
+    contents: Contents, manifest: Mapping[str, Any], of: str, made_by: Sequence[Mapping[str, Any]] = ()
+) -> list[tuple[str, str]]:
+    """What was run, when, on what: those of them that are known.
+
+    Args:
+        contents: names the data.
+        manifest: says when.
+        of: whose manifest it is; empty where that is clear.
+        made_by: the manifests and calls that say the rest, each value once; by default the manifest.
+    """
+    made_by = made_by or [manifest]
+    commands = _each(str(call.get("command") or "") for call in made_by)
+    more = len(commands) - _COMMANDS
+    beside = " and the records of the attacks" if len(made_by) > 1 else ""
     known = [
-        ("From", f"the manifest of {of}" if of else ""),
-        ("Command", str(manifest.get("command") or "")),
+        ("From", f"the manifest of {of}{beside}" if of else ""),
+        *(("Command", command) for command in commands[:_COMMANDS]),
+        ("More commands", f"and {more} more, in results.csv" if more > 0 else ""),
         ("Data", ", ".join(sorted({model.data for model in contents.results if model.data}))),
         ("Begun", _time(manifest.get("created"))),
         ("Finished", _finished(manifest) if manifest else ""),
-        ("Hardware", _hardware(hardware) if isinstance(hardware, dict) else ""),
-        ("Commit", f"{commit}{' with uncommitted changes' if manifest.get('git_dirty') else ''}" if commit else ""),
-        ("Seed", "" if seed is None else str(seed)),
+        ("Hardware", "; ".join(_each(_hardware(call.get("hardware")) for call in made_by))),
+        ("Commit", "; ".join(_each(_commit(call) for call in made_by))),
+        ("Seed", ", ".join(_each("" if call.get("seed") is None else str(call["seed"]) for call in made_by))),
     ]
     return [(name, value) for name, value in known if value]
+
+
+def _each(values: Iterable[str]) -> list[str]:
+    """The values that are not empty, each once, in order."""
+    return list(dict.fromkeys(value for value in values if value))
+
+
+def _commit(manifest: Mapping[str, Any]) -> str:
+    commit = manifest.get("git_commit")
+    return f"{commit}{' with uncommitted changes' if manifest.get('git_dirty') else ''}" if commit else ""
 
 
 def _time(value: object) -> str:
@@ -59,7 +109,9 @@ def _finished(manifest: Mapping[str, Any]) -> str:
     return f"{_time(manifest['finished'])}, {took} after the beginning"
 
 
-def _hardware(hardware: Mapping[str, Any]) -> str:
+def _hardware(hardware: object) -> str:
+    if not isinstance(hardware, dict):
+        return ""
     words = [str(hardware[key]) for key in ("gpu", "cpu") if hardware.get(key)]
     if hardware.get("cores"):
         words.append(f"{hardware['cores']} cores")
@@ -70,7 +122,8 @@ def _hardware(hardware: Mapping[str, Any]) -> str:
 
 def stage(part: Part) -> tuple[str, str, str, str]:
     """Name of a stage, what it is, when it finished and its state."""
-    what = "search" if part.kind == "search" else "training and evaluation"
+    trained = "evaluation" if part.manifest.get("kind") == "evaluate" else "training and evaluation"
+    what = "search" if part.kind == "search" else trained
     return part.name, what, _finished(part.manifest) if part.manifest.get("finished") else "", part.state
 
 
@@ -78,14 +131,15 @@ def measurements(contents: Contents) -> list[tuple[str, str, str, str]]:
     """For each attack what it ran with, on how many images and for how long; models that differ are told apart."""
     rows = []
     for column in columns(contents.results):
-        ways: dict[tuple[str, int], list[str]] = {}
+        ways: dict[tuple[str, str], list[str]] = {}
         seconds = [cell.seconds for cell in column.cells if cell is not None and cell.seconds is not None]
         for model, cell in zip(contents.results, column.cells, strict=True):
             if cell is not None:
-                ways.setdefault((describe_settings(cell.settings), cell.images), []).append(model.name)
+                images = describe_images(cell).replace(" images", "")
+                ways.setdefault((describe_settings(cell.settings), images), []).append(model.name)
         for (settings, images), names in ways.items():
             title = column.title if len(ways) == 1 else f"{column.title} ({', '.join(names)})"
-            rows.append((title, settings, str(images), f"{sum(seconds):.1f} s" if seconds and len(ways) == 1 else ""))
+            rows.append((title, settings, images, f"{sum(seconds):.1f} s" if seconds and len(ways) == 1 else ""))
     return rows
 
 

@@ -17,15 +17,15 @@ from rnas.reports.cells import draw_genotype
 from rnas.reports.corruptions import corrupted_figure, corruptions_figure
 from rnas.reports.curves import search_figure, training_figure, vulnerability_figure
 from rnas.reports.dots import accuracy_figure
-from rnas.reports.facts import facts, measurements, outcome, stage
+from rnas.reports.facts import facts, headline, measurements, outcome, sources, stage
 from rnas.reports.figures import cell_name, save
 from rnas.reports.ledger import results_csv
 from rnas.reports.reading import Contents, Part, read_folder
-from rnas.reports.results import describe_eps
 from rnas.reports.tables import html_table
+from rnas.reports.wording import describe_eps
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from matplotlib.figure import Figure
@@ -97,16 +97,19 @@ def report(folder: Path) -> Path:
     contents = read_folder(folder)
     gallery = Gallery(folder / "figures")
     search = contents.search
-    manifest, of = _leading(contents)
+    manifest, of, made_by = sources(contents)
+    attacks = [attack for model in contents.results for attack in model.attacks]
     page = _template().render(
-        title=f"Run {folder.resolve().name}",
-        facts=facts(contents, manifest, of),
+        title=headline(contents),
+        only_evaluated=contents.only_evaluated,
+        facts=facts(contents, manifest, of, made_by),
         parts=[stage(part) for part in contents.parts],
         unfinished=bool(contents.manifest and not contents.manifest.get("finished"))
         or not all(part.complete for part in contents.parts),
         results=contents.results,
         table=html_table(contents.results),
         measurements=measurements(contents),
+        folded=any(attack.settings.get("attacked") == "prepared" for attack in attacks),
         chance={model.classes for model in contents.results if model.classes},
         data=sorted({model.data for model in contents.results if model.data}),
         accuracy=_accuracy(contents, gallery),
@@ -138,14 +141,6 @@ def _template() -> jinja2.Template:
     return environment.from_string(text)
 
 
-def _leading(contents: Contents) -> tuple[Mapping[str, Any], str]:
-    """The manifest that the headline quotes, and whose it is if not the whole run's."""
-    if contents.manifest or not contents.parts:
-        return contents.manifest, ""
-    part = next((part for part in contents.parts if part.manifest), contents.parts[0])
-    return part.manifest, part.name if len(contents.parts) > 1 else ""
-
-
 def _accuracy(contents: Contents, gallery: Gallery) -> Picture | None:
     if not any(model.attacks for model in contents.results):
         return None
@@ -160,13 +155,14 @@ def _adversarial(contents: Contents, gallery: Gallery) -> list[Picture]:
     """The saved images of each model under each attack."""
     pictures = []
     for part in contents.models:
+        classes = part.results.class_names if part.results else ()
         for path in adversarial_files(part.path):
-            figure, words = adversarial_figure(path)
+            figure, words = adversarial_figure(path, classes)
             result = part.results.attack(path.stem) if part.results else None
             who = f"{part.name} under {result.title if result else path.stem}"
             name = f"adversarial_{part.name}_{path.stem}"
             pictures.append(gallery.add(figure, name, f"{who}. {words}.", f"{who}. {words}."))
-        if (corrupted := corrupted_figure(part.path)) is not None:
+        if (corrupted := corrupted_figure(part.path, classes)) is not None:
             figure, words = corrupted
             words = f"{part.name} under common corruptions: {words}."
             pictures.append(gallery.add(figure, f"corrupted_{part.name}", words, words))

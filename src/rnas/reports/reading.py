@@ -94,6 +94,12 @@ class Contents:
         return ((self.search,) if self.search else ()) + self.models
 
     @property
+    def only_evaluated(self) -> bool:
+        """Whether everything was made elsewhere and attacked here."""
+        kinds = {part.manifest.get("kind") for part in self.parts}
+        return kinds == {"evaluate"} and not self.manifest and not self.other_searches
+
+    @property
     def results(self) -> tuple[ModelResults, ...]:
         """The results of the models that were evaluated."""
         return tuple(model.results for model in self.models if model.results is not None)

@@ -10,20 +10,16 @@ from rnas.errors import RunError
 from rnas.reports.documents import is_number, read_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
 __all__ = [
     "AttackResult",
     "ModelResults",
     "Verdict",
-    "describe_eps",
-    "describe_settings",
     "parse_results",
     "read_results",
 ]
-
-_DISTANCES = ("eps", "step_size")
 
 
 @dataclass(frozen=True)
@@ -33,7 +29,7 @@ class AttackResult:
     Args:
         name: the attack, for example "pgd20"; "clean" for none.
         title: the name as it should be read.
-        images: number of images that were attacked.
+        images: number of images that were attacked; in a collection each counts once for every member.
         accuracy: fraction that is still classified correctly, in [0, 1].
         low: lower end of the 95% interval (Wilson), in [0, 1].
         high: upper end, in [0, 1].
@@ -82,6 +78,7 @@ class ModelResults:
         fingerprint: of the data set; only models with the same one are compared.
         images: number of test images that an attack could have used, or None.
         classes: number of classes, or None.
+        class_names: what they are called, in the order of the labels; empty if they are only numbered.
         eps: radius of the attacks as it was written and where it comes from; empty if it is not recorded.
         sanity: verdicts on the evaluation itself.
     """
@@ -93,6 +90,7 @@ class ModelResults:
     fingerprint: str = ""
     images: int | None = None
     classes: int | None = None
+    class_names: tuple[str, ...] = ()
     eps: str = ""
     sanity: tuple[Verdict, ...] = ()
 
@@ -148,40 +146,13 @@ def parse_results(document: Mapping[str, Any], where: str, *, name: str) -> Mode
         fingerprint=str(data.get("fingerprint") or ""),
         images=_whole(data, "images", where),
         classes=_whole(data, "classes", where),
+        class_names=_names(data, "class_names", where),
         eps=_eps(_part(document, "eps", where)),
         sanity=tuple(
             Verdict(str(check.get("name")), bool(check.get("passed")), str(check.get("finding")))
             for check in _list(document, "sanity", where)
         ),
     )
-
-
-def describe_eps(models: Sequence[ModelResults]) -> str:
-    """The radius of the attacks in words: ``"eps = 8/255"``; of models that differ in it, each one's."""
-    radii = {model.name: model.eps for model in models if model.eps}
-    if len(set(radii.values())) <= 1:
-        return "".join(f"eps = {eps}" for eps in set(radii.values()))
-    return "; ".join(f"{name}: eps = {eps}" for name, eps in radii.items())
-
-
-def describe_settings(settings: Mapping[str, Any]) -> str:
-    """An attack's settings as words, without the number of images, which stands beside the accuracy.
-
-    Distances are in grey levels where they are whole ones: ``"eps 8/255"``.
-    """
-    words = []
-    for key, value in settings.items():
-        if key == "images":
-            continue
-        shown = f"{value:g}" if isinstance(value, float) else str(value)
-        if isinstance(value, list):
-            shown = " and ".join(", ".join(map(str, value)).rsplit(", ", 1))
-        if key in _DISTANCES and is_number(value):
-            levels = float(value) * 255
-            if 0 < levels <= 64 and abs(levels - round(levels)) < 1e-6:
-                shown = f"{round(levels)}/255"
-        words.append(f"{key.replace('_', ' ')} {shown}")
-    return ", ".join(words)
 
 
 def _part(document: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
@@ -196,6 +167,13 @@ def _list(document: Mapping[str, Any], key: str, where: str) -> list[dict[str, A
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise RunError(f"{where}: {key!r} should be a list of objects")
     return entries
+
+
+def _names(document: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
+    names = document.get(key, [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise RunError(f"{where}: {key!r} should be a list of names")
+    return tuple(names)
 
 
 def _eps(document: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rnas.reports.figures import plain
-from rnas.reports.results import describe_eps, describe_settings
+from rnas.reports.wording import describe_eps, describe_images, describe_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,7 @@ __all__ = ["Column", "columns", "html_table", "markdown", "markdown_table", "per
 #: Mildest first, as the paper's tables, and PGD of any strength where PGD-20 is; at "" are attacks that are not named
 #: here, in the order in which they were run, and the worst cases over all of them come last.
 _ORDER: Final = ("clean", "fgsm", "pgd", "cw", "autoattack", "", "worst_case", "worst_case_l2")
+_WIDE: Final = 7  # columns of numbers that fit a page beside the names
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,10 @@ class Column:
     Args:
         name: the attack.
         title: its heading.
-        note: the number of images, "64 of 256 images" where the attack ran on a subset; empty if models differ in it.
+        note: the number of images as `describe_images` says it; empty if models differ in it.
         cells: each model's result, None where the attack was not run.
         best: the models with the highest accuracy; empty unless two or more were measured
-            in the same way: same images, same settings of the attack.
+            in the same way, same images, same settings of the attack, and differ.
     """
 
     name: str
@@ -63,36 +64,51 @@ def percent(result: AttackResult) -> tuple[str, str]:
 
 
 def html_table(models: Sequence[ModelResults]) -> Markup:
-    """The table as an HTML ``<table>``; names are escaped."""
+    """The table as an HTML ``<table>``, attacks in rows where they would be too many columns; names are escaped."""
     table = columns(models)
-    head = Markup("").join(
-        Markup('<th scope="col">{}{}</th>').format(column.title, _small(column.note)) for column in table
-    )
-    rows = []
+    attacks = [Markup("{}{}").format(column.title, _small(column.note)) for column in table]
+    names = []
+    cells = []
     for index, model in enumerate(models):
-        cells = []
-        for column in table:
-            result = column.cells[index]
-            if result is None:
-                cells.append(Markup('<td class="absent">not run</td>'))
-                continue
-            value, interval = percent(result)
-            shown = Markup("<strong>{}</strong>").format(value) if index in column.best else escape(value)
-            cells.append(Markup("<td>{}{}</td>").format(shown, _small(" ".join([interval, *_own(column, result)]))))
         size = "" if model.parameters is None else f"{model.parameters:,} parameters"
-        name = Markup('<th scope="row">{}{}</th>').format(model.name, _small(size))
-        rows.append(Markup("<tr>{}{}</tr>").format(name, Markup("").join(cells)))
-    return Markup('<table><thead><tr><th scope="col">Model</th>{}</tr></thead><tbody>{}</tbody></table>').format(
-        head, Markup("\n").join(rows)
-    )
+        names.append(Markup("{}{}").format(model.name, _small(size)))
+        cells.append([_html_cell(column, index) for column in table])
+    corner, heads, sides = "Model", attacks, names
+    if _lies(models, table):
+        corner, heads, sides, cells = "Attack", names, attacks, [list(row) for row in zip(*cells, strict=True)]
+    head = Markup("").join(Markup('<th scope="col">{}</th>').format(text) for text in (corner, *heads))
+    rows = [
+        Markup('<tr><th scope="row">{}</th>{}</tr>').format(side, Markup("").join(row))
+        for side, row in zip(sides, cells, strict=True)
+    ]
+    return Markup("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>").format(head, Markup("\n").join(rows))
+
+
+def _lies(models: Sequence[ModelResults], table: Sequence[Column]) -> bool:
+    """Whether attacks stand in rows: there are too many for columns, and fewer models."""
+    return len(table) > max(_WIDE, len(models))
+
+
+def _html_cell(column: Column, index: int) -> Markup:
+    result = column.cells[index]
+    if result is None:
+        return Markup('<td class="absent">not run</td>')
+    value, interval = percent(result)
+    shown = Markup("<strong>{}</strong>").format(value) if index in column.best else escape(value)
+    notes = Markup("").join(map(_small, [interval, *_own(column, result)]))
+    return Markup("<td>{}{}</td>").format(shown, notes)
 
 
 def markdown_table(models: Sequence[ModelResults]) -> str:
-    """The table as Markdown; characters that Markdown or HTML would read as markup are escaped."""
+    """The table as Markdown, attacks in rows where they would be too many columns.
+
+    Characters that Markdown or HTML would read as markup are escaped.
+    """
     table = columns(models)
-    heads = ["Model", "Parameters"]
+    lies = _lies(models, table)
+    heads = ["Attack" if lies else "Model", "Parameters"]
     heads += [markdown(column.title) + (f" ({column.note})" if column.note else "") for column in table]
-    lines = [heads, ["---", "---:", *("---:" for _ in table)]]
+    lines = [heads]
     for index, model in enumerate(models):
         cells = [markdown(model.name), "" if model.parameters is None else f"{model.parameters:,}"]
         for column in table:
@@ -104,6 +120,9 @@ def markdown_table(models: Sequence[ModelResults]) -> str:
             shown = f"**{value}**" if index in column.best else value
             cells.append(" ".join([shown, interval, *_own(column, result)]))
         lines.append(cells)
+    if lies:
+        lines = [list(line) for line in zip(*lines, strict=True)]
+    lines.insert(1, ["---", *("---:" for _ in lines[0][1:])])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
@@ -114,7 +133,8 @@ def rich_table(models: Sequence[ModelResults]) -> Table:
     shown.add_column("Attack")
     shown.add_column("Images", justify="right")
     for model in models:
-        shown.add_column(Text(plain(model.name)), justify="right")
+        # A name that is cut off may be that of another model, too.
+        shown.add_column(Text(plain(model.name)), justify="right", overflow="fold")
     for column in columns(models):
         cells = []
         for index, result in enumerate(column.cells):
@@ -124,7 +144,8 @@ def rich_table(models: Sequence[ModelResults]) -> Table:
             value, interval = percent(result)
             text = Text(value, style="bold" if index in column.best else "")
             cells.append(text.append(" " + " ".join([interval, *_own(column, result)]), style="not bold dim"))
-        shown.add_row(Text(plain(column.title)), column.note.removesuffix(" images"), *cells)
+        count = column.note.replace(" images, each corrupted ", " x ").removesuffix(" times").removesuffix(" images")
+        shown.add_row(Text(plain(column.title)), count, *cells)
     sizes = ["" if model.parameters is None else f"{model.parameters:,}" for model in models]
     if any(sizes):
         shown.add_section()
@@ -135,31 +156,25 @@ def rich_table(models: Sequence[ModelResults]) -> Table:
 def _column(models: Sequence[ModelResults], name: str) -> Column:
     cells = tuple(model.attack(name) for model in models)
     there = [(index, model, cell) for index, (model, cell) in enumerate(zip(models, cells, strict=True)) if cell]
-    notes = {_images(model, cell) for _, model, cell in there}
+    notes = {describe_images(cell, model.images) for _, model, cell in there}
     best: frozenset[int] = frozenset()
     # A comparison needs two, and for both the same images and the same attack.
     conditions = {(model.fingerprint, describe_settings(cell.settings)) for _, model, cell in there}
-    if len(there) > 1 and len(notes) == 1 and len(conditions) == 1:
+    differ = len({cell.accuracy for _, _, cell in there}) > 1
+    if differ and len(notes) == 1 and len(conditions) == 1:
         # An accuracy that the sanity checks doubt is not a high one.
         believed = [(index, cell.accuracy) for index, model, cell in there if not model.doubts]
         highest = max((accuracy for _, accuracy in believed), default=None)
         best = frozenset(index for index, accuracy in believed if accuracy == highest)
     note = notes.pop() if len(notes) == 1 else ""
-    title = there[0][2].title
-    if note:
-        title = title.removesuffix(f" ({note})")  # once is enough
+    # Once is enough; in a collection the title would count an image once for every member.
+    title = re.sub(r" \(\d+ of \d+ images\)$", "", there[0][2].title)
     return Column(name, title, note, cells, best)
-
-
-def _images(model: ModelResults, result: AttackResult) -> str:
-    if model.images is not None and result.images < model.images:
-        return f"{result.images} of {model.images} images"
-    return f"{result.images} images"
 
 
 def _own(column: Column, result: AttackResult) -> list[str]:
     """The number of images, where the heading cannot say it for all models."""
-    return [] if column.note else [f"{result.images} images"]
+    return [] if column.note else [describe_images(result)]
 
 
 def _small(text: str) -> Markup:
