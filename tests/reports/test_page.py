@@ -281,6 +281,28 @@ def test_doubts_stand_on_the_page(run_folder: Path, change: Callable[[str, dict[
     page = read(report(run_folder))
     assert "searched: 1 of 2 checks failed" in page.text
     assert "zero for <b>32</b> images" in page.text
+    with (run_folder / "results.csv").open(encoding="utf-8", newline="") as file:
+        assert {row["model"]: row["failed_checks"] for row in csv.DictReader(file)} == {
+            "searched": "gradients",
+            "resnet18": "",
+        }
+
+
+def test_norms_and_sources_stand_beside_the_settings(run_folder: Path) -> None:
+    for name, norm in (("searched", 0.291), ("resnet18", None)):
+        path = run_folder / name / "results.json"
+        document = json.loads(path.read_text(encoding="utf-8"))
+        for attack in document["attacks"]:
+            if attack["name"] == "cw":
+                attack.update({"median_l2": norm, "source": "Carlini and Wagner"})
+        path.write_text(json.dumps(document), encoding="utf-8")
+    page = read(report(run_folder))
+    assert "Carlini and Wagner" in page.text
+    assert "0.291" in page.text
+    with (run_folder / "results.csv").open(encoding="utf-8", newline="") as file:
+        norms = {(row["model"], row["attack"]): row["median_l2"] for row in csv.DictReader(file)}
+    assert norms["searched", "cw"] == "0.291"
+    assert norms["resnet18", "cw"] == norms["searched", "fgsm"] == ""
 
 
 def test_saved_images_are_shown(run_folder: Path, change: Callable[[str, dict[str, object]], None]) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from rnas.reports.reading import Contents, Part
+    from rnas.reports.results import AttackResult
 
 __all__ = ["facts", "headline", "measurements", "outcome", "sources", "stage"]
 
@@ -127,19 +128,25 @@ def stage(part: Part) -> tuple[str, str, str, str]:
     return part.name, what, _finished(part.manifest) if part.manifest.get("finished") else "", part.state
 
 
-def measurements(contents: Contents) -> list[tuple[str, str, str, str]]:
-    """For each attack what it ran with, on how many images and for how long; models that differ are told apart."""
-    rows = []
+def measurements(contents: Contents) -> list[tuple[str, ...]]:
+    """For each attack what it ran with; models that differ in settings or images are told apart.
+
+    Returns:
+        Rows of name, source, settings, images, median norms of the changes that broke images (one a model), and time.
+    """
+    rows: list[tuple[str, ...]] = []
     for column in columns(contents.results):
-        ways: dict[tuple[str, str], list[str]] = {}
+        ways: dict[tuple[str, str], list[tuple[str, AttackResult]]] = {}
         seconds = [cell.seconds for cell in column.cells if cell is not None and cell.seconds is not None]
         for model, cell in zip(contents.results, column.cells, strict=True):
             if cell is not None:
                 images = describe_images(cell).replace(" images", "")
-                ways.setdefault((describe_settings(cell.settings), images), []).append(model.name)
-        for (settings, images), names in ways.items():
-            title = column.title if len(ways) == 1 else f"{column.title} ({', '.join(names)})"
-            rows.append((title, settings, images, f"{sum(seconds):.1f} s" if seconds and len(ways) == 1 else ""))
+                ways.setdefault((describe_settings(cell.settings), images), []).append((model.name, cell))
+        for (settings, images), found in ways.items():
+            title = column.title if len(ways) == 1 else f"{column.title} ({', '.join(name for name, _ in found)})"
+            norms = ", ".join("" if cell.median_l2 is None else f"{cell.median_l2:.3g}" for _, cell in found)
+            time = f"{sum(seconds):.1f} s" if seconds and len(ways) == 1 else ""
+            rows.append((title, found[0][1].source, settings, images, norms.strip(", "), time))
     return rows
 
 

@@ -35,8 +35,10 @@ def results_csv(contents: Contents) -> str:
                 "accuracy": attack.accuracy,
                 "low": attack.low,
                 "high": attack.high,
+                "median_l2": attack.median_l2,
                 "seconds": attack.seconds,
                 "settings": json.dumps(attack.settings),
+                "failed_checks": " ".join(dict.fromkeys(verdict.name for verdict in part.results.doubts)),
                 **provenance(attack.call or contents.manifest or part.manifest),
             }
             for part in contents.models

@@ -37,6 +37,8 @@ class AttackResult:
         seconds: time it took, or None.
         call: what a manifest says of the call that ran it; empty if it is not recorded.
         parts: in a collection the accuracy under each member, in [0, 1], by its name: "fog/1".
+        median_l2: median Euclidean norm of the changes that broke images, or None.
+        source: where the attack comes from, or empty.
     """
 
     name: str
@@ -49,6 +51,8 @@ class AttackResult:
     seconds: float | None = None
     call: Mapping[str, Any] = field(default_factory=dict)
     parts: Mapping[str, float] = field(default_factory=dict)
+    median_l2: float | None = None
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -193,7 +197,7 @@ def _attack(document: Any, calls: list[dict[str, Any]], where: str) -> AttackRes
         if not is_number(value) or not 0.0 <= float(value or 0.0) <= 1.0:
             raise RunError(f"{where}: {key!r} should be a number in [0, 1], is {value!r}")
         fractions.append(float(value or 0.0))
-    seconds = document.get("seconds")
+    seconds, median_l2 = (document.get(key) for key in ("seconds", "median_l2"))
     call = _whole(document, "call", where)
     if call is not None and not 0 <= call < len(calls):
         raise RunError(f"{where}: 'call' should be a position in 'calls', is {call}")
@@ -211,6 +215,8 @@ def _attack(document: Any, calls: list[dict[str, Any]], where: str) -> AttackRes
         seconds=float(seconds) if is_number(seconds) and seconds is not None else None,
         call={} if call is None else calls[call],
         parts=parts,
+        median_l2=float(median_l2) if is_number(median_l2) and median_l2 is not None else None,
+        source=str(document.get("source") or ""),
     )
 
 
