@@ -132,8 +132,10 @@ def _load_run(folder: Path, text: str) -> LoadedModel:
     if not (folder / "model.json").exists():
         if text in zoo.NETWORKS:
             raise ModelError(f"the network {text!r} needs weights here: {text}:path/to/weights.safetensors")
-        # As after `rnas run`, whose networks are in folders of the run's.
-        inside = sorted(str(path.parent) for path in folder.glob("*/model.json"))
+        # As after `rnas run`, whose networks are in folders of the run's, or after `rnas export`.
+        inside = sorted(str(path.parent) for path in folder.glob("*/model.json")) + sorted(
+            map(str, folder.glob("*.pt2"))
+        )
         if inside:
             raise RunError(f"{folder} holds no trained network itself; did you mean {' or '.join(inside)}?")
         if not folder.exists():
