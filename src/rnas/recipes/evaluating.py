@@ -172,6 +172,7 @@ def evaluate_model(
             "name": data.name,
             "fingerprint": data.fingerprint,
             "images": everything["clean"].images,
+            "test_images": len(data.test),
             "classes": data.num_classes,
         },
         "eps": {"value": str(settings.eps), "from": eps_from},
