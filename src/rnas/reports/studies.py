@@ -108,15 +108,18 @@ def study_table(cells: Mapping[tuple[str, str], StudyRow], title: str, note: str
     """The numbers for a terminal: "ours/paper (difference)", with a dash where there is none.
 
     Args:
-        cells: by line and column; a column's name is a measure or a heading.
+        cells: by line and column, each a measure or another name.
         title: what the study is about.
         note: how ours was made.
     """
+    if any(row.paper is not None for row in cells.values()):
+        title = f"{title}: ours/paper (difference)"
+    headings = {**ACCURACIES, PARAMETERS: "params/M"}
     shown = Table(
         box=None,
         pad_edge=False,
         padding=(0, 0, 0, 1),  # so that five attacks fit 80 columns
-        title=Text(plain(f"{title}: ours/paper (difference)")),
+        title=Text(plain(title)),
         title_justify="left",
         caption=Text(plain(note)),
         caption_justify="left",
@@ -124,9 +127,9 @@ def study_table(cells: Mapping[tuple[str, str], StudyRow], title: str, note: str
     shown.add_column(overflow="fold")
     columns = list(dict.fromkeys(column for _, column in cells))
     for column in columns:
-        shown.add_column({**ACCURACIES, PARAMETERS: "params/M"}.get(column, column), justify="right", overflow="fold")
+        shown.add_column(headings.get(column, column), justify="right", overflow="fold")
     for line in dict.fromkeys(line for line, _ in cells):
-        shown.add_row(Text(plain(line)), *(_cell(cells.get((line, column))) for column in columns))
+        shown.add_row(Text(plain(headings.get(line, line))), *(_cell(cells.get((line, column))) for column in columns))
     return shown
 
 

@@ -32,7 +32,7 @@ def table_figure(rows: Sequence[StudyRow], title: str, note: str) -> Figure:
     sizes = {row.label: words(row) for row in rows if row.measure == PARAMETERS}
     with style():
         height = 0.36 * len(labels) + 0.85
-        figure, axes = _panels(title, note, len(measures), height=height, width=1.4 * len(measures) + 1.5, sharey=True)
+        figure, axes = _panels(title, note, len(measures), height=height, width=8.5, sharey=True)
         for panel, measure in zip(axes, measures, strict=True):
             _draw_column(panel, {labels.index(row.label): row for row in rows if row.measure == measure})
             panel.set_title(ACCURACIES[measure])

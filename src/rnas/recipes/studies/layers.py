@@ -125,7 +125,8 @@ class Layers:
             (" ".join([row.network, row.data, row.measure.partition(": ")[2]]).rstrip(), row.training): row
             for row in rows
         }
-        return study_table(cells, f"Figure 1, {command.layers.metric}", f"{self.note(command)}; {CLAIM}: {QUOTIENT}")
+        title = f"Figure 1: vulnerability by layer ({command.layers.metric})"
+        return study_table(cells, title, f"{self.note(command)}; {QUOTIENT}: {CLAIM}")
 
     def figure(self, command: ReproduceCommand, rows: Sequence[StudyRow]) -> Figure:  # noqa: ARG002 - one signature
         title = f"Figure 1: vulnerability by layer ({command.layers.metric})"

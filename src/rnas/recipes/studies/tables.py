@@ -71,12 +71,8 @@ class Table:
 
     def note(self, command: ReproduceCommand) -> str:
         """How ours was made, and which networks are whose."""
-        return f"{how_trained(command, self.data)}; {how_evaluated(command)}; {LABELS}"
-
-
-def how_evaluated(command: ReproduceCommand) -> str:
-    """The number of images that were attacked, and how far they were moved."""
-    settings = command.evaluation
-    words = [f"eps = {settings.eps}", f"{settings.images or 'all'} test images"]
-    fewer = settings.autoattack_images if "autoattack" in settings.attacks else None
-    return ", ".join([*words, *([f"{fewer} of them under AutoAttack"] if fewer else [])])
+        settings = evaluation_of(command, self.measures).evaluation
+        attacked = f"eps = {settings.eps}, {settings.images or 'all'} test images"
+        if settings.autoattack_images and "autoattack" in settings.attacks:
+            attacked = f"{attacked}, {settings.autoattack_images} of them under AutoAttack"
+        return f"{how_trained(command, self.data)}; {attacked}; {LABELS}"
