@@ -95,7 +95,10 @@ def test_a_sweep_goes_from_loose_to_tight_and_names_every_line() -> None:
     assert lines == {
         "cifar10, ours": [40, 50],
         "svhn, ours": [50, 60],
-        **{f"{data}, the paper's {label}": [number] * 2 for (label, data), number in printed.items()},
+        **{
+            f"{data}, paper's {label}: {number:.2f} / {number:.2f}": [number] * 2
+            for (label, data), number in printed.items()
+        },
     }
     # Two networks on one data set, and one network on two, are told apart.
     assert len({(line.get_color(), line.get_linestyle()) for line in robust.get_lines()}) == len(lines)

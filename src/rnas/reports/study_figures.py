@@ -78,7 +78,8 @@ def sweep_figure(rows: Sequence[StudyRow], references: Sequence[StudyRow], title
 
     Args:
         rows: "clean" and "pgd20" in percent; labels are bounds, from the loosest to the tightest.
-        references: what the paper's tables print for its two networks, of which it does not say H: broken lines.
+        references: what the paper's tables print for its two networks, of which it does not say H: broken lines, with
+            their numbers in the legend, for several lie on each other. "clean" comes before "pgd20".
         title: what the figure is about.
         note: how ours was made; stands below the title.
     """
@@ -86,6 +87,9 @@ def sweep_figure(rows: Sequence[StudyRow], references: Sequence[StudyRow], title
     sets = list(dict.fromkeys(row.data for row in rows))
     # By the network, dotted and dashed, for the lines of a data set share its colour.
     patterns = dict(zip(dict.fromkeys(row.label for row in references), (":", "--", "-."), strict=False))
+    numbers: dict[tuple[str, str], list[str]] = {}
+    for row in references:
+        numbers.setdefault((row.label, row.data), []).append(words(row)[1])
     with style():
         figure, axes = _panels(title, note, 2, height=3.4, width=8.5)
         for panel, measure in zip(axes, ("clean", "pgd20"), strict=True):
@@ -100,7 +104,7 @@ def sweep_figure(rows: Sequence[StudyRow], references: Sequence[StudyRow], title
                 panel.plot(places, values, marker=MODEL_MARKERS[number], color=colour, label=f"{plain(data)}, ours")
                 for row in references:
                     if (row.data, row.measure) == (data, measure) and row.paper is not None:
-                        label = f"{plain(data)}, the paper's {plain(row.label)}"
+                        label = f"{plain(data)}, paper's {row.label}: {' / '.join(numbers[row.label, data])}"
                         panel.axhline(row.paper, color=colour, linestyle=patterns[row.label], linewidth=1, label=label)
             panel.set_title({"clean": "clean images", "pgd20": "PGD-20"}[measure])
             panel.set_xticks(range(len(bounds)), [plain(bound.removeprefix("H = ")) for bound in bounds])
@@ -108,8 +112,14 @@ def sweep_figure(rows: Sequence[StudyRow], references: Sequence[StudyRow], title
             panel.set_ylim(-3, 103)
         axes[0].set_ylabel("accuracy, %")
         handles = axes[0].get_legend_handles_labels()[0]
-        # A column a data set.
-        figure.legend(handles=handles, loc="outside lower center", ncols=max(1, len(sets)))
+        figure.legend(
+            handles=handles,
+            loc="outside lower center",
+            ncols=max(1, len(sets)),  # a column a data set
+            fontsize=8,
+            title="behind the paper's networks: clean / PGD-20",
+            title_fontsize=8,
+        )
     return figure
 
 
@@ -135,9 +145,8 @@ def layers_figure(layers: Mapping[tuple[str, str], Mapping[str, Sequence[LayerRo
             panel.set_title(plain(f"{network}, {data}"))
             if any(trainings.values()):
                 draw_layers(panel, {f"{training} training": rows for training, rows in trainings.items()})
-                panel.set_xlabel(
-                    "\n".join([panel.get_xlabel(), _quotients(trainings["standard"], trainings["adversarial"])])
-                )
+                quotients = _quotients(trainings["standard"], trainings["adversarial"])
+                panel.set_xlabel(f"{panel.get_xlabel()}\n{quotients}".rstrip(), fontsize=8)
                 handles |= {str(line.get_label()): line for line in panel.get_lines()}
             panel.set_ylabel("vulnerability")
         figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=2)

@@ -126,7 +126,7 @@ class Layers:
             for row in rows
         }
         title = f"Figure 1: vulnerability by layer ({command.layers.metric})"
-        return study_table(cells, title, f"{self.note(command)}; {QUOTIENT}: {CLAIM}")
+        return study_table(cells, title, self.note(command))
 
     def figure(self, command: ReproduceCommand, rows: Sequence[StudyRow]) -> Figure:  # noqa: ARG002 - one signature
         title = f"Figure 1: vulnerability by layer ({command.layers.metric})"
@@ -137,7 +137,7 @@ class Layers:
 
     def note(self, command: ReproduceCommand) -> str:
         """How ours was made, and what the paper shows."""
-        return f"{how_trained(command, self.data, cells=False)}; {CURVES}"
+        return f"{how_trained(command, self.data, cells=False)}; {CURVES}; {QUOTIENT}: {CLAIM}"
 
 
 def train_and_measure(training: TrainCommand, measure: VulnerabilityCommand) -> None:

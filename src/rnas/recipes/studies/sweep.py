@@ -96,7 +96,7 @@ class Sweep:
         """How ours was made, and what the paper shows."""
         words = [how_trained(command, self.data), how_searched(command)]
         if len({command.data.of(name) for name in self.data}) == 1:
-            words.append("the three data sets are the same images, so their lines are one")
+            words.append("the three data sets are the same images here, and their numbers the same")
         words += [f"{CURVES}, and does not say the H of the two networks that its tables have", LABELS]
         return "; ".join(words)
 
