@@ -86,7 +86,9 @@ def test_the_axis_is_logarithmic_and_has_numbers() -> None:
         small = zip(axes.get_yticks(minor=True), axes.get_yticklabels(minor=True), strict=True)
         assert any(low <= place <= high and label.get_text() for place, label in (*ticks, *small))
     # It has no place for zeros.
-    (drawn,) = curves(layer_figure(rows({"a": [0.1, 0.0], "b": [11.0, 2.0]})))
+    figure = layer_figure(rows({"a": [0.1, 0.0], "b": [11.0, 2.0]}))
+    assert "0 has no place" in figure.get_supxlabel()
+    (drawn,) = curves(figure)
     assert drawn["b"] == [11.0, 2.0]
     assert np.isnan(drawn["a"][1])
     assert layer_figure(rows({"a": [0.0, 0.0]})).axes[0].get_yscale() == "linear"

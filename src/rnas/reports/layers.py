@@ -32,6 +32,7 @@ __all__ = [
     "layer_quotients",
     "layer_tables",
     "layers_csv",
+    "left_out",
     "read_layers",
 ]
 
@@ -71,6 +72,14 @@ class LayerRow:
     def defined(self) -> bool:
         """Whether the metric says anything of such maps."""
         return self.height * self.width > 1 or self.metric not in _OVER_POSITIONS
+
+
+class PlainNumbers(LogFormatter):
+    """The labels of a logarithmic axis without powers: matplotlib's are formulas, which the style turns off."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        """The label of a tick; empty where there would be too many."""
+        return f"{x:g}" if super().__call__(x, pos) else ""
 
 
 #: Models whose layers have the same names and maps: one panel, one table.
@@ -162,7 +171,7 @@ def layer_figure(rows: Sequence[LayerRow]) -> Figure:
     columns = min(_COLUMNS, len(groups))
     lines = -(-len(groups) // columns)
     with style():
-        figure = Figure(figsize=(1.0 + 3.6 * columns, 2.9 * lines * len(metrics)), layout="constrained")
+        figure = Figure(figsize=(1.0 + 3.6 * columns, 3.3 * lines * len(metrics)), layout="constrained")
         panels = figure.subplots(lines * len(metrics), columns, squeeze=False)
         for panel in panels.flat:
             panel.set_visible(False)
@@ -171,10 +180,10 @@ def layer_figure(rows: Sequence[LayerRow]) -> Figure:
                 axes: Axes = panels[row * lines + index // columns, index % columns]
                 axes.set_visible(True)
                 draw_layers(axes, {model: _layers_of(rows, model, metric) for model in models})
-                axes.legend()
+                axes.legend(loc="lower left", bbox_to_anchor=(0, 1))  # above the curves, not on them
                 axes.set_ylabel(f"vulnerability, {metric}")
-        if not all(row.defined for row in rows):
-            figure.supxlabel(f"grey: {ONE_POSITION}", x=0.01, ha="left", fontsize=8, color=MUTED)
+        if told := left_out(rows):
+            figure.supxlabel(told, x=0.01, ha="left", fontsize=8, color=MUTED)
     return figure
 
 
@@ -182,6 +191,14 @@ def layer_quotients(rows: Sequence[LayerRow], others: Sequence[LayerRow]) -> dic
     """How many times as vulnerable each layer of a model is as that of another, where there is a quotient."""
     vulnerable = {row.layer: row.vulnerability for row in others if row.defined and row.vulnerability > 0}
     return {row.layer: row.vulnerability / vulnerable[row.layer] for row in rows if row.layer in vulnerable}
+
+
+def left_out(rows: Sequence[LayerRow]) -> str:
+    """What `draw_layers` cannot show of these layers, in words; empty if it shows all."""
+    words = [] if all(row.defined for row in rows) else [f"grey: {ONE_POSITION}"]
+    if any(row.defined and row.vulnerability <= 0 for row in rows):
+        words.append("a vulnerability of 0 has no place on a logarithmic axis")
+    return "; ".join(words)
 
 
 def draw_layers(axes: Axes, lines: Mapping[str, Sequence[LayerRow]]) -> None:
@@ -210,9 +227,8 @@ def draw_layers(axes: Axes, lines: Mapping[str, Sequence[LayerRow]]) -> None:
             axes.axvspan(place - 0.5, place + 0.5, color="#EFEFEF", linewidth=0)
     if logarithmic:
         axes.set_yscale("log")
-        # The default labels are formulas, which the style turns off.
-        axes.yaxis.set_major_formatter(LogFormatter())
-        axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))
+        axes.yaxis.set_major_formatter(PlainNumbers())
+        axes.yaxis.set_minor_formatter(PlainNumbers(minor_thresholds=(1, 0.4)))
     else:
         axes.set_ylim(bottom=0)
     axes.set_xlim(0.5, len(layers) + 0.5)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rnas.reports.figures import INK, plain, style
-from rnas.reports.layers import ONE_POSITION, LayerRow, draw_layers, layer_quotients
+from rnas.reports.layers import LayerRow, draw_layers, layer_quotients, left_out
 from rnas.reports.palette import MODEL_COLOURS, MODEL_MARKERS
 from rnas.reports.studies import ACCURACIES, PARAMETERS, StudyRow, words
 
@@ -133,8 +133,7 @@ def layers_figure(layers: Mapping[tuple[str, str], Mapping[str, Sequence[LayerRo
         note: how ours was made; stands below the title.
     """
     drawn = [row for trainings in layers.values() for rows in trainings.values() for row in rows]
-    if not all(row.defined for row in drawn):
-        note = f"{note}; grey: {ONE_POSITION}"
+    note = "; ".join(filter(None, [note, left_out(drawn)]))
     lines = -(-len(layers) // 2)
     with style():
         figure, panels = _panels(title, note, 2, height=2.5 * lines, width=8.0, lines=lines)
