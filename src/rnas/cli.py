@@ -131,6 +131,7 @@ def reproduce(arguments: list[str]) -> None:
     file = recipes.budget_file(budgets[-1] if budgets else "smoke")
     command: ReproduceCommand = parse("reproduce STUDY", ReproduceCommand, rest, recipe=file)
     table = recipes.run_study(names[0], command)
+    Console().print(recipes.tabulate_study(names[0], command))
     print(f"figure: {table.with_suffix('.png')}")
     print(f"table: {table}")
 

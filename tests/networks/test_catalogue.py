@@ -11,7 +11,7 @@ from rnas.cli import main
 from rnas.networks import zoo
 from rnas.networks.cards import published_cards
 from rnas.networks.catalogue import card_sheet, card_table
-from rnas.networks.published import tables
+from rnas.networks.published import LABELS, tables
 
 
 def shown(what: object, width: int = 200) -> str:
@@ -23,10 +23,21 @@ def shown(what: object, width: int = 200) -> str:
 
 def test_the_list_has_a_line_for_each_network_also_in_a_narrow_terminal() -> None:
     for width in (80, 200):
-        lines = shown(card_table(), width).splitlines()
+        lines = shown(card_table(), width).partition("\n\n")[0].splitlines()
         for name in published_cards():
             (line,) = (line for line in lines if line.split()[:1] == [name])
             assert published_cards()[name].parameters_millions == float(line.split()[1])
+
+
+def test_the_list_says_which_network_is_the_papers_rnas_l_and_which_its_rnas_h() -> None:
+    assert LABELS in " ".join(shown(card_table(), 80).split())
+    printed = {row["network"]: row for row in tables()["table1"]["rows"]}
+    for name, label, size in (("rnas_h", "RNAS-L", 3.5), ("rnas_l", "RNAS-H", 3.2)):
+        counted = published_cards()[name].parameters_millions
+        assert counted is not None
+        assert (printed[name]["label"], printed[name]["parameters_millions"], round(counted, 1)) == (label, size, size)
+    assert "rnas_h and rnas_l" in LABELS
+    assert "(3.5 and 3.2 M) they are the paper's RNAS-L and RNAS-H" in LABELS
 
 
 def test_the_list_and_the_zoo_know_the_same_networks() -> None:

@@ -58,7 +58,8 @@ def test_a_table_shows_the_papers_numbers_and_repeats_nothing(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     reproduce("table2", "--networks darts_v2")
-    assert "table: out/table2.csv" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "table: out/table2.csv" in told
     first = rows_of("table2")
     printed = {row["network"]: row for row in tables()["table2"]["rows"]}
     assert {(row["network"], row["measure"]): float(row["paper"]) for row in first} == {
@@ -79,9 +80,33 @@ def test_a_table_shows_the_papers_numbers_and_repeats_nothing(
     assert json.loads((run / "manifest.json").read_text())["config"]["training"]["objective"] == "standard"
     for kind in ("png", "svg"):
         assert Path(f"out/table2.{kind}").stat().st_size > 0
+    (clean,) = (row for row in first if (row["network"], row["measure"]) == ("darts_v2", "clean"))
+    assert f"{float(clean['ours']):.1f}/97.41" in told
+    assert f"({float(clean['difference']):+.1f})" in told
+    # Not even its network is loaded again.
     monkeypatch.setattr("rnas.recipes.stages.train", None)
+    monkeypatch.setattr("rnas.recipes.evaluating.load_model", None)
     reproduce("table2", "--networks darts_v2")
+    again = capsys.readouterr()
+    assert again.out == told
+    assert again.err == "already finished: 1 of 1\n"
     assert rows_of("table2") == first
+
+
+def test_what_is_asked_for_beyond_a_finished_run_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    reproduce("table2", "--networks shufflenet_v2")
+    monkeypatch.setattr("rnas.recipes.stages.train", None)
+    reproduce("table2", "--networks shufflenet_v2 --evaluation.images 9")
+    assert {row["test_images"] for row in rows_of("table2") if row["ours"] and row["measure"] == "pgd20"} == {"9"}
+    # Other settings are refused as ever, in place of taking the numbers for theirs.
+    capsys.readouterr()
+    for other, words in (("--evaluation.eps 0.3", "eps of pgd20"), ("--training.epochs 2", "training.epochs")):
+        command = f"reproduce table2 --out out {SMALL} --networks shufflenet_v2 {other}"
+        assert main(command.split()) == 2
+        assert words in capsys.readouterr().err
 
 
 def test_a_killed_study_goes_on_and_keeps_the_rows_of_other_networks(
@@ -118,12 +143,27 @@ def test_a_network_that_nobody_can_build_is_a_row_and_no_run(tmp_path: Path, mon
 def test_figure_1_measures_both_trainings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     reproduce("figure1", "--networks resnet18")
-    rows = [row for row in rows_of("figure1") if row["ours"]]
+    rows = [row for row in rows_of("figure1") if row["network"] == "resnet18"]
     for data in ("cifar10", "cifar100"):
+        measured = []
         for training in ("standard", "adversarial"):
             layers = read_layers(Path(f"out/runs/layers-{data}-{training}-resnet18/vulnerability.csv"))
-            found = [row["ours"] for row in rows if (row["data"], row["training"]) == (data, training)]
-            assert [float(value) for value in found] == pytest.approx([row.vulnerability for row in layers], rel=1e-5)
+            lines = [row for row in rows if (row["data"], row["training"]) == (data, training)]
+            # The last of the four stages has maps of one position, of which KL says nothing.
+            assert [bool(row["ours"]) for row in lines] == [True] * 3 + [False]
+            assert "one position" in lines[3]["note"]
+            measured.append([float(row["ours"]) for row in lines[:3]])
+            assert measured[-1] == pytest.approx([row.vulnerability for row in layers[:3]], rel=1e-5)
+        quotients = [row for row in rows if (row["data"], row["training"]) == (data, "standard / adversarial")]
+        assert [float(row["ours"]) for row in quotients] == pytest.approx(
+            [standard / adversarial for standard, adversarial in zip(*measured, strict=True)], rel=1e-4
+        )
+    assert all("curves without numbers" in row["note"] for row in rows)
+    # Neither trained nor measured again.
+    with monkeypatch.context() as patch:
+        patch.setattr("rnas.recipes.studies.layers.run_training", None)
+        reproduce("figure1", "--networks resnet18")
+    assert [row for row in rows_of("figure1") if row["network"] == "resnet18"] == rows
     # The networks of Figure 1 are those of the tables.
     monkeypatch.setattr("rnas.recipes.stages.train", None)
     reproduce("table1", "--networks resnet18")
@@ -139,6 +179,16 @@ def test_figures_2_and_3_search_and_transfer(tmp_path: Path, monkeypatch: pytest
         for data in ("cifar10", "cifar100", "svhn")
         for measure in ("parameters_millions", "clean", "pgd20")
     }
+    # The paper's curves have no numbers; what its tables print of its two networks stands beside them.
+    printed = {
+        (row["label"], table["data"], measure): row[measure]
+        for table in tables().values()
+        for row in table["rows"]
+        for measure in ("clean", "pgd20")
+        if table["training"] == "adversarial" and row["label"] in ("RNAS-L", "RNAS-H")
+    }
+    shown = {(row["row"], row["data"], row["measure"]): float(row["paper"]) for row in rows if row["paper"]}
+    assert shown == printed
     search = Path("out/runs/cifar10-search-80_percent")
     for data in ("cifar10", "cifar100", "svhn"):
         trained = Path(f"out/runs/{data}-adversarial-found-80_percent/genotype.json")

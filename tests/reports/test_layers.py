@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.figure import Figure
 from rich.console import Console
 
 from rnas.errors import RunError
 from rnas.reports import LayerRow, layer_figure, layer_tables, layers_csv, read_layers
 from rnas.reports.figures import save
+from rnas.vulnerability import METRICS, channel_vulnerability
 
 MANIFEST = {"command": "rnas vulnerability a, b", "seed": 3, "git_commit": "abc", "hardware": {"cpu": "C", "cores": 2}}
 
@@ -73,14 +75,55 @@ def test_models_of_the_same_layers_share_a_panel_and_a_table() -> None:
     assert ["mean", "3"] in lines
 
 
-def test_the_axis_is_logarithmic_where_values_differ_much() -> None:
-    near, far = layer_figure(rows({"a": [0.1, 9.0]})), layer_figure(rows({"a": [0.1, 0.0], "b": [11.0, 2.0]}))
-    assert near.axes[0].get_yscale() == "linear"
-    assert near.axes[0].get_ylim()[0] == 0
-    assert far.axes[0].get_yscale() == "log"
-    (drawn,) = curves(far)
+def test_the_axis_is_logarithmic_and_has_numbers() -> None:
+    for near in ([0.11, 0.19], [0.1, 9.0], [2e-6, 3e-2]):
+        figure = layer_figure(rows({"a": near}))
+        (axes,) = figure.axes
+        assert axes.get_yscale() == "log"
+        figure.draw_without_rendering()
+        low, high = axes.get_ylim()
+        ticks = zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)
+        small = zip(axes.get_yticks(minor=True), axes.get_yticklabels(minor=True), strict=True)
+        assert any(low <= place <= high and label.get_text() for place, label in (*ticks, *small))
+    # It has no place for zeros.
+    figure = layer_figure(rows({"a": [0.1, 0.0], "b": [11.0, 2.0]}))
+    assert "0 has no place" in figure.get_supxlabel()
+    (drawn,) = curves(figure)
     assert drawn["b"] == [11.0, 2.0]
     assert np.isnan(drawn["a"][1])
+    assert layer_figure(rows({"a": [0.0, 0.0]})).axes[0].get_yscale() == "linear"
+
+
+def test_maps_of_one_position_have_no_value_where_positions_are_compared() -> None:
+    def shown(metric: str) -> tuple[str, str, float]:
+        given = [
+            LayerRow("a", f"stages.{index}", 4, side, side, metric, value)
+            for index, (side, value) in enumerate([(4, 0.1), (2, 0.3), (1, 0.0)])
+        ]
+        console = Console(width=80, file=io.StringIO())
+        with console.capture() as capture:
+            console.print(*layer_tables(given))
+        figure = layer_figure(given)
+        (drawn,) = curves(figure)
+        return capture.get(), figure.get_supxlabel(), drawn["a"][1]
+
+    table, caption, second = shown("kl_per_position")
+    assert ["mean", "0.2"] in [[word for word in line.split() if word.isascii()] for line in table.splitlines()]
+    assert "no distribution" in table
+    assert "no distribution" in caption
+    assert second == 0.3
+    table, caption, _ = shown("relative_deviation")
+    assert ["mean", "0.133"] in [[word for word in line.split() if word.isascii()] for line in table.splitlines()]
+    assert "no distribution" not in table + caption
+
+
+@pytest.mark.parametrize("metric", list(METRICS))
+def test_a_metric_has_no_value_on_maps_of_one_position_where_it_does_not_measure_the_change(metric: str) -> None:
+    """Either 0 whatever happened, or a quotient by a variance that is not there."""
+    generator = torch.Generator().manual_seed(0)
+    clean = torch.rand(16, 3, 1, 1, generator=generator) + 1
+    value = float(channel_vulnerability(clean, clean + 0.1, metric=metric).mean())
+    assert LayerRow("a", "stages.0", 3, 1, 1, metric, value).defined == (1e-6 < value < 1e6)
 
 
 def test_figures_of_all_zeros_one_layer_and_strange_names(tmp_path: Path) -> None:

@@ -48,7 +48,8 @@ def ray_engine(config: ExecutorConfig) -> Iterator[Execute]:
 
         def execute(jobs: Sequence[Job]) -> Iterator[Outcome]:
             place = f"the cluster at {config.address}" if config.address else "this machine"
-            print(f"{len(jobs)} runs by Ray on {place}", file=sys.stderr, flush=True)
+            runs = "1 run" if len(jobs) == 1 else f"{len(jobs)} runs"
+            print(f"{runs} by Ray on {place}", file=sys.stderr, flush=True)
             # Its own command line is nothing that a manifest should tell.
             pending = {function.remote(job, os.getcwd(), sys.argv): job for job in jobs}  # noqa: PTH109
             while pending:

@@ -17,10 +17,12 @@ class Job:
     Args:
         name: as it should be told to the user.
         work: picklable, idempotent; what it makes it leaves in folders.
+        finished: whether it is known that nothing of it is left to do.
     """
 
     name: str
     work: Callable[[], object]
+    finished: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rnas.networks.cards import Card, published_cards
-from rnas.networks.published import COLUMNS, table_key, tables
+from rnas.networks.published import COLUMNS, LABELS, table_key, tables
 
 __all__ = ["card_sheet", "card_table"]
 
@@ -37,7 +37,8 @@ def card_table() -> Group:
         )
     explained = (
         "MACs: multiply-accumulates of a 32x32 image. PGD-20, AutoAttack: accuracy on CIFAR-10 in percent after "
-        "adversarial training, as RNAS prints it in Table 1. rnas zoo NETWORK shows all of one and draws its cells."
+        f"adversarial training, as RNAS prints it in Table 1. {LABELS}. "
+        "rnas zoo NETWORK shows all of one and draws its cells."
     )
     return Group(shown, Text(f"\n{explained}"))
 

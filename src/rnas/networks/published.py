@@ -13,13 +13,30 @@ from typing import Any
 
 from rnas.genotype import Genotype
 
-__all__ = ["Numbers", "genotype_of", "genotypes", "numbers", "other_cells", "other_networks", "table_key", "tables"]
+__all__ = [
+    "COLUMNS",
+    "LABELS",
+    "Numbers",
+    "genotype_of",
+    "genotypes",
+    "numbers",
+    "other_cells",
+    "other_networks",
+    "table_key",
+    "tables",
+]
 
 #: What the paper prints for a network: data set -> column ("clean", "fgsm", "pgd20", "cw", "autoattack") -> percent.
 Numbers = Mapping[str, Mapping[str, float]]
 
 #: The columns of a table's row that are accuracies.
 COLUMNS = ("clean", "fgsm", "pgd20", "cw", "autoattack")
+
+#: The authors' repository and the paper's tables give its two networks each other's letter.
+LABELS = (
+    "rnas_h and rnas_l are the names of the authors' repository; by their parameters (3.5 and 3.2 M) they are the "
+    "paper's RNAS-L and RNAS-H"
+)
 
 
 def genotypes() -> dict[str, Any]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rnas.recipes.evaluating import run_evaluation
     from rnas.recipes.export import run_export
     from rnas.recipes.stages import run_recipe, run_search, run_training
-    from rnas.recipes.studies.running import run_study
+    from rnas.recipes.studies.running import run_study, tabulate_study
     from rnas.recipes.vulnerability import run_vulnerability
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "run_study",
     "run_training",
     "run_vulnerability",
+    "tabulate_study",
 ]
 
 __getattr__ = lazily(
@@ -63,6 +64,7 @@ __getattr__ = lazily(
         "run_study": "studies.running",
         "run_training": "stages",
         "run_vulnerability": "vulnerability",
+        "tabulate_study": "studies.running",
     },
 )
 

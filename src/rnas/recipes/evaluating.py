@@ -173,6 +173,7 @@ def evaluate_model(
             "name": data.name,
             "fingerprint": data.fingerprint,
             "images": everything["clean"].images,
+            "test_images": len(data.test),
             "classes": data.num_classes,
             # Names that only number the classes say nothing that a label does not.
             **({} if names == [str(label) for label in range(len(names))] else {"class_names": names}),

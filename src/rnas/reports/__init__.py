@@ -10,14 +10,24 @@ if TYPE_CHECKING:
     from rnas.reports.cells import draw_cell, draw_genotype, draw_genotypes
     from rnas.reports.dots import save_comparison
     from rnas.reports.figures import save
-    from rnas.reports.layers import LayerRow, layer_figure, layer_tables, layers_csv, read_layers
+    from rnas.reports.layers import (
+        ONE_POSITION,
+        LayerRow,
+        layer_figure,
+        layer_quotients,
+        layer_tables,
+        layers_csv,
+        read_layers,
+    )
     from rnas.reports.page import report
     from rnas.reports.reading import load_results
     from rnas.reports.results import ModelResults, parse_results, read_results
-    from rnas.reports.studies import StudyRow, layers_figure, study_csv, sweep_figure, table_figure
+    from rnas.reports.studies import StudyRow, study_csv, study_table
+    from rnas.reports.study_figures import layers_figure, sweep_figure, table_figure
     from rnas.reports.tables import html_table, markdown_table, rich_table
 
 __all__ = [
+    "ONE_POSITION",
     "LayerRow",
     "ModelResults",
     "StudyRow",
@@ -27,6 +37,7 @@ __all__ = [
     "draw_genotypes",
     "html_table",
     "layer_figure",
+    "layer_quotients",
     "layer_tables",
     "layers_csv",
     "layers_figure",
@@ -41,6 +52,7 @@ __all__ = [
     "save",
     "save_comparison",
     "study_csv",
+    "study_table",
     "sweep_figure",
     "table_figure",
 ]
@@ -49,8 +61,10 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
-        **dict.fromkeys(("LayerRow", "layer_figure", "layer_tables", "layers_csv", "read_layers"), "layers"),
-        **dict.fromkeys(("StudyRow", "layers_figure", "study_csv", "sweep_figure", "table_figure"), "studies"),
+        **dict.fromkeys(("ONE_POSITION", "LayerRow", "layer_figure", "layer_quotients"), "layers"),
+        **dict.fromkeys(("layer_tables", "layers_csv", "read_layers"), "layers"),
+        **dict.fromkeys(("StudyRow", "study_csv", "study_table"), "studies"),
+        **dict.fromkeys(("layers_figure", "sweep_figure", "table_figure"), "study_figures"),
         "ModelResults": "results",
         "benchmark_table": "benchmark",
         "draw_cell": "cells",

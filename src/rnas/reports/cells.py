@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Literal
@@ -33,6 +34,7 @@ _MARGIN: Final = 0.12
 _TITLE_HEIGHT: Final = 0.36
 _LEGEND_HEIGHT: Final = 0.40
 _LINE_HEIGHT: Final = 0.20
+_LETTERS: Final = 14  # that fit an inch of a heading
 _CONCATENATION: Final = "#B5B5B5"
 _LEGEND_WIDTH: Final = 6.2
 _HEAD: Final = (0.11, 0.05)  # length and half width of an arrow's head
@@ -103,7 +105,7 @@ def draw_genotypes(genotypes: Mapping[str, Genotype], *, heading: Sequence[str])
 
     Args:
         genotypes: at least one, by what stands before each cell's name.
-        heading: lines above all of them.
+        heading: paragraphs above all of them.
     """
     sheets = [
         (f"{title}: {cell_name(kind)}", cell) for title, genotype in genotypes.items() for kind, cell in genotype.cells
@@ -117,10 +119,11 @@ def _sheet(cells: list[tuple[str, Cell]], heading: Sequence[str] = ()) -> Figure
     layouts = [arrange(cell, _label_width) for _, cell in cells]
     width = max(_LEGEND_WIDTH, *(layout.width for layout in layouts)) + 2 * _MARGIN
     height = sum(layout.height + _TITLE_HEIGHT + 2 * _MARGIN for layout in layouts) + _LEGEND_HEIGHT
-    height += _LINE_HEIGHT * len(heading)
+    lines = [line for words in heading for line in textwrap.wrap(plain(words), round(_LETTERS * width))]
+    height += _LINE_HEIGHT * len(lines)
     figure = Figure(figsize=(width, height))
-    top = height - _LINE_HEIGHT * len(heading)
-    figure.text(_MARGIN / width, 1 - _MARGIN / height, "\n".join(map(plain, heading)), va="top")
+    top = height - _LINE_HEIGHT * len(lines)
+    figure.text(_MARGIN / width, 1 - _MARGIN / height, "\n".join(lines), va="top")
     for (title, cell), layout in zip(cells, layouts, strict=True):
         figure.text(_MARGIN / width, (top - _MARGIN) / height, plain(title), fontsize=10.5, fontweight="bold", va="top")
         top -= _TITLE_HEIGHT + layout.height + 2 * _MARGIN

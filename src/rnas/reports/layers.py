@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import LogFormatter, MaxNLocator
 from rich.table import Table
 from rich.text import Text
 
 from rnas.errors import RunError
-from rnas.reports.figures import plain, style
+from rnas.reports.figures import MUTED, plain, style
 from rnas.reports.ledger import provenance
 from rnas.reports.palette import MODEL_COLOURS, MODEL_MARKERS
 
@@ -24,10 +24,26 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-__all__ = ["LayerRow", "draw_layers", "layer_figure", "layer_tables", "layers_csv", "read_layers"]
+__all__ = [
+    "ONE_POSITION",
+    "LayerRow",
+    "draw_layers",
+    "layer_figure",
+    "layer_quotients",
+    "layer_tables",
+    "layers_csv",
+    "left_out",
+    "read_layers",
+]
 
 _COLUMNS: Final = 3  # panels side by side
-_SPREAD: Final = 100  # greatest quotient of two values that a linear axis still shows
+
+#: Metrics that compare distributions over the positions of a map. Of a map of one position the KL is 0 whatever the
+#: attack did, and a Gaussian has no variance.
+_OVER_POSITIONS: Final = ("kl", "kl_per_position", "kl_standardised", "gaussian_kl")
+
+#: Why a layer has no value.
+ONE_POSITION: Final = "maps of one position have no distribution over positions"
 
 
 @dataclass(frozen=True)
@@ -51,6 +67,19 @@ class LayerRow:
     width: int
     metric: str
     vulnerability: float
+
+    @property
+    def defined(self) -> bool:
+        """Whether the metric says anything of such maps."""
+        return self.height * self.width > 1 or self.metric not in _OVER_POSITIONS
+
+
+class PlainNumbers(LogFormatter):
+    """The labels of a logarithmic axis without powers: matplotlib's are formulas, which the style turns off."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        """The label of a tick; empty where there would be too many."""
+        return f"{x:g}" if super().__call__(x, pos) else ""
 
 
 #: Models whose layers have the same names and maps: one panel, one table.
@@ -99,96 +128,121 @@ def read_layers(path: Path) -> list[LayerRow]:
 
 
 def layer_tables(rows: Sequence[LayerRow]) -> list[Table]:
-    """A table for each metric and the models that have the same layers: a row a layer, and their mean (Eq. 6)."""
+    """A table for each metric and the models that have the same layers: a row a layer, and their mean (Eq. 6).
+
+    Layers of which the metric says nothing have a dash and take no part in the mean.
+    """
     tables = []
-    values = _values(rows)
     for metric in _metrics(rows):
         for layers, models in _groups(rows):
-            shapes = {row.layer: (row.channels, row.height, row.width) for row in rows if row.model == models[0]}
-            table = Table(title=f"Vulnerability by layer, {metric}", title_justify="left")
+            found = {model: _layers_of(rows, model, metric) for model in models}
+            first = found[models[0]]
+            omitted = not all(row.defined for row in first)
+            caption = f"-: {ONE_POSITION}; not in the mean" if omitted else None
+            table = Table(title=f"Vulnerability by layer, {metric}", title_justify="left", caption=caption)
             table.add_column("Layer")
             table.add_column("Maps", justify="right", no_wrap=True)
             for model in models:
                 table.add_column(Text(plain(model)), justify="right", overflow="fold")
-            for layer in layers:
-                maps = "{} x {} x {}".format(*shapes[layer])
-                table.add_row(Text(layer), maps, *(f"{values[model, metric][layer]:.3g}" for model in models))
+            for index, layer in enumerate(layers):
+                maps = f"{first[index].channels} x {first[index].height} x {first[index].width}"
+                cells = [_number(found[model][index : index + 1]) for model in models]
+                table.add_row(Text(layer), maps, *cells)
             table.add_section()
-            means = [sum(values[model, metric].values()) / len(layers) for model in models]
-            table.add_row("mean", "", *(f"{mean:.3g}" for mean in means))
+            table.add_row("mean", "", *(_number(found[model]) for model in models))
             tables.append(table)
     return tables
+
+
+def _number(rows: Sequence[LayerRow]) -> str:
+    """The mean over those layers of which the metric says something."""
+    values = [row.vulnerability for row in rows if row.defined]
+    return f"{sum(values) / len(values):.3g}" if values else "-"
 
 
 def layer_figure(rows: Sequence[LayerRow]) -> Figure:
     """Draw the vulnerability over the layers: a panel for each metric and the models that have the same layers.
 
-    The vertical axis is logarithmic where the values differ more than a hundredfold; it then has no place for zeros (KL
-    of maps of one pixel), which are left out.
-
     Args:
         rows: at least one.
     """
-    values = _values(rows)
     groups = _groups(rows)
     metrics = _metrics(rows)
     columns = min(_COLUMNS, len(groups))
     lines = -(-len(groups) // columns)
     with style():
-        figure = Figure(figsize=(1.0 + 3.6 * columns, 2.9 * lines * len(metrics)), layout="constrained")
+        figure = Figure(figsize=(1.0 + 3.6 * columns, 3.3 * lines * len(metrics)), layout="constrained")
         panels = figure.subplots(lines * len(metrics), columns, squeeze=False)
         for panel in panels.flat:
             panel.set_visible(False)
         for row, metric in enumerate(metrics):
-            for index, (layers, models) in enumerate(groups):
+            for index, (_, models) in enumerate(groups):
                 axes: Axes = panels[row * lines + index // columns, index % columns]
                 axes.set_visible(True)
-                draw_layers(axes, layers, {model: values[model, metric] for model in models})
+                draw_layers(axes, {model: _layers_of(rows, model, metric) for model in models})
+                axes.legend(loc="lower left", bbox_to_anchor=(0, 1))  # above the curves, not on them
                 axes.set_ylabel(f"vulnerability, {metric}")
+        if told := left_out(rows):
+            figure.supxlabel(told, x=0.01, ha="left", fontsize=8, color=MUTED)
     return figure
 
 
-def draw_layers(axes: Axes, layers: Sequence[str], values: Mapping[str, Mapping[str, float]]) -> None:
-    """Draw one panel.
+def layer_quotients(rows: Sequence[LayerRow], others: Sequence[LayerRow]) -> dict[str, float]:
+    """How many times as vulnerable each layer of a model is as that of another, where there is a quotient."""
+    vulnerable = {row.layer: row.vulnerability for row in others if row.defined and row.vulnerability > 0}
+    return {row.layer: row.vulnerability / vulnerable[row.layer] for row in rows if row.layer in vulnerable}
+
+
+def left_out(rows: Sequence[LayerRow]) -> str:
+    """What `draw_layers` cannot show of these layers, in words; empty if it shows all."""
+    words = [] if all(row.defined for row in rows) else [f"grey: {ONE_POSITION}"]
+    if any(row.defined and row.vulnerability <= 0 for row in rows):
+        words.append("a vulnerability of 0 has no place on a logarithmic axis")
+    return "; ".join(words)
+
+
+def draw_layers(axes: Axes, lines: Mapping[str, Sequence[LayerRow]]) -> None:
+    """Draw one panel; layers of which the metric says nothing are grey.
 
     Args:
         axes: where.
-        layers: names, in order.
-        values: vulnerability by layer, by what the legend calls the line.
+        lines: the layers by what the legend calls the line, all of one metric, with the same names and maps; of one at
+            least. Without layers a line only takes its colour.
     """
-    positive = [value for found in values.values() for value in found.values() if value > 0]
-    logarithmic = bool(positive) and max(positive) > _SPREAD * min(positive)
-    for number, (model, found) in enumerate(values.items()):
+    layers = next(rows for rows in lines.values() if rows)
+    # Where nothing was moved there is no logarithm to draw.
+    logarithmic = any(row.vulnerability > 0 for rows in lines.values() for row in rows if row.defined)
+    for number, (name, rows) in enumerate(lines.items()):
+        drawn = [row.defined and (row.vulnerability > 0 or not logarithmic) for row in rows]
         axes.plot(
-            range(1, len(layers) + 1),
-            [math.nan if logarithmic and found[layer] <= 0 else found[layer] for layer in layers],
+            range(1, len(rows) + 1),
+            [row.vulnerability if there else math.nan for row, there in zip(rows, drawn, strict=True)],
             color=MODEL_COLOURS[number % len(MODEL_COLOURS)],
             marker=MODEL_MARKERS[number % len(MODEL_MARKERS)],
             markersize=4.5,
-            label=plain(model),
+            label=plain(name),
         )
+    for place, row in enumerate(layers, start=1):
+        if not row.defined:
+            axes.axvspan(place - 0.5, place + 0.5, color="#EFEFEF", linewidth=0)
     if logarithmic:
         axes.set_yscale("log")
-        # The default labels are formulas, which the style turns off.
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.yaxis.set_major_formatter(PlainNumbers())
+        axes.yaxis.set_minor_formatter(PlainNumbers(minor_thresholds=(1, 0.4)))
     else:
         axes.set_ylim(bottom=0)
-    axes.set_xlabel(plain(f"layer, {layers[0]} to {layers[-1]}" if len(layers) > 1 else f"layer {layers[0]}"))
+    axes.set_xlim(0.5, len(layers) + 0.5)
+    first, last = layers[0].layer, layers[-1].layer
+    axes.set_xlabel(plain(f"layer, {first} to {last}" if len(layers) > 1 else f"layer {first}"))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
-    axes.legend()
 
 
 def _metrics(rows: Sequence[LayerRow]) -> list[str]:
     return list(dict.fromkeys(row.metric for row in rows))
 
 
-def _values(rows: Sequence[LayerRow]) -> dict[tuple[str, str], dict[str, float]]:
-    """(model, metric) -> layer -> vulnerability."""
-    found: dict[tuple[str, str], dict[str, float]] = {}
-    for row in rows:
-        found.setdefault((row.model, row.metric), {})[row.layer] = row.vulnerability
-    return found
+def _layers_of(rows: Sequence[LayerRow], model: str, metric: str) -> list[LayerRow]:
+    return [row for row in rows if (row.model, row.metric) == (model, metric)]
 
 
 def _groups(rows: Sequence[LayerRow]) -> list[Group]:

@@ -1,23 +1,27 @@
-"""The paper's tables and figures, repeated: its number beside ours, as a CSV file and as figures."""
+"""The paper's tables and figures, repeated: its number beside ours, as a CSV file and for the terminal."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from matplotlib.figure import Figure
+from rich.table import Table
+from rich.text import Text
 
-from rnas.reports.figures import INK, MUTED, plain, style
-from rnas.reports.layers import LayerRow, draw_layers
+from rnas.reports.figures import plain
 from rnas.reports.ledger import csv_text, provenance
-from rnas.reports.palette import MODEL_COLOURS, MODEL_MARKERS
 
-__all__ = ["StudyRow", "layers_figure", "study_csv", "sweep_figure", "table_figure"]
+__all__ = ["ACCURACIES", "PARAMETERS", "StudyRow", "study_csv", "study_table", "words"]
 
-_TITLES: Final = {"clean": "clean", "fgsm": "FGSM", "pgd20": "PGD-20", "cw": "C&W", "autoattack": "AutoAttack"}
-_OURS, _PAPER = MODEL_COLOURS[0], MODEL_COLOURS[1]
+#: The measures that are accuracies, as they are printed.
+ACCURACIES: Final = {"clean": "clean", "fgsm": "FGSM", "pgd20": "PGD-20", "cw": "C&W", "autoattack": "AutoAttack"}
+
+#: The measure that is a size.
+PARAMETERS: Final = "parameters_millions"
+
+#: How ours, the paper's number and the difference are written, by measure; accuracies as the paper writes them.
+_FORMATS: Final = {**dict.fromkeys(ACCURACIES, (".1f", ".2f", "+.1f")), PARAMETERS: (".3f", ".1f", "+.2f")}
 
 
 @dataclass(frozen=True)
@@ -100,115 +104,49 @@ def _rounded(value: float | None) -> str:
     return "" if value is None else f"{value:.6g}"
 
 
-def table_figure(rows: Sequence[StudyRow], title: str, note: str) -> Figure:
-    """Draw a table: a line a network, a panel an attack, the paper's accuracy and ours with its interval.
+def study_table(cells: Mapping[tuple[str, str], StudyRow], title: str, note: str) -> Table:
+    """The numbers for a terminal: "ours/paper (difference)", with a dash where there is none.
 
     Args:
-        rows: with accuracies in percent; rows of other measures are left out.
-        title: what the paper's table is about.
-        note: how ours was made; stands below the title.
+        cells: by line and column, each a measure or another name.
+        title: what the study is about.
+        note: how ours was made.
     """
-    measures = [name for name in _TITLES if any(row.measure == name for row in rows)]
-    labels = list(dict.fromkeys(row.label for row in rows))
-    with style():
-        figure, axes = _panels(title, note, len(measures), height=0.26 * len(labels) + 0.75, sharey=True)
-        for panel, measure in zip(axes, measures, strict=True):
-            for row in (row for row in rows if row.measure == measure):
-                line = labels.index(row.label)
-                if row.paper is not None:
-                    panel.plot([row.paper], [line], "D", color=_PAPER, markersize=4.5, fillstyle="none")
-                if row.ours is not None and row.low is not None and row.high is not None:
-                    panel.plot([row.low, row.high], [line, line], color=_OURS, linewidth=1.8, alpha=0.5)
-                    panel.plot([row.ours], [line], "o", color=_OURS, markersize=5)
-            panel.set_title(_TITLES[measure])
-            panel.set_xlim(-3, 103)
-            panel.set_xlabel("accuracy, %")
-        axes[0].set_yticks(range(len(labels)), [plain(label) for label in labels])
-        axes[0].tick_params(axis="y", length=0, labelcolor=INK)
-        axes[0].set_ylim(len(labels) - 0.4, -0.6)
-        handles = [
-            axes[0].plot([], [], "D", color=_PAPER, markersize=4.5, fillstyle="none", label="the paper")[0],
-            axes[0].plot([], [], "o-", color=_OURS, markersize=5, label="ours (bar: Wilson 95% interval)")[0],
-        ]
-        figure.legend(handles=handles, loc="outside lower center", ncols=2)
-    return figure
+    if any(row.paper is not None for row in cells.values()):
+        title = f"{title}: ours/paper (difference)"
+    headings = {**ACCURACIES, PARAMETERS: "params/M"}
+    shown = Table(
+        box=None,
+        pad_edge=False,
+        padding=(0, 0, 0, 1),  # so that five attacks fit 80 columns
+        title=Text(plain(title)),
+        title_justify="left",
+        caption=Text(plain(note)),
+        caption_justify="left",
+    )
+    shown.add_column(overflow="fold")
+    columns = list(dict.fromkeys(column for _, column in cells))
+    for column in columns:
+        shown.add_column(headings.get(column, column), justify="right", overflow="fold")
+    for line in dict.fromkeys(line for line, _ in cells):
+        shown.add_row(Text(plain(headings.get(line, line))), *(_cell(cells.get((line, column))) for column in columns))
+    return shown
 
 
-def sweep_figure(rows: Sequence[StudyRow], references: Sequence[StudyRow], title: str, note: str) -> Figure:
-    """Draw Figure 3: clean and robust accuracy over the bound H, a line a data set.
-
-    Args:
-        rows: "clean" and "pgd20" in percent; labels are bounds, from the loosest to the tightest.
-        references: what the paper's tables print for its two networks, of which it does not say H: broken lines.
-        title: what the figure is about.
-        note: how ours was made; stands below the title.
-    """
-    bounds = list(dict.fromkeys(row.label for row in rows))
-    with style():
-        figure, axes = _panels(title, note, 2, height=3.2)
-        for panel, measure in zip(axes, ("clean", "pgd20"), strict=True):
-            for number, data in enumerate(dict.fromkeys(row.data for row in rows)):
-                colour = MODEL_COLOURS[number]
-                found = [row for row in rows if (row.data, row.measure) == (data, measure) and row.ours is not None]
-                # Beside each other, for data sets may have the same accuracy.
-                places = [bounds.index(row.label) + 0.05 * number for row in found]
-                values = [row.ours for row in found]
-                panel.vlines(
-                    places,
-                    [row.low for row in found],
-                    [row.high for row in found],
-                    color=colour,
-                    alpha=0.5,
-                    linewidth=1.8,
-                )
-                panel.plot(places, values, marker=MODEL_MARKERS[number], color=colour, label=f"{plain(data)}, ours")
-                for row in references:
-                    if (row.data, row.measure) == (data, measure) and row.paper is not None:
-                        panel.axhline(row.paper, color=colour, linestyle=":", linewidth=1)
-            panel.plot([], [], color=MUTED, linestyle=":", linewidth=1, label="the paper's RNAS-L and RNAS-H")
-            panel.set_title({"clean": "clean images", "pgd20": "PGD-20"}[measure])
-            panel.set_xticks(range(len(bounds)), [plain(bound.removeprefix("H = ")) for bound in bounds])
-            panel.set_xlabel("H, from loose to tight")
-            panel.set_ylim(-3, 103)
-        axes[0].set_ylabel("accuracy, %")
-        figure.legend(handles=axes[0].get_legend_handles_labels()[0], loc="outside lower center", ncols=4)
-    return figure
+def _cell(row: StudyRow | None) -> str:
+    if row is None or (row.ours is None and row.paper is None):
+        return "-"
+    ours, paper, difference = words(row)
+    if row.paper is None:
+        return ours
+    return f"{ours}/{paper} ({difference})" if row.ours is not None else f"{ours}/{paper}"
 
 
-def layers_figure(layers: Mapping[tuple[str, str], Mapping[str, Sequence[LayerRow]]], title: str, note: str) -> Figure:
-    """Draw Figure 1: the vulnerability by layer, a panel for each network and data set, a line a training.
-
-    Args:
-        layers: (network, data set) -> training -> its layers, all of one metric.
-        title: what the figure is about.
-        note: how ours was made; stands below the title.
-    """
-    with style():
-        figure, panels = _panels(title, note, 2, height=2.5 * -(-len(layers) // 2), lines=-(-len(layers) // 2))
-        for panel in panels[len(layers) :]:
-            panel.set_visible(False)
-        for panel, ((network, data), trainings) in zip(panels, layers.items(), strict=False):
-            panel.set_title(plain(f"{network}, {data}"))
-            if trainings:
-                names = [row.layer for row in next(iter(trainings.values()))]
-                draw_layers(
-                    panel,
-                    names,
-                    {
-                        f"{training} training": {row.layer: row.vulnerability for row in rows}
-                        for training, rows in trainings.items()
-                    },
-                )
-            panel.set_ylabel("vulnerability")
-    return figure
-
-
-def _panels(
-    title: str, note: str, columns: int, *, height: float, lines: int = 1, sharey: bool = False
-) -> tuple[Figure, list[Any]]:
-    """A figure with panels side by side, in lines, under a title and a note."""
-    width = 2.2 + 2.1 * max(columns, 2)
-    heading = [plain(title), *textwrap.wrap(plain(note), round(width * 14))]
-    figure = Figure(figsize=(width, height + 0.75 + 0.16 * len(heading)), layout="constrained")
-    figure.suptitle("\n".join(heading), x=0.01, ha="left", fontsize=9.5)
-    return figure, list(figure.subplots(lines, columns, squeeze=False, sharey=sharey).flat)
+def words(row: StudyRow) -> tuple[str, str, str]:
+    """Our number, the paper's and the difference as text, a dash for what is missing."""
+    formats = _FORMATS.get(row.measure, (".3g", "g", "+g"))
+    values = (row.ours, row.paper, row.difference)
+    ours, paper, difference = (
+        "-" if value is None else f"{value:{form}}" for value, form in zip(values, formats, strict=True)
+    )
+    return ours, paper, difference

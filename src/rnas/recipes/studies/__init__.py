@@ -7,8 +7,8 @@ from rnas.recipes.studies.config import ReproduceCommand, budget_file, budget_na
 
 if TYPE_CHECKING:
     from rnas.recipes.studies.catalogue import STUDIES
-    from rnas.recipes.studies.running import run_study
+    from rnas.recipes.studies.running import run_study, tabulate_study
 
-__all__ = ["STUDIES", "ReproduceCommand", "budget_file", "budget_names", "run_study"]
+__all__ = ["STUDIES", "ReproduceCommand", "budget_file", "budget_names", "run_study", "tabulate_study"]
 
-__getattr__ = lazily(__name__, {"STUDIES": "catalogue", "run_study": "running"})
+__getattr__ = lazily(__name__, {"STUDIES": "catalogue", "run_study": "running", "tabulate_study": "running"})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from rnas.recipes.studies.figures import Cells, Layers, Sweep
+from rnas.recipes.studies.cells import Cells
+from rnas.recipes.studies.layers import Layers
 from rnas.recipes.studies.plan import Study
+from rnas.recipes.studies.sweep import Sweep
 from rnas.recipes.studies.tables import Table
 from rnas.registry import Registry
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from matplotlib.figure import Figure
+from rich.table import Table
 
 from rnas.errors import ConfigError, UnknownNameError, nearest
 from rnas.executors import Job
@@ -15,23 +17,28 @@ from rnas.networks.config import NetworkConfig
 from rnas.networks.spec import NetworkSpec
 from rnas.recipes.config import EvaluateCommand, TrainCommand
 from rnas.recipes.evaluating import run_evaluation
+from rnas.recipes.finished import evaluated, made
 from rnas.recipes.stages import run_training
 from rnas.recipes.studies.config import ReproduceCommand
 from rnas.reports import StudyRow, read_results
 from rnas.training.config import CellTrainingConfig
 
 __all__ = [
+    "CURVES",
     "Study",
     "accuracy_rows",
     "chosen",
+    "evaluation_job",
     "evaluation_of",
     "how_trained",
     "run_settings",
     "runs_folder",
     "stand_ins",
-    "train_and_evaluate",
     "training_of",
 ]
+
+#: Why a figure has no numbers of the paper.
+CURVES = "the paper shows curves without numbers"
 
 
 class Study(Protocol):
@@ -50,6 +57,9 @@ class Study(Protocol):
 
     def rows(self, command: ReproduceCommand) -> list[StudyRow]:
         """All numbers of the study, those that are not measured yet included."""
+
+    def table(self, command: ReproduceCommand, rows: Sequence[StudyRow]) -> Table:
+        """Its numbers for a terminal."""
 
     def figure(self, command: ReproduceCommand, rows: Sequence[StudyRow]) -> Figure:
         """Its figure."""
@@ -123,6 +133,12 @@ def evaluation_of(command: ReproduceCommand, measures: Sequence[str]) -> Evaluat
     )
 
 
+def evaluation_job(name: str, training: TrainCommand, evaluation: EvaluateCommand) -> Job:
+    """The job of a table's row; it is finished if nothing is left to be trained and attacked."""
+    done = made(training, "train") and evaluated(Path(training.out), evaluation)
+    return Job(name, partial(train_and_evaluate, training, evaluation), finished=done)
+
+
 def train_and_evaluate(training: TrainCommand, evaluation: EvaluateCommand) -> None:
     """The work of a table's row."""
     run_evaluation([str(run_training(training))], evaluation)
@@ -157,12 +173,18 @@ def accuracy_rows(row: StudyRow, folder: Path, paper: Mapping[str, float | None]
     return rows
 
 
-def how_trained(command: ReproduceCommand, data: Sequence[str]) -> str:
-    """In a few words, what sets the training of our networks apart from the paper's."""
+def how_trained(command: ReproduceCommand, data: Sequence[str], *, cells: bool = True) -> str:
+    """In a few words, what sets the training of our networks apart from the paper's.
+
+    Args:
+        command: the study's.
+        data: the paper's data sets.
+        cells: whether networks of cells are among them.
+    """
     training, network = command.training, command.network
     words = [f"ours: budget {command.budget}, trained for {training.epochs} epochs"]
     words += [f"{network.channels} channels" if network.channels else "published widths"]
-    words += [f"{network.cells} cells"] if network.cells else []
+    words += [f"{network.cells} cells where there are cells"] if network.cells and cells else []
     words += [f"{command.data.limit} training images"] if command.data.limit else []
     return "; ".join([", ".join(words), *stand_ins(command, data)])
 

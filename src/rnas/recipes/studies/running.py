@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from rich.table import Table
 
 from rnas.errors import RunError
 from rnas.executors import open_executor
@@ -17,7 +20,7 @@ from rnas.reports import StudyRow, save, study_csv
 from rnas.runs import locked
 from rnas.vulnerability import METRICS
 
-__all__ = ["run_study"]
+__all__ = ["run_study", "tabulate_study"]
 
 
 def run_study(name: str, command: ReproduceCommand) -> Path:
@@ -47,8 +50,12 @@ def run_study(name: str, command: ReproduceCommand) -> Path:
         with locked(out):
             rows = write_rows(name, study, command)
             for jobs in study.phases(command):
-                for outcome in execute(jobs):
-                    count += 1
+                left = [job for job in jobs if not job.finished]
+                count += len(jobs)
+                if len(left) < len(jobs):
+                    told = f"already finished: {len(jobs) - len(left)} of {len(jobs)}"
+                    print(told, file=sys.stderr, flush=True)
+                for outcome in execute(left) if left else ():
                     if outcome.failure is not None:
                         failures[outcome.job.name] = outcome.failure
                     rows = write_rows(name, study, command)
@@ -60,6 +67,12 @@ def run_study(name: str, command: ReproduceCommand) -> Path:
             f"the others are in {out}/{name}.csv, and the same command tries these again"
         )
     return out / f"{name}.csv"
+
+
+def tabulate_study(name: str, command: ReproduceCommand) -> Table:
+    """The numbers of a study that are there, for a terminal; arguments are those of `run_study`."""
+    study = STUDIES[name]
+    return study.table(command, study.rows(command))
 
 
 def check_names(name: str, study: Study, command: ReproduceCommand) -> None:

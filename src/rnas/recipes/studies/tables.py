@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Any
 
 from matplotlib.figure import Figure
+from rich.table import Table as TerminalTable
 
 from rnas.executors import Job
 from rnas.networks.cards import published_cards
-from rnas.networks.published import COLUMNS, tables
+from rnas.networks.published import COLUMNS, LABELS, tables
 from rnas.recipes.studies.config import ReproduceCommand
 from rnas.recipes.studies.plan import (
     accuracy_rows,
     chosen,
+    evaluation_job,
     evaluation_of,
     how_trained,
     runs_folder,
-    train_and_evaluate,
     training_of,
 )
-from rnas.reports import StudyRow, table_figure
+from rnas.reports import StudyRow, study_table, table_figure
 
 __all__ = ["Table"]
 
@@ -36,6 +36,7 @@ class Table:
     def __init__(self, name: str) -> None:
         table = tables()[name]
         self.name = name
+        self.title = f"Table {name[-1]}: {table['training']} training on {table['data']}"
         self.training: str = table["training"]
         self.data: tuple[str] = (table["data"],)
         self.printed: dict[str, dict[str, Any]] = {row["network"]: row for row in table["rows"]}
@@ -49,8 +50,7 @@ class Table:
         for network in chosen(self.name, self.networks, command):
             if published_cards()[network].channels is not None:  # a card without: nobody can build it
                 training = training_of(command, data, self.training, network)
-                name = f"{network} on {data}, {self.training} training"
-                jobs.append(Job(name, partial(train_and_evaluate, training, evaluation)))
+                jobs.append(evaluation_job(f"{network} on {data}, {self.training} training", training, evaluation))
         yield jobs
 
     def rows(self, command: ReproduceCommand) -> list[StudyRow]:
@@ -63,6 +63,16 @@ class Table:
             rows += accuracy_rows(row, runs_folder(command, data, self.training, network), paper)
         return rows
 
+    def table(self, command: ReproduceCommand, rows: Sequence[StudyRow]) -> TerminalTable:
+        return study_table({(row.label, row.measure): row for row in rows}, self.title, self.note(command))
+
     def figure(self, command: ReproduceCommand, rows: Sequence[StudyRow]) -> Figure:
-        title = f"Table {self.name[-1]}: {self.training} training on {self.data[0]}"
-        return table_figure(rows, title, how_trained(command, self.data))
+        return table_figure(rows, self.title, self.note(command))
+
+    def note(self, command: ReproduceCommand) -> str:
+        """How ours was made, and which networks are whose."""
+        settings = evaluation_of(command, self.measures).evaluation
+        attacked = f"eps = {settings.eps}, {settings.images or 'all'} test images"
+        if settings.autoattack_images and "autoattack" in settings.attacks:
+            attacked = f"{attacked}, {settings.autoattack_images} of them under AutoAttack"
+        return f"{how_trained(command, self.data)}; {attacked}; {LABELS}"

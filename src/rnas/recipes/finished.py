@@ -1,0 +1,76 @@
+"""What can be told of finished work from a few small files: that nothing of it is left to do.
+
+In doubt the answer is no. The work itself then finds out, which repeats nothing and refuses what does not fit.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rnas.config import plain
+from rnas.errors import RunError
+from rnas.evaluation import ATTACKS
+from rnas.evaluation.config import EvaluationConfig
+from rnas.manifests import identifying, read_manifest
+from rnas.recipes.config import EvaluateCommand, RunCommand, VulnerabilityCommand
+from rnas.reports.documents import read_json
+from rnas.reports.results import AttackResult, parse_results
+
+__all__ = ["evaluated", "made", "older"]
+
+
+def made(command: RunCommand | VulnerabilityCommand, kind: str) -> bool:
+    """Whether the folder of a command holds its finished run.
+
+    Args:
+        command: the settings; those that decide results have to be the run's.
+        kind: of run, as its manifest says it: "train", "search" or "vulnerability".
+    """
+    try:
+        manifest = read_manifest(Path(command.out))
+    except RunError:
+        return False
+    same = identifying(manifest["config"]) == identifying(plain(command))
+    return manifest["kind"] == kind and manifest["finished"] is not None and same
+
+
+def evaluated(folder: Path, command: EvaluateCommand) -> bool:
+    """Whether a run directory holds the outcomes of all attacks of a command, on as many images, for its weights.
+
+    Args:
+        folder: the run directory.
+        command: the evaluation; one whose eps is that of the training is left to the evaluation itself.
+    """
+    path = folder / "results.json"
+    if command.evaluation.eps is None or command.save_images or not older(folder / "weights.safetensors", path):
+        return False
+    try:
+        document = read_json(path) or {}
+        results = parse_results(document, str(path), name=folder.name)
+    except RunError:
+        return False
+    config = command.evaluation.at(command.evaluation.eps)
+    tested = document.get("data", {}).get("test_images")
+    return isinstance(tested, int) and all(
+        ran_as_asked(results.attack(name), name, config, command.seed, tested) for name in ("clean", *config.attacks)
+    )
+
+
+def ran_as_asked(attack: AttackResult | None, name: str, config: EvaluationConfig, seed: int, tested: int) -> bool:
+    """Whether an attack ran with these settings on at least as many of the test images."""
+    limits = [tested, config.images, config.autoattack_images if name.startswith("autoattack") else None]
+    card = None if name == "clean" else ATTACKS[name]
+    settings = {} if card is None else card.settings(config)
+    return (
+        attack is not None
+        # What a collection consists of, and what a transfer started from, stands elsewhere.
+        and (card is None or (card.parts is None and not card.transfers))
+        and attack.images >= min(limit for limit in limits if limit is not None)
+        and attack.call.get("seed") == seed
+        and all(attack.settings.get(key) == value for key, value in settings.items())
+    )
+
+
+def older(first: Path, second: Path) -> bool:
+    """Whether both files are there, and the first was written before the second."""
+    return first.is_file() and second.is_file() and first.stat().st_mtime_ns <= second.stat().st_mtime_ns
