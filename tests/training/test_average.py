@@ -63,7 +63,7 @@ def averages(weights: list[float], decay: float) -> list[float]:
     for weight in weights:
         network.weight.data.fill_(weight)
         average.update_parameters(network)
-        found.append(float(average.module.weight.detach()))
+        found.append(float(average.module.state_dict()["weight"]))
     return found
 
 

@@ -16,6 +16,8 @@ from rnas.training.validation import Validation
 
 __all__ = ["TrainingState", "moving_average"]
 
+Tensors = list[Tensor] | tuple[Tensor, ...]
+
 
 def moving_average(network: nn.Module, decay: float) -> AveragedModel:
     """An exponential moving average of a network's weights and of the statistics of its batch norms.
@@ -36,7 +38,7 @@ def moving_average(network: nn.Module, decay: float) -> AveragedModel:
         decay: the largest, in [0, 1).
     """
 
-    def average(averages: list[Tensor], weights: list[Tensor], step: Tensor | int) -> None:
+    def average(averages: Tensors, weights: Tensors, step: Tensor | int) -> None:
         present = min(decay, (1 + int(step)) / (10 + int(step)))
         get_ema_multi_avg_fn(present)(averages, weights, step)
 
