@@ -359,10 +359,9 @@ def test_one_line_and_nothing_lost(name: str, place: Path, capsys: pytest.Captur
     assert errors[0].startswith("rnas: error: ")
     for words in case.says:
         assert words in errors[0]
-    # A run that failed before its first step leaves only what it was asked for, which does not bind the next.
-    new = {path for path in content(place) if path.startswith("new/")}
-    assert {Path(path).name for path in new} <= {"config.yaml", "manifest.json"}
-    assert {path: value for path, value in content(place).items() if path not in new} == before
+    # Nor does a run that failed before its first step leave a directory.
+    assert not (place / "new").exists()
+    assert content(place) == before
 
 
 @pytest.mark.parametrize(
@@ -425,7 +424,9 @@ def test_no_code_of_a_checkpoint_runs(form: str, place: Path, capsys: pytest.Cap
 def test_a_failed_beginning_does_not_bind(
     wrong: str, corrected: str, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (place / "new").mkdir()  # so that the attempt leaves its settings
     assert main(f"{wrong} --out new".split()) == 2
+    assert (place / "new" / "config.yaml").exists()
     assert main(f"{corrected} --out new".split()) == 0, capsys.readouterr().err
     manifest = json.loads((place / "new" / "manifest.json").read_text())
     assert manifest["finished"] is not None
@@ -470,6 +471,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(
 
 
 def test_metrics_that_cannot_be_written(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "new").mkdir()
     assert main(f"{RESNET} --out new --data ./absent".split()) == 2
     (place / "new" / "metrics.jsonl").symlink_to("/dev/full")
     capsys.readouterr()
@@ -491,7 +493,10 @@ def test_divergence_names_the_last_good_state(command: str, place: Path, capsys:
     error = capsys.readouterr().err
     assert error.startswith("rnas: error: step ")
     assert "not finite" in error or "is nan" in error
-    assert error.endswith("the last good state is new/checkpoint.pt\n")
+    assert error.endswith(
+        "; the last good state is new/checkpoint.pt; going on from there would end here again: "
+        "choose a lower learning_rate or gradient_clip, and another --out\n"
+    )
     state = torch.load(place / "new" / "checkpoint.pt", weights_only=True)
     network = state["network" if "network" in state else "supernet"]
     assert all(bool(tensor.isfinite().all()) for tensor in network.values())

@@ -16,6 +16,7 @@ from rnas import __version__, parallel, recipes, reports
 from rnas.arguments import parse, positionals
 from rnas.errors import ConfigError, RnasError, nearest
 from rnas.evaluation.suite import describe_attacks
+from rnas.files import read_results
 from rnas.networks.cards import published_cards
 from rnas.networks.catalogue import card_sheet, card_table
 from rnas.recipes.config import (
@@ -105,7 +106,7 @@ def fail(message: str) -> int:
 def search(arguments: list[str]) -> None:
     command: SearchCommand = parse("search", SearchCommand, arguments)
     out = recipes.run_search(command)
-    results = parallel.from_first(lambda: json.loads((out / "results.json").read_text(encoding="utf-8")))
+    results = parallel.from_first(lambda: read_results(out))
     if results["H"] is not None:
         print(f"bound: F / H = {results['F'] / results['H']:.3g}, tolerance {command.search.constraint.tolerance:g}")
     print(f"found: {out}/genotype.json")

@@ -102,7 +102,7 @@ class WeightConfig:
     """The optimiser of network weights: SGD with momentum under a cosine schedule that ends at zero.
 
     Args:
-        batch_size: images a step, at least 2.
+        batch_size: images a step, at least 2; all of them where there are fewer. An epoch is of whole batches only.
         learning_rate: of the weights at the start, > 0.
         momentum: in [0, 1).
         weight_decay: L2 penalty on the weights, >= 0.

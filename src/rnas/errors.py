@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
+    "CollapseError",
     "ConfigError",
     "DataError",
     "DivergenceError",
@@ -60,6 +61,15 @@ class RunError(RnasError):
 
 class DivergenceError(RnasError):
     """A loss or a gradient is no longer finite; the message names the last good checkpoint."""
+
+    #: What the user can choose instead, in words.
+    remedy = "a lower learning_rate or gradient_clip"
+
+
+class CollapseError(DivergenceError):
+    """Training on one-step examples has ended in catastrophic overfitting."""
+
+    remedy = "a smaller fast_at.step, a lower learning_rate or the objective pgd_at"
 
 
 def nearest(given: str, known: Iterable[str]) -> str:

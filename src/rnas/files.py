@@ -1,13 +1,15 @@
-"""Files written whole or not at all."""
+"""Files written whole or not at all, and read with errors of one line."""
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 from rnas.errors import RunError
 
-__all__ = ["write_atomically"]
+__all__ = ["read_results", "write_atomically"]
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -30,3 +32,21 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     except OSError as error:
         reason = error.strerror or str(error)
         raise RunError(f"cannot write {path}: {reason}; what was saved there before is intact") from error
+
+
+def read_results(folder: Path) -> dict[str, Any]:
+    """The content of a run directory's results.json.
+
+    Raises:
+        RunError: if it is missing or damaged.
+    """
+    path = folder / "results.json"
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(f"no results at {path}") from error
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} is damaged: {error}") from error
+    if not isinstance(document, dict):
+        raise RunError(f"{path} is damaged: expected an object, got {type(document).__name__}")
+    return document

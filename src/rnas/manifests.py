@@ -14,7 +14,7 @@ from rnas import provenance
 from rnas.errors import RunError
 from rnas.files import write_atomically
 
-__all__ = ["describe", "identifying", "now", "prepare", "read_manifest"]
+__all__ = ["describe", "early_stop", "identifying", "now", "prepare", "read_manifest"]
 
 #: Settings that say where and how comfortably, not what: a run may be continued with others. A genotype's path is one,
 #: because `Run.record` keeps what the file holds.
@@ -113,6 +113,17 @@ def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any], pr
                 f"{path} was made with {prefix}{key} = {old}, now {new}: choose another --out, "
                 f"or continue it with --config {path}/config.yaml"
             )
+
+
+def early_stop(manifest: Mapping[str, Any]) -> str:
+    """That a training stopped before its last epoch, in words; empty if it did not."""
+    stop = manifest.get("early_stop")
+    if not isinstance(stop, Mapping):
+        return ""
+    return (
+        f"stopped early after epoch {stop['epoch']} of {stop['epochs']}: robust accuracy of the validation images did "
+        f"not rise for {stop['patience']} epoch{'s' if stop['patience'] > 1 else ''}; kept: epoch {stop['kept']}"
+    )
 
 
 def now() -> str:

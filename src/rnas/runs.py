@@ -6,24 +6,25 @@
     checkpoint.pt     the last complete state, written atomically
 
 Opening the directory of a killed run continues it: the checkpoint is loaded and the metrics are cut back to it, so
-that the final files are those of an uninterrupted run. Opening a finished one repeats nothing. A run that failed before
-its first step holds nothing to continue: it is made anew, with other settings if so asked.
+that the final files are those of an uninterrupted run. Opening a finished one repeats nothing, unless its results are
+gone: then the last checkpoint gives them again. A run that failed before its first step holds nothing to continue: its
+directory is removed, or where it was there before, made anew, with other settings if so asked.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import filelock
-
 from rnas import parallel
-from rnas.errors import DivergenceError, RunError
+from rnas.directories import locked
+from rnas.errors import DivergenceError, RnasError, RunError
 from rnas.files import write_atomically
 from rnas.manifests import identifying, now, prepare, read_manifest
 
@@ -47,10 +48,40 @@ class Run:
         self._metrics = path / "metrics.jsonl"
         self._writer: SummaryWriter | None = None
 
-    @property
-    def finished(self) -> bool:
-        """Whether the run has ended with all its results."""
-        return self.manifest["finished"] is not None
+    def complete(self, read: Callable[[Path], object]) -> bool:
+        """Whether the run has ended and its results are still there; if not, the caller is to go on with it.
+
+        Args:
+            read: reads the results in the directory; raises an RnasError if one is missing or damaged.
+
+        Raises:
+            RunError: if results are gone, and so is the state from which they could be made again.
+        """
+        return self.manifest["finished"] is not None and parallel.from_first(lambda: self._intact(read))
+
+    def _intact(self, read: Callable[[Path], object]) -> bool:
+        try:
+            read(self.path)
+        except RnasError as error:
+            # What logs no step, such as a random search, is made again from its settings.
+            if self._metrics.exists() or (self.path / "checkpoint.pt").exists():
+                self._check_checkpoint(error)
+            print(f"rnas: {error}; {self.path} was finished: making it again", file=sys.stderr, flush=True)
+            return False
+        return True
+
+    def _check_checkpoint(self, problem: RnasError) -> None:
+        """Raise RunError if the results, lost by a problem, cannot be made again without training anew."""
+        path = self.path / "checkpoint.pt"
+        try:
+            if not path.exists():
+                raise RunError(f"there is no {path}")
+            self.load_checkpoint()
+        except RunError as error:
+            reason = str(error).partition(";")[0]  # without its advice, which is for runs that have not finished
+            raise RunError(
+                f"{problem}, and {reason}: restore one of the two from a copy, or choose another --out"
+            ) from error
 
     @property
     def identity(self) -> str:
@@ -150,7 +181,11 @@ class Run:
         try:
             yield
         except (DivergenceError, ArithmeticError) as error:
-            raise DivergenceError(f"step {step}: {error}; the last good state is {self.last_checkpoint()}") from error
+            remedy = error.remedy if isinstance(error, DivergenceError) else DivergenceError.remedy
+            raise DivergenceError(
+                f"step {step}: {error}; the last good state is {self.last_checkpoint()}; going on from there would end "
+                f"here again: choose {remedy}, and another --out"
+            ) from error
 
     def last_checkpoint(self) -> str:
         """Where the last complete state is, in words."""
@@ -229,24 +264,3 @@ def open_run(path: Path, kind: str, config: Mapping[str, Any], *, seed: int, dev
             yield run
         finally:
             run.close()
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Make a directory if there is none, and keep other processes out of it until the context ends.
-
-    Raises:
-        RunError: if it cannot be written, or another process is in it.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(path / ".lock", timeout=0)
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise RunError(f"{path} is in use by another process: wait for it, or choose another --out") from error
-    except OSError as error:
-        raise RunError(f"cannot write to {path}: {error.strerror or error}; choose another --out") from error
-    try:
-        yield
-    finally:
-        lock.release()

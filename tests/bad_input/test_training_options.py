@@ -22,6 +22,7 @@ CASES = {
     "label_smoothing 1": ("training.label_smoothing", "[0, 1)", "1"),
     "average_decay 1": ("training.average_decay", "[0, 1)", "null", "1"),
     "cutout -1": ("training.cutout", ">= 0", "-1"),
+    "cutout 9": ("training.cutout: expected 0 to 8, the side of the images of digits, got 9",),
     "precision float16": ("training.precision", "float32 or bfloat16", "'float16'"),
     "validation.images -1": ("training.validation.images", ">= 0", "-1"),
     "validation.patience 0": ("training.validation.patience", ">= 1", "0"),
@@ -45,5 +46,51 @@ def test_one_line(
     assert output.err.count("\n") == 1
     for words in CASES[option]:
         assert words in output.err
-    left = {path.name for path in (tmp_path / "new").glob("[!.]*")}
-    assert left <= {"config.yaml", "manifest.json", "model.json"}  # nothing that would bind the next attempt
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        ("--training.cutout 9", "training.cutout: expected 0 to 8, the side of the images of digits, got 9"),
+        (
+            "--search.space nasbench201 --training.cells.drop_path 0.2",
+            "training.cells: expected auxiliary_weight and drop_path of 0 where search.space is nasbench201, "
+            "got 0.0 and 0.2",
+        ),
+    ],
+)
+def test_a_recipe_is_refused_before_its_search(
+    option: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delattr("rnas.recipes.stages.run_search")
+    assert main(f"run quickstart --threads 1 --out new {option}".split()) == 2
+    assert capsys.readouterr().err == f"rnas: error: {says}\n"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("command", "setting", "images"),
+    [
+        (f"{TRAIN} --training.epochs 1 --training.objective standard", "training", 40),
+        ("search --data.limit 41 --search.algorithm random --threads 1", "search", 20),
+    ],
+)
+def test_a_batch_of_more_images_than_there_are(
+    command: str, setting: str, images: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each epoch is one step on all images, and that is said."""
+    batch = f"--{setting}.batch_size"
+    assert main([*command.split(), batch, str(images + 1), "--out", str(tmp_path / "larger")]) == 0
+    warning = (
+        f"rnas: warning: {setting}.batch_size is {images + 1}, there are {images} images to train on: "
+        "each step takes all of them\n"
+    )
+    assert warning in capsys.readouterr().err
+    assert main([*command.split(), batch, str(images), "--out", str(tmp_path / "equal")]) == 0
+    assert "warning" not in capsys.readouterr().err
+    if setting == "training":
+        steps = [(tmp_path / name / "metrics.jsonl").read_bytes() for name in ("larger", "equal")]
+        assert steps[0].count(b'"kind": "step"') == 1
+        assert steps[0] == steps[1]

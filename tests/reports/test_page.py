@@ -166,6 +166,15 @@ def test_unfinished_run_says_so(run_folder: Path, change: Callable[[str, dict[st
     assert f"last record at step {step}" in page.text
 
 
+def test_a_trained_network_is_not_unfinished_for_want_of_an_evaluation(run_folder: Path) -> None:
+    (run_folder / "resnet18" / "results.json").unlink()
+    page = read(report(run_folder))
+    assert "Not evaluated yet: resnet18." in page.text
+    assert "Unfinished" not in page.text
+    page = read(report(run_folder / "searched"))
+    assert "Not evaluated" not in page.text
+
+
 def test_a_run_that_has_only_begun(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"kind": "run", "finished": null}', encoding="utf-8")
     page = read(report(tmp_path))

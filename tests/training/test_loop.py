@@ -12,11 +12,13 @@ import torch
 from safetensors.torch import load_file
 
 import rnas
+from rnas.cli import main
 from rnas.config import Distance, PgdConfig
 from rnas.data import Batches, ImageDataset
-from rnas.errors import ConfigError, DataError, DivergenceError
+from rnas.errors import CollapseError, ConfigError, DataError, DivergenceError
 from rnas.networks import zoo
 from rnas.objectives import OBJECTIVES
+from rnas.reports import report
 from rnas.runs import open_run
 from rnas.training import train
 from rnas.training.collapse import CollapseCheck
@@ -129,6 +131,40 @@ def test_training_stops_when_patience_is_at_an_end(data: ImageDataset, tmp_path:
     assert len(records(tmp_path / "run", "epoch")) <= 5
 
 
+def test_an_early_stop_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the terminal, also of a finished run; in the manifest; and on the page, which is not that of half a run."""
+    path = tmp_path / "stopped"
+    command = (
+        "train --data.limit 110 --threads 1 --network.name resnet18 --network.channels 2 --training.epochs 9 "
+        "--training.batch_size 20 --training.learning_rate 1e-12 --training.average_decay 0 "
+        f"--training.attack.steps 1 --training.validation.images 30 --training.validation.patience 2 --out {path}"
+    )
+    assert main(command.split()) == 0
+    robust = [record["validation_robust"] for record in records(path, "epoch")]
+    kept, epochs = robust.index(max(robust)) + 1, len(robust)
+    assert epochs == kept + 2 < 9
+    words = (
+        f"stopped early after epoch {epochs} of 9: robust accuracy of the validation images did not rise for 2 epochs; "
+        f"kept: epoch {kept}"
+    )
+    assert capsys.readouterr().err.splitlines()[-1] == f"rnas: stopped: {words}"
+    assert main(["train", "--resume", str(path)]) == 0
+    assert capsys.readouterr() == (f"trained: {path}/weights.safetensors\n", f"rnas: stopped: {words}\n")
+    manifest = json.loads((path / "manifest.json").read_text())
+    assert manifest["early_stop"] == {"epoch": epochs, "epochs": 9, "patience": 2, "kept": kept}
+    page = report(path).read_text()
+    assert words in page
+    assert "Not evaluated yet: stopped." in page
+    assert "Unfinished" not in page
+
+
+def test_a_training_to_its_last_epoch_did_not_stop_early(data: ImageDataset, tmp_path: Path) -> None:
+    config = replace(CONFIG, epochs=1, validation=ValidationConfig(images=30, patience=1))
+    with open_run(tmp_path / "run", "train", {}, seed=0, device="cpu") as run:
+        train(zoo.build("resnet18", 10, in_channels=1, channels=2), data, config, run)
+    assert "early_stop" not in run.manifest
+
+
 def test_an_average_of_the_present_weights_only_changes_nothing(data: ImageDataset, tmp_path: Path) -> None:
     plain = run_training(data, VALIDATED, tmp_path / "plain")
     present = run_training(data, replace(VALIDATED, average_decay=0.0), tmp_path / "present")
@@ -178,7 +214,7 @@ def test_a_collapse_names_the_last_good_checkpoint(
         nonlocal calls
         calls += 1
         if calls == 3:
-            raise DivergenceError("catastrophic overfitting")
+            raise CollapseError("catastrophic overfitting")
         return measure(check, network)
 
     monkeypatch.setattr(CollapseCheck, "measure", collapse_at_third)
@@ -186,7 +222,10 @@ def test_a_collapse_names_the_last_good_checkpoint(
     with pytest.raises(DivergenceError) as error:
         run_training(data, replace(CONFIG, objective="fast_at"), path, checkpoint_every=2)
     # Five steps an epoch: states were worth keeping after steps 2 and 4, not after 5.
-    assert str(error.value) == f"step 4: catastrophic overfitting; the last good state is {path}/checkpoint.pt"
+    assert str(error.value) == (
+        f"step 4: catastrophic overfitting; the last good state is {path}/checkpoint.pt; going on from there would end "
+        "here again: choose a smaller fast_at.step, a lower learning_rate or the objective pgd_at, and another --out"
+    )
     assert torch.load(path / "checkpoint.pt", weights_only=True)["step"] == 4
 
 
@@ -213,7 +252,7 @@ def test_weights_that_are_not_finite_are_not_saved(
 
 def test_cells_are_asked_of_networks_of_cells_only(data: ImageDataset, tmp_path: Path) -> None:
     config = replace(CONFIG, cells=CellTrainingConfig(drop_path=0.2))
-    with pytest.raises(ConfigError, match=r"^training.cells: expected .* of 0, as ResNet is not made of cells, got"):
+    with pytest.raises(ConfigError, match=r"^training.cells: expected .* of 0, as ResNet is not made of cells as"):
         run_training(data, config, tmp_path / "run")
 
 

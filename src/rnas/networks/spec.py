@@ -177,7 +177,11 @@ def load_network(folder: Path) -> nn.Module:
     weights = folder / "weights.safetensors"
     if not weights.exists():
         raise ModelError(
-            f"{folder} has no weights.safetensors: its training has not finished; run it again to continue"
+            f"{folder} has no weights.safetensors: its training has not finished, or the file was deleted; "
+            "run it again to continue"
         )
-    load_weights(weights, network)
+    try:
+        load_weights(weights, network)
+    except RunError as error:
+        raise RunError(f"{error}; run its training again to write it anew") from error
     return network.eval()

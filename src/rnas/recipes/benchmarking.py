@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from scipy.stats import t as student
 
 from rnas.errors import ConfigError
 from rnas.evaluation.tabular import Benchmark
+from rnas.files import read_results
 from rnas.genotype import Genotype
 from rnas.recipes.config import BenchmarkCommand, SearchCommand
 from rnas.recipes.stages import run_search, stage
@@ -44,7 +44,7 @@ def run_benchmark(command: BenchmarkCommand) -> dict[str, Any]:
     for column in (command.column, command.clean_column):
         benchmark.values(column)  # before the searches, not after
     with stage(command, "benchmark") as (run, _):
-        if not run.finished:
+        if not run.complete(read_results):
             seeds = range(command.seed, command.seed + command.seeds)
             searches = [search_once(command, seed, benchmark) for seed in seeds]
             document = {"searches": searches, "means": means(searches)}
@@ -53,7 +53,7 @@ def run_benchmark(command: BenchmarkCommand) -> dict[str, Any]:
             run.write("benchmark.csv", csv_text(rows))
             run.write_json("results.json", document)
             run.finish()
-    return json.loads((Path(command.out) / "results.json").read_text(encoding="utf-8"))
+    return read_results(Path(command.out))
 
 
 def search_once(command: BenchmarkCommand, seed: int, benchmark: Benchmark) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def search_once(command: BenchmarkCommand, seed: int, benchmark: Benchmark) -> d
     settings = {key: getattr(command, key) for key in ("device", "checkpoint_every", "threads", "data", "search")}
     folder = run_search(SearchCommand(out=str(Path(command.out) / f"seed-{seed}"), seed=seed, **settings))
     genotype = Genotype.load(folder / "genotype.json")
-    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    results = read_results(folder)
     columns = {"robust": command.column, "clean": command.clean_column}
     return {
         "algorithm": command.search.algorithm,

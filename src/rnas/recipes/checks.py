@@ -21,11 +21,11 @@ from rnas.search.config import SearchConfig, parse_bound
 from rnas.search.loop import ALGORITHMS
 from rnas.search.projection import SOLVERS
 from rnas.supernets.space import SPACES
-from rnas.training.config import TrainingConfig
+from rnas.training.config import CellTrainingConfig, TrainingConfig
 from rnas.training.schedules import SCHEDULES
 from rnas.vulnerability import METRICS
 
-__all__ = ["check_attacks", "check_name", "check_network", "check_search", "check_training"]
+__all__ = ["check_attacks", "check_cells", "check_name", "check_network", "check_search", "check_training"]
 
 
 def check_search(config: SearchConfig) -> None:
@@ -62,6 +62,19 @@ def check_training(config: TrainingConfig) -> None:
     """
     check_name("training.objective", OBJECTIVES, config.objective)
     check_name("training.schedule.name", SCHEDULES, config.schedule.name)
+
+
+def check_cells(space: str, config: CellTrainingConfig) -> None:
+    """Check that what a search in a space finds can be trained as configured.
+
+    Raises:
+        ConfigError: if it is not made of the cells that drop-path and the auxiliary classifier need.
+    """
+    if space != "darts" and config != CellTrainingConfig():
+        raise ConfigError(
+            f"training.cells: expected auxiliary_weight and drop_path of 0 where search.space is {space}, got "
+            f"{config.auxiliary_weight} and {config.drop_path}"
+        )
 
 
 def check_attacks(config: EvaluationSettings, data: ImageDataset) -> None:

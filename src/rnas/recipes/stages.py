@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from rnas import parallel, reports
+from rnas.checkpoints import read_weights
 from rnas.config import plain
 from rnas.devices import cpu_threads, select_device
+from rnas.files import read_results
+from rnas.genotype import Genotype
+from rnas.manifests import early_stop
 from rnas.networks.spec import NetworkSpec
-from rnas.recipes.checks import check_attacks, check_network, check_search, check_training
+from rnas.recipes.checks import check_attacks, check_cells, check_network, check_search, check_training
 from rnas.recipes.config import EvaluateCommand, RecipeCommand, RunCommand, SearchCommand, TrainCommand
 from rnas.recipes.evaluating import load_data, load_second, run_evaluation
 from rnas.runs import Run, open_run
 from rnas.search.loop import search
 from rnas.seeding import derive
 from rnas.training.config import CellTrainingConfig
-from rnas.training.loop import train
+from rnas.training.loop import check_images, train
 
 __all__ = ["run_recipe", "run_search", "run_training"]
 
@@ -38,6 +44,30 @@ def stage(command: RunCommand, kind: str) -> Iterator[tuple[Run, torch.device]]:
         yield run, device
 
 
+def read_search(folder: Path) -> None:
+    """Make sure that what a search found can be read; raises an RnasError if not."""
+    Genotype.load(folder / "genotype.json")
+    read_weights(folder / "alpha.safetensors")
+    read_results(folder)
+
+
+def read_training(folder: Path) -> None:
+    """Make sure that a trained network can be read; raises an RnasError if not."""
+    NetworkSpec.load(folder)
+    read_weights(folder / "weights.safetensors")
+
+
+def warn_of_small_data(setting: str, batch_size: int, images: int) -> None:
+    """Say so where there are fewer images than a batch asks for; of one image there is an error."""
+    if 1 < images < batch_size:
+        print(
+            f"rnas: warning: {setting} is {batch_size}, there are {images} images to train on: each step takes all of "
+            "them",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
 def run_search(command: SearchCommand) -> Path:
     """Search as configured; a finished search is not repeated.
 
@@ -46,9 +76,10 @@ def run_search(command: SearchCommand) -> Path:
     """
     check_search(command.search)
     with stage(command, "search") as (run, device):
-        if not run.finished:
+        if not run.complete(read_search):
             data = load_data(command.data, command.seed)
             run.record("images", parallel.agreed("images", data.fingerprint))
+            warn_of_small_data("search.batch_size", command.search.batch_size, len(data.train) // 2)
             search(
                 data,
                 command.search,
@@ -70,9 +101,11 @@ def run_training(command: TrainCommand) -> Path:
     check_training(command.training)
     check_network(command.network)
     with stage(command, "train") as (run, device):
-        if not run.finished:
+        if not run.complete(read_training):
             data = load_data(command.data, command.seed)
             run.record("images", parallel.agreed("images", data.fingerprint))
+            training = command.training
+            warn_of_small_data("training.batch_size", training.batch_size, len(data.train) - training.validation.images)
             spec = NetworkSpec.of(
                 command.network, num_classes=data.num_classes, in_channels=data.channels, image_size=data.size
             )
@@ -87,13 +120,15 @@ def run_training(command: TrainCommand) -> Path:
             train(
                 network,
                 data,
-                command.training,
+                training,
                 run,
                 augmentation=command.data,
                 device=device,
                 checkpoint_every=command.checkpoint_every,
             )
             run.finish()
+    if words := early_stop(run.manifest):
+        print(f"rnas: {run.path.name}: {words}", file=sys.stderr, flush=True)
     return run.path
 
 
@@ -106,22 +141,38 @@ def run_recipe(command: RecipeCommand) -> Path:
     check_search(command.search)
     check_network(command.baseline, "baseline")
     check_training(command.training)
+    check_cells(command.search.space, command.training.cells)
     with stage(command, "run") as (run, _):
-        if not run.finished:
+        if not run.complete(partial(read_stages, networks_of(command))):
             run.write_json("results.json", {"models": run_stages(command, run.path)})
             run.finish()
     return reports.report(run.path)
 
 
+def networks_of(command: RecipeCommand) -> list[str]:
+    """The folders of a recipe's networks: the found one's and the baseline's."""
+    return ["searched", command.baseline.name or "baseline"]
+
+
+def read_stages(networks: Sequence[str], folder: Path) -> None:
+    """Make sure that what a recipe's stages made can be read; raises an RnasError if not."""
+    read_search(folder / "search")
+    for name in networks:
+        read_training(folder / name)
+        read_results(folder / name)
+
+
 def run_stages(command: RecipeCommand, out: Path) -> list[dict[str, Any]]:
     """All of a recipe but its report, each stage in a folder of its own; returns what `run_evaluation` does."""
     # Before the search, not days after it.
-    check_attacks(command.evaluation, load_data(command.data, command.seed))
+    data = load_data(command.data, command.seed)
+    check_attacks(command.evaluation, data)
+    check_images(data, command.training)
     load_second(command.evaluation, torch.device("cpu"))
     common: Any = {key: getattr(command, key) for key in ("seed", "device", "checkpoint_every", "threads")}
     searched = run_search(SearchCommand(out=str(out / "search"), data=command.data, search=command.search, **common))
     found = replace(command.network, genotype=str(searched / "genotype.json"))
-    networks = {"searched": found, command.baseline.name or "baseline": command.baseline}
+    networks = dict(zip(networks_of(command), (found, command.baseline), strict=True))
     folders = []
     for name, network in networks.items():
         training = command.training

@@ -105,7 +105,8 @@ def report(folder: Path) -> Path:
         facts=facts(contents, manifest, of, made_by),
         parts=[stage(part) for part in contents.parts],
         unfinished=bool(contents.manifest and not contents.manifest.get("finished"))
-        or not all(part.complete for part in contents.parts),
+        or not all(part.ended for part in contents.parts),
+        unevaluated=[part.name for part in contents.parts if not part.complete],
         results=contents.results,
         table=html_table(contents.results),
         measurements=measurements(contents),

@@ -12,6 +12,7 @@ import yaml
 
 from rnas.errors import GenotypeError, RunError
 from rnas.genotype import Genotype
+from rnas.manifests import early_stop
 from rnas.reports.documents import Metrics, read_bytes, read_json, read_metrics
 from rnas.reports.results import ModelResults, parse_results
 
@@ -53,17 +54,23 @@ class Part:
     results: ModelResults | None = None
 
     @property
+    def ended(self) -> bool:
+        """Whether the search or the training has ended; without a manifest nothing says that it has not."""
+        return not self.manifest or bool(self.manifest.get("finished"))
+
+    @property
     def complete(self) -> bool:
-        """Whether nothing is left to do; without a manifest nothing says that there is."""
-        return not self.manifest or bool(self.manifest.get("finished") and (self.kind == "search" or self.results))
+        """Whether nothing is left to do."""
+        return not self.manifest or bool(self.ended and (self.kind == "search" or self.results))
 
     @property
     def state(self) -> str:
         """Whether it is finished, in words."""
         if not self.manifest:
             return "not recorded (no manifest.json)"
-        if self.manifest.get("finished"):
-            return "finished" if self.complete else "finished, not evaluated"
+        if self.ended:
+            words = "finished" if self.complete else "finished, not evaluated yet"
+            return "; ".join(filter(None, [words, early_stop(self.manifest)]))
         last = self.metrics.last_step
         return "unfinished" if last is None else f"unfinished, last record at step {last}"
 

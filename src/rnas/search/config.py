@@ -158,7 +158,10 @@ class SearchConfig(WeightConfig):
         limit = "a number of parameters > 0, a percentage such as 50%, or null"
         require(self.size_limit is None or positive_size(self.size_limit), "size_limit", limit, self.size_limit)
         require(self.epochs >= 1, "epochs", "an integer >= 1", self.epochs)
-        require(0 <= self.warmup_epochs <= self.epochs, "warmup_epochs", "0 to epochs", self.warmup_epochs)
+        require(self.warmup_epochs >= 0, "warmup_epochs", "an integer >= 0", self.warmup_epochs)
+        # By its full name: the default of warmup_epochs may be what no longer fits.
+        most = f"at most search.epochs ({self.epochs})"
+        require(self.warmup_epochs <= self.epochs, "warmup_epochs", most, self.warmup_epochs)
         fraction = self.unconstrained_fraction
         require(0 < fraction <= 1, "unconstrained_fraction", "a number in (0, 1]", fraction)
         require(self.alpha_learning_rate > 0, "alpha_learning_rate", "a number > 0", self.alpha_learning_rate)

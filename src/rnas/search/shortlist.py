@@ -20,6 +20,7 @@ from rnas import parallel
 from rnas.attacks import pgd_linf
 from rnas.config import plain
 from rnas.data import DataConfig, ImageDataset
+from rnas.files import read_results
 from rnas.genotype import Genotype
 from rnas.networks.spec import NetworkSpec, load_network
 from rnas.runs import Run, open_run
@@ -73,7 +74,7 @@ def choose(
         folder = run.path / "candidates" / str(index)
         candidate_seed = derive(seed, "candidate", index)
         with open_run(folder, "train", settings, seed=candidate_seed, device=str(device)) as candidate:
-            if not candidate.finished:
+            if not candidate.complete(read_results):
                 spec = NetworkSpec(None, genotype, data.num_classes, data.channels, config.channels, config.cells)
                 spec.save(candidate.path)
                 train(
@@ -91,15 +92,9 @@ def choose(
                     "results.json", {"parameters": state.space.size(genotype), "training_passes": passes, **measures}
                 )
                 candidate.finish()
-        measured.append(parallel.from_first(lambda: read_measures(candidate.path)))
+        measured.append(parallel.from_first(lambda: read_results(candidate.path)))
         state.passes += measured[-1]["training_passes"] + measured[-1]["measuring_passes"]
     return genotypes[best(measured, config.shortlist.keep)], measured
-
-
-def read_measures(folder: Path) -> dict[str, Any]:
-    """What was measured of a candidate."""
-    measures: dict[str, Any] = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    return measures
 
 
 def best(measured: list[dict[str, Any]], keep: float) -> int:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from rnas import parallel
 from rnas.attacks import fgsm, pgd_linf
 from rnas.config import PgdConfig
-from rnas.errors import DivergenceError
+from rnas.errors import CollapseError
 from rnas.training.validation import accuracy
 
 __all__ = ["CollapseCheck"]
@@ -50,7 +50,7 @@ class CollapseCheck:
         """The accuracies on the batch, in [0, 1].
 
         Raises:
-            DivergenceError: if the network has collapsed.
+            CollapseError: if the network has collapsed.
         """
         attack = self.attack
         generator = torch.Generator(self.images.device).manual_seed(self.seed)
@@ -62,7 +62,7 @@ class CollapseCheck:
         }
         fallen = self.best["pgd"] > self.least_best and now["pgd"] < self.least * self.best["pgd"]
         if fallen and now["fgsm"] > self.best["fgsm"]:
-            raise DivergenceError(
+            raise CollapseError(
                 f"catastrophic overfitting: on {len(self.labels)} training images the accuracy under PGD fell from "
                 f"{self.best['pgd']:.0%} to {now['pgd']:.0%} while that under FGSM rose from {self.best['fgsm']:.0%} "
                 f"to {now['fgsm']:.0%}"

@@ -86,8 +86,10 @@ class TrainingConfig(WeightConfig, ObjectiveConfig):
         epochs: passes over the training images, at least 1.
         schedule: the learning rate over the steps.
         average_decay: of an exponential moving average of the weights, which then is what is validated and kept; in
-            [0, 1), null for none. It looks back about 1 / (1 - average_decay) steps.
-        cutout: side of a black square at a random place of each training image, in pixels, >= 0; 0 for none.
+            [0, 1), null for none. It looks back about 1 / (1 - average_decay) steps, but at most over the last ninth of
+            the steps so far.
+        cutout: side of a black square at a random place of each training image, in pixels, at most the images' side; 0
+            for none.
         cells: what only networks made of cells can be trained with.
         validation: which epoch's weights are kept, and when to stop.
         precision: float32, or bfloat16 for passes under autocast.

@@ -12,6 +12,7 @@ from torch import nn
 
 from rnas import parallel
 from rnas.checkpoints import save_weights
+from rnas.config import require
 from rnas.data import Batches, DataConfig, ImageDataset, LabelledImages, stratified_subset
 from rnas.errors import ConfigError, DataError, ModelError
 from rnas.networks.cells import CellNetwork
@@ -28,7 +29,7 @@ from rnas.training.state import TrainingState, moving_average
 from rnas.training.step import TrainingStep
 from rnas.training.validation import Validation
 
-__all__ = ["train"]
+__all__ = ["check_images", "train"]
 
 
 def train(
@@ -55,12 +56,14 @@ def train(
 
     Raises:
         DataError: if there are too few images.
-        ConfigError: if what only cells can be trained with is asked of a network without cells.
+        ConfigError: if what only cells can be trained with is asked of a network without cells, or cutout is larger
+            than the images.
         ModelError: if the network's logits do not fit the number of classes.
         DivergenceError: if the loss or a weight is no longer finite, or the network has collapsed; names the last good
             checkpoint.
     """
     seed = run.manifest["seed"]
+    check_images(data, config)
     images, held_out = split(data, config, run)
     normalise = getattr(network, "normalise", None)
     if isinstance(normalise, Normalise):
@@ -126,16 +129,34 @@ def train(
                     shown |= measured
                 run.save_checkpoint(state.save())
             progress.update(state.step, epoch=f"{epoch + 1}/{config.epochs}", **shown)
+    if state.step < steps and state.validation is not None:
+        epoch = state.step // len(batches)
+        kept = epoch - state.validation.epochs_since
+        counts = {"epoch": epoch, "epochs": config.epochs, "patience": config.validation.patience, "kept": kept}
+        run.manifest["early_stop"] = counts
     state.finish()
     save_weights(run.path / "weights.safetensors", network)
+
+
+def check_images(data: ImageDataset, config: TrainingConfig) -> None:
+    """Check that a data set can be trained on as configured.
+
+    Raises:
+        DataError: if there are too few images.
+        ConfigError: if cutout is larger than the images.
+    """
+    count, held = len(data.train), config.validation.images
+    if count - held < 2:
+        needed = f" beside the {held} of training.validation.images" if held else ""
+        raise DataError(f"{data.name}: training needs at least 2 images{needed}, there are {count}")
+    side = min(data.size)
+    expected = f"0 to {side}, the side of the images of {data.name}"
+    require(config.cutout <= side, "training.cutout", expected, config.cutout)
 
 
 def split(data: ImageDataset, config: TrainingConfig, run: Run) -> tuple[LabelledImages, LabelledImages]:
     """The images to train on, and those held out for validation; which these are stands in the run's splits.json."""
     count, held = len(data.train), config.validation.images
-    if count - held < 2:
-        needed = f" beside the {held} of training.validation.images" if held else ""
-        raise DataError(f"{data.name}: training needs at least 2 images{needed}, there are {count}")
     if held == 0:
         # Of an attempt that failed before its first step, with other settings.
         (run.path / "splits.json").unlink(missing_ok=True)
@@ -158,7 +179,7 @@ def train_cells(
     if not isinstance(network, CellNetwork):
         raise ConfigError(
             f"training.cells: expected auxiliary_weight and drop_path of 0, as {type(network).__name__} is not made "
-            f"of cells, got {config.auxiliary_weight} and {config.drop_path}"
+            f"of cells as DARTS has them, got {config.auxiliary_weight} and {config.drop_path}"
         )
     drop_path = DropPath(network, config.drop_path) if config.drop_path else None
     auxiliary = None

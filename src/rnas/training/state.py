@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from rnas.errors import DivergenceError
@@ -16,13 +16,33 @@ from rnas.training.validation import Validation
 
 __all__ = ["TrainingState", "moving_average"]
 
+Tensors = list[Tensor] | tuple[Tensor, ...]
+
 
 def moving_average(network: nn.Module, decay: float) -> AveragedModel:
     """An exponential moving average of a network's weights and of the statistics of its batch norms.
 
-    After step t = 1, 2, ... it is decay * (average before) + (1 - decay) * (weights now); after the first, the weights.
+    After step t = 0 it is the weights; after t = 1, 2, ...
+
+        d * (average before) + (1 - d) * (weights now),   d = min(decay, (1 + t) / (10 + t))
+
+    The decay grows with t because the first weights are random: at a constant one they keep a share of decay^t, which
+    in a short training is most of the average. As it is their share falls as t^-9. Adam's correction would not do: with
+    it, all weights since the first step count the same until about 1 / (1 - decay) steps are done.
+
+    Source: `num_updates` of TensorFlow's tf.train.ExponentialMovingAverage
+    (https://www.tensorflow.org/api_docs/python/tf/train/ExponentialMovingAverage).
+
+    Args:
+        network: whose weights; it is copied.
+        decay: the largest, in [0, 1).
     """
-    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+
+    def average(averages: Tensors, weights: Tensors, step: Tensor | int) -> None:
+        present = min(decay, (1 + int(step)) / (10 + int(step)))
+        get_ema_multi_avg_fn(present)(averages, weights, step)
+
+    return AveragedModel(network, multi_avg_fn=average, use_buffers=True)
 
 
 @dataclass

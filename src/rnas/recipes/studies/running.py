@@ -18,6 +18,7 @@ from rnas.recipes.studies.config import ReproduceCommand
 from rnas.recipes.studies.plan import Study, chosen
 from rnas.reports import StudyRow, save, study_csv
 from rnas.runs import locked
+from rnas.training.loop import check_images as check_training_images
 from rnas.vulnerability import METRICS
 
 __all__ = ["run_study", "tabulate_study"]
@@ -86,7 +87,9 @@ def check_names(name: str, study: Study, command: ReproduceCommand) -> None:
 def check_images(study: Study, command: ReproduceCommand) -> None:
     """Whether there are images that the attacks can use; those of the hub are then in the cache, for all runs."""
     for data in study.data:
-        check_attacks(command.evaluation, load_data(command.data.of(data), command.seed))
+        images = load_data(command.data.of(data), command.seed)
+        check_attacks(command.evaluation, images)
+        check_training_images(images, command.training)
 
 
 def write_rows(name: str, study: Study, command: ReproduceCommand) -> Sequence[StudyRow]:
