@@ -32,7 +32,8 @@ class EvaluationSettings:
         cw_learning_rate: of both.
         square_queries: queries that Square spends on an image that withstands.
         query_precision: float32, or bfloat16 for Square's queries, also those in AutoAttack, under autocast; successes
-            are confirmed in float32, and what that denies is attacked again in it.
+            are confirmed in float32, and what that denies is attacked again in it. The search is coarser: it may miss
+            an image that float32 breaks.
         apgd_steps: steps of each of the up to 10 runs of APGD.
         transfer_from: MODEL that the attack transfer is made on, in any form that `rnas evaluate` takes.
         images: test images to attack, a stratified subset; null takes all.
