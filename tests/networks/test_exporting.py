@@ -43,6 +43,7 @@ def test_onnx_gives_the_logits_of_the_network(network: nn.Module, tmp_path: Path
     path = tmp_path / "model.onnx"
     assert save_onnx(path, trace(network, IMAGE), network, IMAGE) < 1e-5
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    assert [value.shape[0] for value in (*session.get_inputs(), *session.get_outputs())] == ["batch", "batch"]
     images = torch.rand(3, *IMAGE)
     (logits,) = session.run(["logits"], {"images": images.numpy()})
     torch.testing.assert_close(torch.from_numpy(logits), network(images).detach())

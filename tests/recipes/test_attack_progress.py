@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from rnas.evaluation import EvaluationConfig, evaluate
+from rnas.evaluation import ATTACKS, EvaluationConfig, evaluate
 from rnas.recipes import attack_progress as module
 
 
@@ -17,9 +17,12 @@ class Fake:
 
     def __init__(self) -> None:
         self.total, self.told = 0, [0]
+        self.names: list[str] = []
 
-    def update(self, done: int, **_: float | str) -> None:
+    def update(self, done: int, now: str = "", **_: float | str) -> None:
         self.told.append(done)
+        if now not in self.names:
+            self.names.append(now)
 
 
 @pytest.fixture
@@ -58,7 +61,9 @@ def test_it_grows_within_batches_to_the_end(reporter: Fake, tmp_path: Path) -> N
         assert reporter.told[-1] == reporter.total
         assert len(set(reporter.told)) > (5 if cached else 300)
         assert not model._forward_hooks
-        reporter.told = [0]
+        expected = ["Clean", "sanity checks", *(ATTACKS[name].title for name in attacks), ""]
+        assert reporter.names == expected[2:] if cached else expected
+        reporter.told, reporter.names = [0], []
 
 
 @pytest.mark.parametrize("version", ["autoattack", "autoattack_rand"])

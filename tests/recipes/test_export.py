@@ -58,6 +58,9 @@ def test_the_card_tells_what_the_run_knows(
     edges = sum(len(node) for _, cell in genotype.cells for node in cell.nodes)
     assert len(re.findall(r"\w+\((?:c_\(k-\d\)|\d)\)", plain)) == edges
     assert "](cells.svg)" in card
+    # Of the objectives' settings only those of its own.
+    assert "training.attack.eps" in plain
+    assert not any(f"training.{objective}." in plain for objective in ("trades", "mart", "fast_at"))
 
 
 def test_the_program_is_the_network_that_load_gives(trained: Path, tmp_path: Path) -> None:
@@ -73,7 +76,11 @@ def test_a_network_that_was_not_attacked_says_how_to_do_it(trained: Path, tmp_pa
     run = tmp_path / "run"
     shutil.copytree(trained, run)
     (run / "results.json").unlink()
+    manifest = json.loads((run / "manifest.json").read_text())
+    stop = {"epoch": 3, "epochs": 9, "patience": 2, "kept": 1}
+    (run / "manifest.json").write_text(json.dumps({**manifest, "early_stop": stop}))
     assert main(["export", str(run)]) == 0
+    assert "Training stopped early after epoch 3 of 9" in (run / "export" / "README.md").read_text(encoding="utf-8")
     assert f"Not measured yet: `rnas evaluate {run}`" in (run / "export" / "README.md").read_text(encoding="utf-8")
 
 

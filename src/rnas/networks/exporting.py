@@ -84,7 +84,11 @@ def save_onnx(path: Path, program: ExportedProgram, network: nn.Module, image: t
         )
     if exported is None:
         raise ModelError(f"{path}: torch.onnx gave no program")
-    content = exported.model_proto.SerializeToString()
+    model = exported.model_proto
+    for value in (*model.graph.input, *model.graph.output):
+        # torch calls it by a number of its own.
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    content = model.SerializeToString()
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
 
     def run(images: Tensor) -> Tensor:

@@ -64,10 +64,10 @@ def attack_progress(
 
         def update() -> None:
             nonlocal told
-            current = next((passes for passes in left.values() if passes), 0.0)
+            now, current = next(((title, passes) for title, passes in left.items() if passes), ("", 0.0))
             # Passes that belong to no attack, such as those that check the model, are no reason to go back.
             told = max(told, round(sum(planned.values()) - sum(left.values()) + min(since, current)))
-            reporter.update(told, **shown)
+            reporter.update(told, **shown, **({"now": now} if now else {}))
 
         def show(attack: str, done: int, total: int, robust_accuracy: float) -> None:
             nonlocal since

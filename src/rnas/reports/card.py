@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
+from rnas.manifests import early_stop
 from rnas.reports.facts import facts
 from rnas.reports.figures import cell_name
 from rnas.reports.reading import read_folder
@@ -87,7 +88,8 @@ def model_card(folder: Path, network: NetworkFacts, files: Sequence[ExportedFile
         network=network,
         files=files,
         cells=[] if part.genotype is None else [(cell_name(kind), nodes(cell)) for kind, cell in part.genotype.cells],
-        settings=[*flat(config.get("data") or {}, "data."), *flat(config.get("training") or {}, "training.")],
+        settings=[*flat(config.get("data") or {}, "data."), *flat(used(config.get("training") or {}), "training.")],
+        early_stop=early_stop(part.manifest),
         fingerprint=(part.manifest.get("inputs") or {}).get("images", ""),
         results=results,
         accuracies=[
@@ -124,6 +126,12 @@ def nodes(cell: Cell) -> list[tuple[str, str]]:
         (names[cell.inputs + index], " + ".join(f"{edge.op}({names[edge.source]})" for edge in edges) or "nothing")
         for index, edges in enumerate(cell.nodes)
     ]
+
+
+def used(training: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a training without those of the objectives that it did not have."""
+    others = {"trades", "mart", "fast_at"} - {training.get("objective")}
+    return {key: value for key, value in training.items() if key not in others}
 
 
 def flat(settings: Mapping[str, Any], prefix: str) -> list[tuple[str, str]]:

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = ["facts", "headline", "measurements", "outcome", "sources", "stage"]
 
-_NAMES = {"none": "mass on none", "passes": "passes of the supernet"}
+_NAMES = {
+    "none": "mass on none",
+    "parameters": "parameters of the cells at their published size",
+    "passes": "passes of the supernet",
+}
 _COMMANDS: Final = 5
 
 
