@@ -1,11 +1,14 @@
 """Attacks that contradict each other are flagged, whichever images each of them saw."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from rnas.evaluation import Evaluation, Outcomes, evaluate
+from rnas.evaluation.attacking import remarks_of
 from rnas.evaluation.comparison import compare
 from rnas.evaluation.sanity import Check
 from rnas.evaluation.summary import wilson
@@ -109,6 +112,18 @@ def test_autoattack_remarks_reach_the_result() -> None:
     assert any(
         finding.startswith("AutoAttack: Square Attack has decreased the robust accuracy") for finding in findings
     )
+
+
+def test_only_what_attacks_remark_is_kept() -> None:
+    def action() -> int:
+        warnings.warn("APGD: zero gradients", RuntimeWarning, stacklevel=1)
+        warnings.warn("invalid value", RuntimeWarning, stacklevel=1)
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+        return 3
+
+    with pytest.warns() as others:
+        assert remarks_of(action) == (3, ["zero gradients"])
+    assert [str(warning.message) for warning in others] == ["invalid value", "old"]
 
 
 def test_the_worst_case_is_that_of_the_images_that_all_attacks_saw() -> None:

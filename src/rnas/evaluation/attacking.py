@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable
 from typing import TypeVar
@@ -57,14 +58,15 @@ def attack(
 
 
 def remarks_of(action: Callable[[], Made]) -> tuple[Made, list[str]]:
-    """Do something, and keep what attacks remark on the model, which they do by a RuntimeWarning."""
+    """Do something, and keep what attacks remark on the model, which they do by a RuntimeWarning; others pass."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", RuntimeWarning)
         made = action()
     remarks = []
     for warning in caught:
-        if warning.category is RuntimeWarning:
-            remarks.append(str(warning.message).partition(": ")[2] or str(warning.message))
+        remark = re.match(r"(?:AutoAttack|APGD): (.*)", str(warning.message))
+        if warning.category is RuntimeWarning and remark:
+            remarks.append(remark[1])
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     return made, remarks
