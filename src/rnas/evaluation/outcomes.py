@@ -82,13 +82,14 @@ class Outcomes:
 
     def of(self, *attacks: str) -> Outcomes:
         """The rows of some attacks, or of all members of a collection; each attack's in the order of the images."""
-        chosen = np.isin(self.attack, attacks)
-        for name in attacks:
-            chosen |= np.strings.startswith(self.attack, f"{name}/")
-        rows = np.flatnonzero(chosen)
+        rows = np.flatnonzero(self._under(attacks))
         _, first, which = np.unique(self.attack[rows], return_index=True, return_inverse=True)
         # An evaluation that was extended to more images has rows of an attack in several places.
         return self._rows(rows[np.lexsort((self.image[rows], first[which]))])
+
+    def robust_accuracy(self, attack: str) -> float:
+        """Share of an attack's rows, or of those of all members of a collection, that are not broken; at least one."""
+        return 1 - float(self.broken[self._under((attack,))].mean())
 
     def on(self, images: NDArray[np.int64]) -> Outcomes:
         """The rows of some images, by their indices."""
@@ -108,6 +109,13 @@ class Outcomes:
         """The columns of an Arrow table that `to_table` made."""
         columns = {name: table.column(name).to_numpy() for name in SCHEMA.names}
         return cls(**{**columns, "attack": columns["attack"].astype(np.str_)})
+
+    def _under(self, attacks: Sequence[str]) -> NDArray[np.bool_]:
+        """Which rows are of some attacks, or of members of a collection."""
+        chosen = np.isin(self.attack, attacks)
+        for name in attacks:
+            chosen |= np.strings.startswith(self.attack, f"{name}/")
+        return chosen
 
     def _rows(self, rows: NDArray[np.int64]) -> Outcomes:
         return Outcomes(**{name: column[rows] for name, column in self._columns().items()})

@@ -213,7 +213,7 @@ class Session:
         if self.progress is not None:
             name = name.partition("/")[0]
             title = "Clean" if name == CLEAN else ATTACKS[name].title
-            robust = 1 - float(self.record.outcomes.of(name).broken.mean())
+            robust = self.record.outcomes.robust_accuracy(name)
             self.progress(attack=title, done=done, total=total, robust_accuracy=robust)
 
 
