@@ -75,6 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(HELP, end="")
         elif command == "--version":
             print(__version__)
+        elif command.partition("=")[0] == "--resume":
+            raise ConfigError(f"expected a command before --resume, such as rnas run {' '.join(given)}")
         elif command in COMMANDS:
             with parallel.launched() as several:
                 if several and command not in DIVIDED:

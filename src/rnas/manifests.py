@@ -78,8 +78,9 @@ def read_manifest(path: Path) -> dict[str, Any]:
     file = path / "manifest.json"
     try:
         manifest = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise RunError(f"{path} is not a run directory: it has no manifest.json") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        came = "a file, expected a run directory" if path.is_file() else "not a run directory: it has no manifest.json"
+        raise RunError(f"{path} is {came}") from error
     except (OSError, ValueError) as error:
         raise RunError(f"{file} is damaged: {error}") from error
     if not isinstance(manifest, dict):

@@ -44,6 +44,25 @@ def test_budgets_are_complete_and_every_study_can_be_planned(budget: str) -> Non
     assert len(names["figure3"]) == len(command.bounds)
 
 
+def test_numbers_of_other_images_are_not_this_studys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two commands with one folder: each table shows what was measured in its own way, whatever lies there."""
+    monkeypatch.chdir(tmp_path)
+    reproduce("table2", "--networks darts_v2")
+    before = rows_of("table2")
+    assert {row["network"] for row in before if row["ours"]} == {"darts_v2"}
+    other = f"reproduce table2 --out out {SMALL} --data.limit 32"
+    assert main([*f"{other} --networks darts_v2".split()]) == 2  # its folder holds the run of 64 images
+    assert not any(row["ours"] for row in rows_of("table2"))
+    assert main([*f"{other} --networks shufflenet_v2".split()]) == 0
+    assert {row["network"] for row in rows_of("table2") if row["ours"]} == {"shufflenet_v2"}
+    assert all("32 training images" in row["images_of"] for row in rows_of("table2"))
+    # An attack of other strength is not this study's either; what is there is not lost.
+    assert main([*f"reproduce table2 --out out {SMALL} --networks darts_v2 --evaluation.eps 0.05".split()]) == 2
+    assert not any(row["ours"] for row in rows_of("table2") if row["measure"] == "pgd20")
+    reproduce("table2", "--networks darts_v2")
+    assert rows_of("table2") == before
+
+
 def test_the_paper_budget_is_the_papers_setting() -> None:
     """Section 5.1: as the recipe paper-cifar10, and for the training the defaults."""
     command: ReproduceCommand = parse("reproduce STUDY", ReproduceCommand, [], recipe=budget_file("paper"))

@@ -186,11 +186,24 @@ def test_attacks_that_are_too_many_for_columns_stand_in_rows(attacks: int, count
 
 
 def test_the_terminal_shows_every_name_whole() -> None:
-    names = [f"resnet18_trained_with_{way}" for way in ("trades", "mart", "fast_at", "pgd_at", "nothing")]
+    names = [f"resnet18_trained_with_{way}" for way in ("trades", "mart", "fast_at", "pgd_at")]
     shown = terminal(tuple(model(name, {"clean": 0.9, "pgd20": 0.5}) for name in names), width=100)
     head = [line for line in shown.splitlines() if line.startswith(chr(0x2503))]
     cells = zip(*(line.strip(chr(0x2503)).split(chr(0x2503)) for line in head), strict=True)
     assert ["".join(part.strip() for part in column) for column in cells][2:] == names
+
+
+def test_many_models_stand_below_each_other() -> None:
+    """At 80 columns each model has a line under each attack, with its whole name and its number."""
+    names = [f"resnet18_trained_with_{way}" for way in ("trades", "mart", "fast_at", "pgd_at", "standard", "nothing")]
+    accuracies = {name: 0.40 + number / 100 for number, name in enumerate(names)}
+    models = tuple(model(name, {"clean": 0.9, "pgd20": accuracies[name]}) for name in names)
+    lines = terminal(models, width=80).splitlines()
+    for name in names:
+        clean, attacked, *_ = (line for line in lines if name in line.replace(chr(0x2502), " ").split())
+        assert "90.0%" in clean
+        assert f"{100 * accuracies[name]:.1f}%" in attacked
+    assert sum("PGD20" in line for line in lines) == 1
 
 
 @pytest.mark.parametrize(

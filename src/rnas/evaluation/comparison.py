@@ -96,7 +96,7 @@ def _black_box(outcomes: Outcomes, names: Sequence[str]) -> list[Check]:
             passed = missed <= max(1, MOST_MISSED * len(images))
             titles, others = (" and ".join(ATTACKS[name].title for name in some) for some in (without, using))
             hint = "" if passed else ": gradients are masked"
-            finding = f"{titles} break {missed} of {len(images)} images that {others} do not{hint}"
+            finding = f"{missed} of {len(images)} images are broken by {titles} and not by {others}{hint}"
             checks.append(Check("black_box", passed, finding))
     return checks
 

@@ -159,7 +159,7 @@ class _Trial:
             ratio = (after - before) / predicted
             found = max(found, int(((ratio > 0.5) & (ratio < 1.5)).sum()))
         passed = found >= 0.75 * len(self.images)
-        hint = "" if passed else ": the backward pass is not the derivative of the forward pass, gradients are masked"
+        hint = "" if passed else ": the backward pass is not the forward pass's derivative, which may mask gradients"
         return Check(
             "derivative",
             passed,
@@ -234,7 +234,8 @@ def _clean_accuracy(logits: Tensor, labels: Tensor) -> Check:
     accuracy, chance = float((logits.argmax(dim=1) == labels).double().mean()), 1 / logits.shape[1]
     passed = accuracy > chance + 0.1 * (1 - chance)
     hint = "" if passed else ": other classes, or images that the model expects in another range?"
-    return Check("clean_accuracy", passed, f"clean accuracy is {accuracy:.1%}, chance {chance:.1%}{hint}")
+    finding = f"clean accuracy is {accuracy:.1%} on {len(labels)} images, chance {chance:.1%}{hint}"
+    return Check("clean_accuracy", passed, finding)
 
 
 def _normalisation(model: Model, images: Tensor, labels: Tensor, logits: Tensor) -> Check:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from rnas.errors import UnknownNameError
 from rnas.evaluation.card import AttackCard, Norm, Settings
 from rnas.evaluation.corrupting import CORRUPTIONS_SOURCE, corruption_cards
 from rnas.registry import Registry
@@ -35,7 +36,11 @@ class Suite(Registry[AttackCard]):
     def __getitem__(self, name: str) -> AttackCard:
         variant = None if name in self else re.fullmatch(r"pgd([1-9]\d*)(?:x([2-9]|[1-9]\d+))?(_margin)?", name)
         if variant is None:
-            return super().__getitem__(name)
+            try:
+                return super().__getitem__(name)
+            except UnknownNameError as error:
+                hint = "; PGD is written pgdN, pgdNxR or pgdNxR_margin with N steps and R > 1 restarts"
+                raise UnknownNameError(f"{error}{hint if name.startswith('pgd') else ''}") from error
         return _pgd(int(variant[1]), int(variant[2] or 1), "margin" if variant[3] else "cross_entropy")
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,10 @@ def load_exported(content: bytes, path: Path, device: torch.device) -> nn.Module
         RunError: if the file is damaged or of another version of torch, or holds what could run code.
     """
     try:
-        program = torch.export.load(_written_anew(content, path))
+        with warnings.catch_warnings():
+            # torch's remarks on its own code.
+            warnings.simplefilter("ignore", FutureWarning)
+            program = torch.export.load(_written_anew(content, path))
         if device.type != "cpu":
             # Constants inside the program name the device that they were made on.
             program = move_to_device_pass(program, str(device))

@@ -10,13 +10,13 @@ from pathlib import Path
 from rnas.config import plain
 from rnas.errors import RunError
 from rnas.evaluation import ATTACKS
-from rnas.evaluation.config import EvaluationConfig
+from rnas.evaluation.config import EvaluationConfig, EvaluationSettings
 from rnas.manifests import identifying, read_manifest
 from rnas.recipes.config import EvaluateCommand, RunCommand, VulnerabilityCommand
 from rnas.reports.documents import read_json
 from rnas.reports.results import AttackResult, parse_results
 
-__all__ = ["evaluated", "made", "older"]
+__all__ = ["attacked_alike", "evaluated", "made", "older"]
 
 
 def made(command: RunCommand | VulnerabilityCommand, kind: str) -> bool:
@@ -60,15 +60,27 @@ def ran_as_asked(attack: AttackResult | None, name: str, config: EvaluationConfi
     """Whether an attack ran with these settings on at least as many of the test images."""
     limits = [tested, config.images, config.autoattack_images if name.startswith("autoattack") else None]
     card = None if name == "clean" else ATTACKS[name]
-    settings = {} if card is None else card.settings(config)
     return (
         attack is not None
         # What a collection consists of, and what a transfer started from, stands elsewhere.
         and (card is None or (card.parts is None and not card.transfers))
         and attack.images >= min(limit for limit in limits if limit is not None)
         and attack.call.get("seed") == seed
-        and all(attack.settings.get(key) == value for key, value in settings.items())
+        and attacked_alike(attack, config)
     )
+
+
+def attacked_alike(attack: AttackResult, settings: EvaluationSettings) -> bool:
+    """Whether an attack ran with these settings, on however many images.
+
+    Args:
+        attack: what it found.
+        settings: those asked for; where they leave eps to the training, any will do.
+    """
+    if attack.name == "clean" or settings.eps is None:
+        return True
+    asked = ATTACKS[attack.name].settings(settings.at(settings.eps))
+    return all(attack.settings.get(key) == value for key, value in asked.items())
 
 
 def older(first: Path, second: Path) -> bool:

@@ -148,9 +148,11 @@ def measurements(contents: Contents) -> list[tuple[str, ...]]:
                 ways.setdefault((describe_settings(cell.settings), images), []).append((model.name, cell))
         for (settings, images), found in ways.items():
             title = column.title if len(ways) == 1 else f"{column.title} ({', '.join(name for name, _ in found)})"
-            norms = ", ".join("" if cell.median_l2 is None else f"{cell.median_l2:.3g}" for _, cell in found)
+            measured = [(name, cell.median_l2) for name, cell in found if cell.median_l2 is not None]
+            several = len(contents.results) > 1
+            norms = ", ".join(f"{name}: {norm:.3g}" if several else f"{norm:.3g}" for name, norm in measured)
             time = f"{sum(seconds):.1f} s" if seconds and len(ways) == 1 else ""
-            rows.append((title, found[0][1].source, settings, images, norms.strip(", "), time))
+            rows.append((title, found[0][1].source, settings, images, norms, time))
     return rows
 
 

@@ -26,6 +26,10 @@ _ORDER: Final = ("clean", "fgsm", "pgd", "cw", "autoattack", "", "worst_case", "
 _WIDE: Final = 7  # columns of numbers that fit a page beside the names
 
 
+#: Models that a terminal has room for side by side.
+MOST_COLUMNS: Final = 4
+
+
 @dataclass(frozen=True)
 class Column:
     """An attack in the table.
@@ -127,7 +131,9 @@ def markdown_table(models: Sequence[ModelResults]) -> str:
 
 
 def rich_table(models: Sequence[ModelResults]) -> Table:
-    """The table for a terminal: a row for each attack, so that it fits 80 columns; names are shown as they are."""
+    """The table for a terminal of 80 columns: a row for each attack, with many models one for each model under it."""
+    if len(models) > MOST_COLUMNS:
+        return _long_table(models)
     title = ", ".join(filter(None, ["Accuracy with Wilson 95% intervals", describe_eps(models)]))
     shown = Table(title=Text(plain(title)), title_justify="left")
     shown.add_column("Attack")
@@ -150,6 +156,31 @@ def rich_table(models: Sequence[ModelResults]) -> Table:
     if any(sizes):
         shown.add_section()
         shown.add_row("Parameters", "", *sizes)
+    return shown
+
+
+def _long_table(models: Sequence[ModelResults]) -> Table:
+    """A row for each attack on each model."""
+    title = ", ".join(filter(None, ["Accuracy with Wilson 95% intervals", describe_eps(models)]))
+    shown = Table("Attack", "Model", title=Text(plain(title)), title_justify="left")
+    shown.add_column("Images", justify="right")
+    shown.add_column("Accuracy", justify="right")
+    names = [Text(plain(model.name), overflow="fold") for model in models]
+    for column in columns(models):
+        heading = column.title
+        for index, result in enumerate(column.cells):
+            if result is not None:
+                value, interval = percent(result)
+                accuracy = Text(value, style="bold" if index in column.best else "")
+                accuracy.append(f" {interval}", style="not bold dim")
+                shown.add_row(Text(plain(heading)), names[index], f"{result.images}", accuracy)
+                heading = ""
+        shown.add_section()
+    heading = "Parameters"
+    for name, model in zip(names, models, strict=True):
+        if model.parameters is not None:
+            shown.add_row(heading, name, "", f"{model.parameters:,}")
+            heading = ""
     return shown
 
 

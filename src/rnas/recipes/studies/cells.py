@@ -49,7 +49,7 @@ class Cells:
         folder = Path(search.out)
         ours: dict[str, float] = {}
         call: dict[str, Any] = {}
-        if (folder / "genotype.json").is_file():
+        if made(search, "search"):
             size = json.loads((folder / "results.json").read_text(encoding="utf-8"))["parameters"]
             ours = {"parameters_millions": size / 1e6, **operations(Genotype.load(folder / "genotype.json"))}
             call = read_manifest(folder)
@@ -68,10 +68,10 @@ class Cells:
 
     def figure(self, command: ReproduceCommand, rows: Sequence[StudyRow]) -> Figure:  # noqa: ARG002 - one signature
         bound = str(command.search.constraint.bound)
-        folder = Path(search_of(command, bound).out)
+        search = search_of(command, bound)
         drawn = {}
-        if (folder / "genotype.json").is_file():
-            drawn[f"ours, H = {bound}"] = Genotype.load(folder / "genotype.json")
+        if made(search, "search"):
+            drawn[f"ours, H = {bound}"] = Genotype.load(Path(search.out) / "genotype.json")
         for label, network in PUBLISHED:
             genotype = published_cards()[network].genotype
             if genotype is not None:

@@ -77,10 +77,12 @@ class Layers:
 
     def measured(self, command: ReproduceCommand, data: str, network: str) -> dict[str, list[LayerRow]]:
         """The layers of a panel by training; none where nothing is measured yet."""
-        files = {
-            training: self.folder(command, data, training, network) / "vulnerability.csv" for training in self.trainings
+        return {
+            training: read_layers(self.folder(command, data, training, network) / "vulnerability.csv")
+            if self.job(command, data, training, network).finished
+            else []
+            for training in self.trainings
         }
-        return {training: read_layers(file) if file.is_file() else [] for training, file in files.items()}
 
     def rows(self, command: ReproduceCommand) -> list[StudyRow]:
         rows = []

@@ -17,7 +17,7 @@ from rnas.networks.config import NetworkConfig
 from rnas.networks.spec import NetworkSpec
 from rnas.recipes.config import EvaluateCommand, TrainCommand
 from rnas.recipes.evaluating import run_evaluation
-from rnas.recipes.finished import evaluated, made
+from rnas.recipes.finished import attacked_alike, evaluated, made
 from rnas.recipes.stages import run_training
 from rnas.recipes.studies.config import ReproduceCommand
 from rnas.reports import StudyRow, read_results
@@ -144,20 +144,28 @@ def train_and_evaluate(training: TrainCommand, evaluation: EvaluateCommand) -> N
     run_evaluation([str(run_training(training))], evaluation)
 
 
-def accuracy_rows(row: StudyRow, folder: Path, paper: Mapping[str, float | None]) -> list[StudyRow]:
+def accuracy_rows(
+    row: StudyRow, training: TrainCommand | None, evaluation: EvaluateCommand, paper: Mapping[str, float | None]
+) -> list[StudyRow]:
     """What a run measured beside what the paper prints.
+
+    What an earlier command measured in another way, on other images say, is not this study's and left out.
 
     Args:
         row: what all rows have in common.
-        folder: the run directory; it may be missing or unfinished.
+        training: the run's; it may be missing or unfinished. None for a network that nobody can build.
+        evaluation: the study's attacks.
         paper: the paper's numbers by measure, in percent, or None. "parameters_millions" is one of them.
     """
-    results = read_results(folder / "results.json") if (folder / "results.json").is_file() else None
+    results, run = None, ""
+    if training is not None and made(training, "train"):
+        run, file = training.out, Path(training.out) / "results.json"
+        results = read_results(file) if file.is_file() else None
     rows = []
     for measure, printed in paper.items():
-        found = replace(row, measure=measure, paper=printed, run=str(folder) if folder.exists() else "")
+        found = replace(row, measure=measure, paper=printed, run=run)
         attack = None if results is None else results.attack(measure)
-        if attack is not None:
+        if attack is not None and attacked_alike(attack, evaluation.evaluation):
             found = replace(
                 found,
                 ours=100 * attack.accuracy,
@@ -195,4 +203,5 @@ def stand_ins(command: ReproduceCommand, data: Sequence[str]) -> list[str]:
     for name in data:
         stands.setdefault(command.data.of(name).source, []).append(name)
     words = [f"{source} used as {' and as '.join(names)}" for source, names in stands.items() if names != [source]]
-    return [*words, "not to be compared with the paper"] if "digits" in stands else words
+    incomparable = "digits" in stands or command.budget == "smoke"
+    return [*words, "not to be compared with the paper"] if incomparable else words

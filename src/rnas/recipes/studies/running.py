@@ -24,6 +24,10 @@ from rnas.vulnerability import METRICS
 __all__ = ["run_study", "tabulate_study"]
 
 
+#: Names of data sets; anything else is what the user gives as the data set, such as a folder.
+NAMES = ("digits", "cifar10", "cifar100", "svhn")
+
+
 def run_study(name: str, command: ReproduceCommand) -> Path:
     """Repeat a table or a figure of the paper; what is finished is not repeated.
 
@@ -103,7 +107,8 @@ def write_rows(name: str, study: Study, command: ReproduceCommand) -> Sequence[S
 def described(command: ReproduceCommand, data: str) -> str:
     """The images that are used as a data set of the paper, in words."""
     config = command.data.of(data)
-    words = [config.source if config.source == data else f"{config.source} (stands for {data})"]
+    stands = config.source in NAMES and config.source != data
+    words = [f"{config.source} (stands for {data})" if stands else config.source]
     words += [f"{config.limit} training images"] if config.limit else []
     words += [f"{config.pixels} pixels"] if config.pixels else []
     return ", ".join(words)

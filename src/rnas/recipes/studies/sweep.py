@@ -58,7 +58,8 @@ class Sweep:
             for data in self.data
             for row in accuracy_rows(
                 StudyRow(f"H = {bound}", f"found with H = {bound}", "adversarial", data, measure="", note=CURVES),
-                Path(transfer_of(command, str(bound), data).out),
+                transfer_of(command, str(bound), data),
+                evaluation_of(command, self.measures),
                 dict.fromkeys(("parameters_millions", *self.measures)),
             )
         ]

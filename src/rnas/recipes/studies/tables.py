@@ -18,7 +18,6 @@ from rnas.recipes.studies.plan import (
     evaluation_job,
     evaluation_of,
     how_trained,
-    runs_folder,
     training_of,
 )
 from rnas.reports import StudyRow, study_table, table_figure
@@ -55,12 +54,13 @@ class Table:
 
     def rows(self, command: ReproduceCommand) -> list[StudyRow]:
         (data,) = self.data
-        rows = []
+        rows, evaluation = [], evaluation_of(command, self.measures)
         for network, printed in self.printed.items():
-            note = published_cards()[network].note
-            row = StudyRow(printed["label"], network, self.training, data, measure="", note=note)
+            card = published_cards()[network]
+            training = None if card.channels is None else training_of(command, data, self.training, network)
+            row = StudyRow(printed["label"], network, self.training, data, measure="", note=card.note)
             paper = {measure: printed[measure] for measure in ("parameters_millions", *self.measures)}
-            rows += accuracy_rows(row, runs_folder(command, data, self.training, network), paper)
+            rows += accuracy_rows(row, training, evaluation, paper)
         return rows
 
     def table(self, command: ReproduceCommand, rows: Sequence[StudyRow]) -> TerminalTable:
