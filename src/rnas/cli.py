@@ -16,7 +16,7 @@ from rnas import __version__, parallel, recipes, reports
 from rnas.arguments import parse, positionals
 from rnas.errors import ConfigError, RnasError, nearest
 from rnas.evaluation.suite import describe_attacks
-from rnas.files import read_results
+from rnas.files import read_summary
 from rnas.networks.cards import published_cards
 from rnas.networks.catalogue import card_sheet, card_table
 from rnas.recipes.config import (
@@ -108,7 +108,7 @@ def fail(message: str) -> int:
 def search(arguments: list[str]) -> None:
     command: SearchCommand = parse("search", SearchCommand, arguments)
     out = recipes.run_search(command)
-    results = parallel.from_first(lambda: read_results(out))
+    results = parallel.from_first(lambda: read_summary(out))
     if results["H"] is not None:
         print(f"bound: F / H = {results['F'] / results['H']:.3g}, tolerance {command.search.constraint.tolerance:g}")
     print(f"found: {out}/genotype.json")

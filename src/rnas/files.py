@@ -9,7 +9,7 @@ from typing import Any
 
 from rnas.errors import RunError
 
-__all__ = ["read_results", "write_atomically"]
+__all__ = ["read_summary", "write_atomically"]
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -34,7 +34,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         raise RunError(f"cannot write {path}: {reason}; what was saved there before is intact") from error
 
 
-def read_results(folder: Path) -> dict[str, Any]:
+def read_summary(folder: Path) -> dict[str, Any]:
     """The content of a run directory's results.json.
 
     Raises:

@@ -11,7 +11,7 @@ from scipy.stats import t as student
 
 from rnas.errors import ConfigError
 from rnas.evaluation.tabular import Benchmark
-from rnas.files import read_results
+from rnas.files import read_summary
 from rnas.genotype import Genotype
 from rnas.recipes.config import BenchmarkCommand, SearchCommand
 from rnas.recipes.stages import run_search, stage
@@ -44,7 +44,7 @@ def run_benchmark(command: BenchmarkCommand) -> dict[str, Any]:
     for column in (command.column, command.clean_column):
         benchmark.values(column)  # before the searches, not after
     with stage(command, "benchmark") as (run, _):
-        if not run.complete(read_results):
+        if not run.complete(read_summary):
             seeds = range(command.seed, command.seed + command.seeds)
             searches = [search_once(command, seed, benchmark) for seed in seeds]
             document = {"searches": searches, "means": means(searches)}
@@ -53,7 +53,7 @@ def run_benchmark(command: BenchmarkCommand) -> dict[str, Any]:
             run.write("benchmark.csv", csv_text(rows))
             run.write_json("results.json", document)
             run.finish()
-    return read_results(Path(command.out))
+    return read_summary(Path(command.out))
 
 
 def search_once(command: BenchmarkCommand, seed: int, benchmark: Benchmark) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def search_once(command: BenchmarkCommand, seed: int, benchmark: Benchmark) -> d
     settings = {key: getattr(command, key) for key in ("device", "checkpoint_every", "threads", "data", "search")}
     folder = run_search(SearchCommand(out=str(Path(command.out) / f"seed-{seed}"), seed=seed, **settings))
     genotype = Genotype.load(folder / "genotype.json")
-    results = read_results(folder)
+    results = read_summary(folder)
     columns = {"robust": command.column, "clean": command.clean_column}
     return {
         "algorithm": command.search.algorithm,

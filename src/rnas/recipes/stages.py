@@ -17,7 +17,7 @@ from rnas import parallel, reports
 from rnas.checkpoints import read_weights
 from rnas.config import plain
 from rnas.devices import cpu_threads, select_device
-from rnas.files import read_results
+from rnas.files import read_summary
 from rnas.genotype import Genotype
 from rnas.manifests import early_stop
 from rnas.networks.spec import NetworkSpec
@@ -48,7 +48,7 @@ def read_search(folder: Path) -> None:
     """Make sure that what a search found can be read; raises an RnasError if not."""
     Genotype.load(folder / "genotype.json")
     read_weights(folder / "alpha.safetensors")
-    read_results(folder)
+    read_summary(folder)
 
 
 def read_training(folder: Path) -> None:
@@ -159,7 +159,7 @@ def read_stages(networks: Sequence[str], folder: Path) -> None:
     read_search(folder / "search")
     for name in networks:
         read_training(folder / name)
-        read_results(folder / name)
+        read_summary(folder / name)
 
 
 def run_stages(command: RecipeCommand, out: Path) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from rnas import parallel
 from rnas.attacks import pgd_linf
 from rnas.config import plain
 from rnas.data import DataConfig, ImageDataset
-from rnas.files import read_results
+from rnas.files import read_summary
 from rnas.genotype import Genotype
 from rnas.networks.spec import NetworkSpec, load_network
 from rnas.runs import Run, open_run
@@ -74,7 +74,7 @@ def choose(
         folder = run.path / "candidates" / str(index)
         candidate_seed = derive(seed, "candidate", index)
         with open_run(folder, "train", settings, seed=candidate_seed, device=str(device)) as candidate:
-            if not candidate.complete(read_results):
+            if not candidate.complete(read_summary):
                 spec = NetworkSpec(None, genotype, data.num_classes, data.channels, config.channels, config.cells)
                 spec.save(candidate.path)
                 train(
@@ -92,7 +92,7 @@ def choose(
                     "results.json", {"parameters": state.space.size(genotype), "training_passes": passes, **measures}
                 )
                 candidate.finish()
-        measured.append(parallel.from_first(lambda: read_results(candidate.path)))
+        measured.append(parallel.from_first(lambda: read_summary(candidate.path)))
         state.passes += measured[-1]["training_passes"] + measured[-1]["measuring_passes"]
     return genotypes[best(measured, config.shortlist.keep)], measured
 
