@@ -9,7 +9,7 @@ from typing import Any
 
 from rnas.errors import RunError
 
-__all__ = ["read_summary", "write_atomically"]
+__all__ = ["read_object", "read_summary", "write_atomically"]
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -42,9 +42,22 @@ def read_summary(folder: Path) -> dict[str, Any]:
     """
     path = folder / "results.json"
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+        return read_object(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise RunError(f"no results at {path}") from error
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: if there is no such file: the caller knows what that means.
+        RunError: if it is damaged.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise
     except (OSError, ValueError) as error:
         raise RunError(f"{path} is damaged: {error}") from error
     if not isinstance(document, dict):

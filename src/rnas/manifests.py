@@ -12,7 +12,7 @@ import yaml
 
 from rnas import provenance
 from rnas.errors import RunError
-from rnas.files import write_atomically
+from rnas.files import read_object, write_atomically
 
 __all__ = ["describe", "early_stop", "identifying", "now", "prepare", "read_manifest"]
 
@@ -77,14 +77,10 @@ def read_manifest(path: Path) -> dict[str, Any]:
     """
     file = path / "manifest.json"
     try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
+        manifest = read_object(file)
     except (FileNotFoundError, NotADirectoryError) as error:
         came = "a file, expected a run directory" if path.is_file() else "not a run directory: it has no manifest.json"
         raise RunError(f"{path} is {came}") from error
-    except (OSError, ValueError) as error:
-        raise RunError(f"{file} is damaged: {error}") from error
-    if not isinstance(manifest, dict):
-        raise RunError(f"{file} is damaged: expected an object, got {type(manifest).__name__}")
     for key, kind in MANIFEST_TYPES.items():
         if key not in manifest or not isinstance(manifest[key], kind):
             came = type(manifest[key]).__name__ if key in manifest else "nothing"

@@ -56,3 +56,7 @@ class AttackCard:
     def eps(self, config: EvaluationConfig) -> Distance | None:
         """Radius of the ball that its perturbations stay in."""
         return {"Linf": config.eps, "L2": config.eps_l2, None: None}[self.norm]
+
+    def members(self, name: str) -> dict[str, AttackCard]:
+        """What runs under its name, by the name that outcomes are kept under: itself, or "NAME/PART" for each part."""
+        return {name: self} if self.parts is None else {f"{name}/{part}": card for part, card in self.parts().items()}

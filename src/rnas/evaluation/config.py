@@ -105,3 +105,8 @@ class EvaluationConfig(EvaluationSettings):
 
     eps: Distance = PAPER_EPS
     step_size: Distance = PAPER_STEP
+
+    def images_for(self, attack: str, total: int) -> int:
+        """How many of the test images an attack gets, or "clean"."""
+        limits = [total, self.images, self.autoattack_images if attack.startswith("autoattack") else None]
+        return min(limit for limit in limits if limit is not None)

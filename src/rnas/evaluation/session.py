@@ -82,7 +82,7 @@ class Session:
 
     def refuse_others(self, name: str) -> None:
         """Before anything is attacked: the record must not hold an attack's outcomes with other settings."""
-        for part, card in _parts(name).items():
+        for part, card in ATTACKS[name].members(name).items():
             self.record.refuse_others(part, self._settings(card))
 
     def examine(self) -> None:
@@ -99,7 +99,7 @@ class Session:
     def run(self, name: str) -> None:
         """Run an attack, or no attack ("clean"), on the batches that are not recorded yet."""
         card = None if name == CLEAN else ATTACKS[name]
-        chosen, parts = self._images_of(name), {CLEAN: None} if card is None else _parts(name)
+        chosen, parts = self._images_of(name), {CLEAN: None} if card is None else card.members(name)
         for index, (part, member) in enumerate(parts.items()):
             self._run_part(part, member, chosen, index * len(chosen), len(parts) * len(chosen))
         self.settings[name] = {} if card is None else {**self._settings(card), "images": len(chosen)}
@@ -131,15 +131,13 @@ class Session:
     def result(self) -> Evaluation:
         """What was asked for, of all that the record holds."""
         outcomes = self.outcomes[0].followed_by(*self.outcomes[1:])
-        remarks = {name: said for name, said in self.record.remarks.items() if name in self.settings}
-        return Evaluation(outcomes, self.settings, self.record.seconds, self.examined, remarks)
+        return Evaluation(outcomes, self.settings, self.record.seconds, self.examined, self.record.remarks)
 
     def _settings(self, card: AttackCard | None) -> Settings:
         return {} if card is None else {**card.settings(self.config), **self.targets.settings(card)}
 
     def _images_of(self, name: str) -> Tensor:
-        wanted = [self.config.images, self.config.autoattack_images if name.startswith("autoattack") else None]
-        count = min((count for count in wanted if count is not None), default=len(self.labels))
+        count = self.config.images_for(name, len(self.labels))
         return stratified_subset(self.labels, count, derive(self.seed, "test images"))
 
     def _examples(self, name: str, chosen: Tensor, settings: Settings) -> Examples | None:
@@ -215,9 +213,3 @@ class Session:
             title = "Clean" if name == CLEAN else ATTACKS[name].title
             robust = self.record.outcomes.robust_accuracy(name)
             self.progress(attack=title, done=done, total=total, robust_accuracy=robust)
-
-
-def _parts(name: str) -> dict[str, AttackCard]:
-    """What an attack is made of, by the name under which outcomes are kept: itself, or the members of a collection."""
-    card = ATTACKS[name]
-    return {name: card} if card.parts is None else {f"{name}/{part}": member for part, member in card.parts().items()}

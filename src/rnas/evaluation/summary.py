@@ -78,7 +78,7 @@ class Evaluation:
         seconds: taken by each, by name; in a collection by each member.
         examined: what `sanity.examine` said of the model; `sanity` holds it, and what `comparison.compare` said of the
             outcomes.
-        remarks: of the attacks' own code, by the attack's name.
+        remarks: of the attacks' own code, by the attack's name; those of other attacks are left out.
     """
 
     def __init__(
@@ -91,7 +91,8 @@ class Evaluation:
     ) -> None:
         self.outcomes = outcomes
         self.examined = examined
-        self.sanity = (*examined, *compare(outcomes, remarks))
+        said = {name: remarks[name] for name in settings if remarks and name in remarks}
+        self.sanity = (*examined, *compare(outcomes, said))
         total = len(outcomes.of(CLEAN))
         spent = {
             name: sum(value for part, value in seconds.items() if part.partition("/")[0] == name) for name in settings
@@ -126,7 +127,7 @@ class Evaluation:
         settings: dict[str, Settings] = {CLEAN: {}}
         for name in dict.fromkeys(part.partition("/")[0] for part in record.settings if part != CLEAN):
             card = ATTACKS[name]
-            parts = [name] if card.parts is None else [f"{name}/{part}" for part in card.parts()]
+            parts = list(card.members(name))
             if not all(part in record.settings for part in parts):
                 continue
             recorded = record.settings[parts[0]]
@@ -134,8 +135,7 @@ class Evaluation:
             if finished and recorded.get("eps") == card.eps(config):
                 own = recorded if card.parts is None else {**card.settings(config), "images": recorded["images"]}
                 settings[name] = own
-        remarks = {name: said for name, said in record.remarks.items() if name in settings}
-        return cls(record.outcomes.of(*settings), settings, record.seconds, examined, remarks)
+        return cls(record.outcomes.of(*settings), settings, record.seconds, examined, record.remarks)
 
     def __getitem__(self, name: str) -> Row:
         """The row of an attack, of "clean", or of a worst case."""

@@ -27,16 +27,14 @@ def planned_passes(settings: EvaluationConfig, images: int) -> dict[str, int]:
         settings: the attacks.
         images: of the test set.
     """
-    images = min(images, settings.images or images)
-    planned = {CLEAN: -(-images // settings.batch_size)}
+    planned = {CLEAN: -(-settings.images_for("clean", images) // settings.batch_size)}
     if settings.attacks:
         planned[CHECKS] = CHECKS_PASSES
     for name in settings.attacks:
-        card = ATTACKS[name]
-        attacked = min(images, settings.autoattack_images or images) if name.startswith("autoattack") else images
-        members = [card] if card.parts is None else card.parts().values()
+        card, attacked = ATTACKS[name], settings.images_for(name, images)
         planned[card.title] = sum(
-            -(-attacked // (settings.batch_size * member.batches)) * member.passes(settings) for member in members
+            -(-attacked // (settings.batch_size * member.batches)) * member.passes(settings)
+            for member in card.members(name).values()
         )
     return planned
 

@@ -58,13 +58,12 @@ def evaluated(folder: Path, command: EvaluateCommand) -> bool:
 
 def ran_as_asked(attack: AttackResult | None, name: str, config: EvaluationConfig, seed: int, tested: int) -> bool:
     """Whether an attack ran with these settings on at least as many of the test images."""
-    limits = [tested, config.images, config.autoattack_images if name.startswith("autoattack") else None]
     card = None if name == "clean" else ATTACKS[name]
     return (
         attack is not None
         # What a collection consists of, and what a transfer started from, stands elsewhere.
         and (card is None or (card.parts is None and not card.transfers))
-        and attack.images >= min(limit for limit in limits if limit is not None)
+        and attack.images >= config.images_for(name, tested)
         and attack.call.get("seed") == seed
         and attacked_alike(attack, config)
     )

@@ -24,10 +24,7 @@ __all__ = ["Column", "columns", "html_table", "markdown", "markdown_table", "per
 #: here, in the order in which they were run, and the worst cases over all of them come last.
 _ORDER: Final = ("clean", "fgsm", "pgd", "cw", "autoattack", "", "worst_case", "worst_case_l2")
 _WIDE: Final = 7  # columns of numbers that fit a page beside the names
-
-
-#: Models that a terminal has room for side by side.
-MOST_COLUMNS: Final = 4
+_MOST_MODELS: Final = 4  # that a terminal has room for side by side
 
 
 @dataclass(frozen=True)
@@ -132,10 +129,9 @@ def markdown_table(models: Sequence[ModelResults]) -> str:
 
 def rich_table(models: Sequence[ModelResults]) -> Table:
     """The table for a terminal of 80 columns: a row for each attack, with many models one for each model under it."""
-    if len(models) > MOST_COLUMNS:
+    if len(models) > _MOST_MODELS:
         return _long_table(models)
-    title = ", ".join(filter(None, ["Accuracy with Wilson 95% intervals", describe_eps(models)]))
-    shown = Table(title=Text(plain(title)), title_justify="left")
+    shown = Table(title=_title(models), title_justify="left")
     shown.add_column("Attack")
     shown.add_column("Images", justify="right")
     for model in models:
@@ -159,10 +155,13 @@ def rich_table(models: Sequence[ModelResults]) -> Table:
     return shown
 
 
+def _title(models: Sequence[ModelResults]) -> Text:
+    return Text(plain(", ".join(filter(None, ["Accuracy with Wilson 95% intervals", describe_eps(models)]))))
+
+
 def _long_table(models: Sequence[ModelResults]) -> Table:
     """A row for each attack on each model."""
-    title = ", ".join(filter(None, ["Accuracy with Wilson 95% intervals", describe_eps(models)]))
-    shown = Table("Attack", "Model", title=Text(plain(title)), title_justify="left")
+    shown = Table("Attack", "Model", title=_title(models), title_justify="left")
     shown.add_column("Images", justify="right")
     shown.add_column("Accuracy", justify="right")
     names = [Text(plain(model.name), overflow="fold") for model in models]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from rnas.executors import Job
+from rnas.files import read_summary
 from rnas.genotype import Genotype
 from rnas.manifests import read_manifest
 from rnas.networks.cards import published_cards
@@ -50,7 +50,7 @@ class Cells:
         ours: dict[str, float] = {}
         call: dict[str, Any] = {}
         if made(search, "search"):
-            size = json.loads((folder / "results.json").read_text(encoding="utf-8"))["parameters"]
+            size = read_summary(folder)["parameters"]
             ours = {"parameters_millions": size / 1e6, **operations(Genotype.load(folder / "genotype.json"))}
             call = read_manifest(folder)
         found = f"found with H = {search.search.constraint.bound}"
