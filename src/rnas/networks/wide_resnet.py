@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from rnas.errors import ConfigError
 from rnas.networks.blocks import scaled
 from rnas.networks.normalise import Normalise
+from rnas.spaces.operations import subsample
 
 __all__ = ["PreactivationBlock", "WideResNet"]
 
@@ -29,18 +30,19 @@ class PreactivationBlock(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
+        self.stride = stride
         self.norm1 = nn.BatchNorm2d(in_channels)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(out_channels)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.shortcut: nn.Module | None = None
         if stride != 1 or in_channels != out_channels:
-            self.shortcut = nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False)
+            self.shortcut = nn.Conv2d(in_channels, out_channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         activated = F.relu(self.norm1(x))
         out = self.conv2(F.relu(self.norm2(self.conv1(activated))))
-        return out + (x if self.shortcut is None else self.shortcut(activated))
+        return out + (x if self.shortcut is None else self.shortcut(subsample(activated, self.stride)))
 
 
 class WideResNet(nn.Module):

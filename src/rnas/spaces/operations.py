@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from rnas.registry import Registry
 
-__all__ = ["OPERATIONS", "FactorizedReduce", "ReluConvNorm", "build_operation"]
+__all__ = ["OPERATIONS", "FactorizedReduce", "ReluConvNorm", "build_operation", "subsample"]
 
 OperationBuilder = Callable[[int, int, bool], nn.Module]
 
@@ -43,6 +43,21 @@ def build_operation(name: str, channels: int, stride: int, *, affine: bool) -> n
     return OPERATIONS[name](channels, stride, affine)
 
 
+def subsample(maps: Tensor, stride: int) -> Tensor:
+    """Take every `stride`-th pixel of each row and column; before a 1x1 convolution it does what a stride in it does.
+
+    Such a stride is unsafe: see `rnas.networks.layout`.
+
+    Args:
+        maps: shape (N, C, H, W).
+        stride: at least 1.
+
+    Returns:
+        A view, shape (N, C, ceil(H / stride), ceil(W / stride)).
+    """
+    return maps[:, :, ::stride, ::stride]
+
+
 class ReluConvNorm(nn.Sequential):
     """ReLU, 1x1 convolution, batch norm: adapts a cell's input to its number of channels."""
 
@@ -55,18 +70,18 @@ class ReluConvNorm(nn.Sequential):
 
 
 class FactorizedReduce(nn.Module):
-    """Halve the resolution by two 1x1 convolutions of stride 2, one of them shifted by a pixel, concatenated."""
+    """Halve the resolution: a 1x1 convolution of the even pixels beside one of the odd pixels."""
 
     def __init__(self, in_channels: int, out_channels: int, *, affine: bool) -> None:
         super().__init__()
-        self.even = nn.Conv2d(in_channels, out_channels // 2, 1, stride=2, bias=False)
-        self.odd = nn.Conv2d(in_channels, out_channels - out_channels // 2, 1, stride=2, bias=False)
+        self.even = nn.Conv2d(in_channels, out_channels // 2, 1, bias=False)
+        self.odd = nn.Conv2d(in_channels, out_channels - out_channels // 2, 1, bias=False)
         self.norm = nn.BatchNorm2d(out_channels, affine=affine)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(x)
         shifted = F.pad(x, (-1, 1, -1, 1))
-        return self.norm(torch.cat([self.even(x), self.odd(shifted)], dim=1))
+        return self.norm(torch.cat([self.even(subsample(x, 2)), self.odd(subsample(shifted, 2))], dim=1))
 
 
 class Zero(nn.Module):
@@ -77,7 +92,7 @@ class Zero(nn.Module):
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.zeros_like(x[:, :, :: self.stride, :: self.stride])
+        return torch.zeros_like(subsample(x, self.stride))
 
 
 def separable(channels: int, kernel: int, stride: int, *, dilation: int = 1, affine: bool) -> list[nn.Module]:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from rnas.config import require
 from rnas.genotype import Genotype
+from rnas.networks.layout import use_channels_last
 from rnas.networks.nasbench201 import StagedNetwork, build_edge
 from rnas.spaces import nasbench201
 from rnas.supernets.base import CellSupernet, MixedOperation, active_operations
@@ -78,7 +79,7 @@ class NasBench201Supernet(StagedNetwork, CellSupernet):
                 # Other paths, other statistics: running ones fit none of them. As in the benchmark's own searches.
                 module.track_running_stats = False
                 module.running_mean = module.running_var = module.num_batches_tracked = None
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        use_channels_last(self)
 
     def mix(self, images: Tensor, weights: Tensor) -> Tensor:
         return self.classify(images, weights[0])
