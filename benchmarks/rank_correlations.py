@@ -101,7 +101,7 @@ def sources(out: Path, cells: list[Genotype], folders: list[Path]) -> Iterator[S
         for seed, run in enumerate(sorted((out / method).glob("seed-*"))):
             settings = read_manifest(run)["config"]["search"]
             supernet = NasBench201Supernet(10, channels=settings["channels"], cells=settings["cells"])
-            supernet.load_state_dict(load_checkpoint(run / "checkpoint.pt")["supernet"])
+            supernet.restore(load_checkpoint(run / "checkpoint.pt")["supernet"])
             yield Source(name, seed, [SupernetAt(supernet, path(cell)) for cell in cells])
 
 

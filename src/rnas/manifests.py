@@ -20,6 +20,9 @@ __all__ = ["describe", "early_stop", "identifying", "now", "prepare", "read_mani
 #: because `Run.record` keeps what the file holds.
 ELSEWHERE = ("out", "device", "checkpoint_every", "genotype")
 
+#: Settings that older versions did not have, by group and name, and what those did: their runs can be continued.
+ADDED: dict[tuple[str, str], object] = {("fast_at", "mode"): "evaluation"}
+
 #: What of manifest.json is read again, besides when the run was finished.
 MANIFEST_TYPES = {"kind": str, "config": dict, "inputs": dict, "seed": int}
 
@@ -90,12 +93,12 @@ def read_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def identifying(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a configuration that decides the results."""
+def identifying(config: Mapping[str, Any], group: str = "") -> dict[str, Any]:
+    """The part of a configuration, or of a group of its settings, that decides the results."""
     return {
-        key: identifying(value) if isinstance(value, Mapping) else value
+        key: identifying(value, key) if isinstance(value, Mapping) else value
         for key, value in config.items()
-        if key not in ELSEWHERE
+        if key not in ELSEWHERE and ((group, key) not in ADDED or value != ADDED[group, key])
     }
 
 

@@ -12,6 +12,10 @@ CASES = {
     "mart.beta -1": ("training.mart.beta", ">= 0", "-1"),
     "fast_at.step 0": ("training.fast_at.step", "(0, 2]", "0"),
     "fast_at.collapse 1": ("training.fast_at.collapse", "[0, 1)", "1"),
+    "fast_at.mode train": ("training.fast_at.mode", "evaluation or training", "'train'"),
+    "fast_at.mode training --training.objective fast_at --training.cells.auxiliary_weight 1": (
+        "training: fast_at.mode: expected evaluation where cells.auxiliary_weight is above 0, got 'training'",
+    ),
     "trades.bta 1": ("did you mean --training.trades.beta?",),
     "objective trade": ("training.objective", "did you mean 'trades'?", "fast_at"),
     "schedule.name onecycle": ("training.schedule.name", "did you mean 'one_cycle'?", "piecewise"),

@@ -1,5 +1,6 @@
 """Each corruption against what is known of it: moments of noise, kernels that sum to 1, closed forms."""
 
+import itertools
 import math
 
 import pytest
@@ -118,6 +119,35 @@ def test_fog_is_smooth() -> None:
     """Neighbours differ less than strangers: the noise of the finest grid is a small part of all."""
     foggy = corrupt(grey(0.5), "fog", severity=2)
     assert foggy.diff(dim=3).abs().mean() < 0.2 * foggy.std()
+
+
+@pytest.mark.parametrize("severity", SEVERITIES)
+def test_the_noise_of_a_cloud_falls_by_the_square_of_its_smoothness(severity: int) -> None:
+    """A square's centre less the mean of its corners is the noise of that grid, whatever scales the cloud."""
+    foggy = corrupt(grey(0.5), "fog", severity=severity, seed=1).double()
+    deviations = []
+    for step in (2, 4, 8):
+        corners = foggy[..., ::step, ::step]
+        rows = corners + corners.roll(-1, 2)
+        mean = (rows + rows.roll(-1, 3)) / 4  # the cloud is periodic
+        noise = foggy[..., step // 2 :: step, step // 2 :: step] - mean
+        deviations.append(noise.square().mean(dim=(1, 2, 3)).sqrt())
+    smoothness = CORRUPTIONS["fog"].strengths[severity - 1][1]
+    for finer, coarser in itertools.pairwise(deviations):
+        assert float((coarser / finer).mean()) == pytest.approx(smoothness**2, rel=0.15)
+
+
+@pytest.mark.parametrize("severity", SEVERITIES)
+@pytest.mark.parametrize("size", [1, 2, 3, 10])
+def test_defocus_sees_a_mirror_beyond_the_edge(size: int, severity: int) -> None:
+    """An image among its mirror images is blurred as the image alone; the mirrors are the outermost pixels."""
+    image = torch.rand(1, 2, size, size, generator=torch.Generator().manual_seed(0))
+    there_and_back = [*range(size), *range(size - 2, 0, -1)]
+    reach = 3
+    places = [there_and_back[place % len(there_and_back)] for place in range(-reach, size + reach)]
+    tiled = image[:, :, places][..., places]
+    inner = corrupt(tiled, "defocus_blur", severity=severity)[..., reach:-reach, reach:-reach]
+    torch.testing.assert_close(corrupt(image, "defocus_blur", severity=severity), inner, atol=1e-6, rtol=0)
 
 
 def test_pixels_and_blocks() -> None:

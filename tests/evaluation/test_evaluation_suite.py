@@ -116,6 +116,16 @@ def test_corruptions_count_every_image_by_its_own_prediction(tmp_path: Path) -> 
     assert json.loads(json.dumps(evaluation.to_json())) == evaluation.to_json()
 
 
+def test_outcomes_of_an_older_rule_are_not_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = problem()
+    with monkeypatch.context() as older:
+        older.setitem(CORRUPTIONS._items, "fog", dataclasses.replace(CORRUPTIONS["fog"], revision=1))
+        evaluate(*asked, ("corruptions",), **SETTINGS, folder=tmp_path)
+    with pytest.raises(RunError, match=r"another revision of corruptions/fog/1 \(None there, 2 here\)") as caught:
+        evaluate(*asked, ("corruptions",), **SETTINGS, folder=tmp_path)
+    assert "\n" not in str(caught.value)
+
+
 def test_corrupted_images_are_the_same_for_every_model() -> None:
     _, images, labels = problem()
     first, second = (

@@ -1,5 +1,6 @@
 """Objectives against closed forms on linear models, and against the losses they become at special values."""
 
+import copy
 import math
 
 import pytest
@@ -99,6 +100,42 @@ def test_fast_at_of_a_linear_model() -> None:
     corners = float((moved > 1 - 1e-9).double().mean())
     deviation = math.sqrt(0.625 * 0.375 / moved.numel())
     assert abs(corners - 0.625) < 5 * deviation
+
+
+def test_mart_starts_beside_the_image() -> None:
+    """From normal noise of deviation 0.001, not anywhere in the ball."""
+    model, (images, labels) = linear(), batch(400)
+    seen = []
+    model.register_forward_hook(lambda _module, inputs, _output: seen.append(inputs[0].detach()))
+    loss_of(OBJECTIVES["mart"](ObjectiveConfig(attack=ATTACK)), model, images, labels)
+    noise = (seen[0] - images) / 0.001
+    assert abs(float(noise.mean())) < 5 / math.sqrt(noise.numel())
+    assert float(noise.std()) == pytest.approx(1, abs=5 / math.sqrt(2 * noise.numel()))
+    assert float(noise.abs().amax()) > 3  # of a uniform one of deviation 1 nothing is beyond 1.74
+
+
+@pytest.mark.parametrize("mode", ["evaluation", "training"])
+def test_fast_at_takes_its_gradient_in_either_mode(mode: str) -> None:
+    """With a batch norm whose running statistics are not those of the batch, gradients differ in sign."""
+    torch.manual_seed(0)
+    norm = nn.BatchNorm1d(4)
+    norm.running_mean = 3 * torch.randn(4)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(12, 4), norm, nn.Tanh(), nn.Linear(4, 2)).double()
+    images, labels = batch()
+    generator = torch.Generator().manual_seed(3)
+    start = images + EPS * (2 * torch.rand(images.shape, generator=generator, dtype=torch.float64) - 1)
+    start.requires_grad_()
+    seer = copy.deepcopy(model).train(mode == "training")
+    (gradient,) = torch.autograd.grad(F.cross_entropy(seer(start), labels), start)
+    stepped = start.detach() + 1.25 * EPS * gradient.sign()
+    expected = copy.deepcopy(model)(torch.min(torch.max(stepped, images - EPS), images + EPS))
+    objective = OBJECTIVES["fast_at"](ObjectiveConfig(attack=ATTACK, fast_at=FastAtConfig(mode=mode)))
+    attacked = copy.deepcopy(model)
+    loss, logits = objective(model, attacked, images, labels, torch.Generator().manual_seed(3))
+    torch.testing.assert_close(logits, expected)
+    assert norm.num_batches_tracked == torch.tensor(1 if mode == "evaluation" else 2)
+    assert model.training
+    loss.backward()
 
 
 def test_without_their_regulariser_they_are_known_losses() -> None:

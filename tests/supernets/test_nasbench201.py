@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from rnas.errors import RunError
 from rnas.networks.nasbench201 import NetworkCell
 from rnas.spaces import nasbench201 as space
 from rnas.supernets.base import SupernetAt
@@ -101,3 +102,33 @@ def test_the_view_at_given_weights_measures_the_cells() -> None:
     (gradient,) = torch.autograd.grad(torch.stack(list(values.values())).mean(), alpha)
     assert gradient.isfinite().all()
     assert gradient.any()
+
+
+def test_evaluation_mode_depends_on_the_batch_in_the_cells_only() -> None:
+    """Where all edges skip or pool, an image's logits are its own; a convolution is normalised by its batch."""
+    supernet = small()
+    images = torch.rand(6, 1, 8, 8)
+    for name, alone in (("skip_connect", True), ("avg_pool_3x3", True), ("nor_conv_3x3", False)):
+        weights = torch.zeros(supernet.alpha_shape)
+        weights[..., space.OPERATIONS.index(name)] = 1
+        supernet.train()
+        supernet.mix(images, weights)
+        supernet.eval()
+        with torch.no_grad():
+            together, apart = supernet.mix(images, weights), supernet.mix(images[:2], weights)
+        assert torch.allclose(together[:2], apart, atol=1e-6) == alone, name
+
+
+def test_statistics_of_stem_blocks_and_last_norm_are_learned_and_restored() -> None:
+    supernet, other = small(), small()
+    supernet.train()(torch.rand(6, 1, 8, 8), supernet.initial_alpha())
+    kept = {name.partition(".")[0] for name in supernet.state_dict() if name.endswith("running_mean")}
+    assert kept == {"stem", "reductions", "norm"}
+    other.restore(supernet.state_dict())
+    images = torch.rand(3, 1, 8, 8)
+    weights = torch.full(supernet.alpha_shape, 0.2)
+    assert torch.equal(supernet.eval().mix(images, weights), other.eval().mix(images, weights))
+    older = {name: tensor for name, tensor in supernet.state_dict().items() if "running" not in name}
+    with pytest.raises(RunError, match=r"the checkpoint has no running statistics for 'stem\.1'") as caught:
+        other.restore(older)
+    assert "\n" not in str(caught.value)

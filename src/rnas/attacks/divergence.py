@@ -13,13 +13,9 @@ import torch
 from torch import Tensor
 
 from rnas.attacks.guards import Model, check_at_least, check_distance, guarded
-from rnas.attacks.noise import draw
-from rnas.attacks.projected_gradient import ascend
+from rnas.attacks.projected_gradient import START, ascend, beside
 
 __all__ = ["kl_divergence", "pgd_kl"]
-
-#: Deviation of the start from the image, in units of the images.
-START = 0.001
 
 
 def kl_divergence(logits: Tensor, others: Tensor) -> Tensor:
@@ -72,8 +68,7 @@ def pgd_kl(
     lowest, highest = (images - eps).clamp(0, 1), (images + eps).clamp(0, 1)
     with torch.no_grad():
         clean = model(images)
-    noise = draw(torch.randn, images.shape, generator, device=images.device, dtype=images.dtype)
-    start = (images + START * noise).clamp(lowest, highest)
+    start = beside(images, START, generator).clamp(lowest, highest)
     return ascend(
         lambda adversarial: kl_divergence(clean, model(adversarial)).sum(),
         start, lowest, highest, step_size=step_size, steps=steps,

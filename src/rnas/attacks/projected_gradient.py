@@ -18,13 +18,16 @@ from rnas.attacks.guards import Model, check_at_least, check_distance, guarded, 
 from rnas.attacks.margins import logit_margin
 from rnas.attacks.noise import draw
 
-__all__ = ["LOSSES", "ascend", "pgd_linf"]
+__all__ = ["LOSSES", "START", "ascend", "beside", "pgd_linf"]
 
 LOSSES = {
     "cross_entropy": lambda logits, labels: F.cross_entropy(logits, labels, reduction="sum"),
     "margin": lambda logits, labels: -logit_margin(logits, labels).sum(),
 }
 """What an attack can climb. The margin's gradient does not vanish where the model is very sure of itself."""
+
+#: Deviation of the start of TRADES and MART from the image, in units of the images.
+START = 0.001
 
 
 @guarded
@@ -37,13 +40,15 @@ def pgd_linf(
     step_size: float,
     steps: int,
     random_start: bool = True,
+    start_deviation: float | None = None,
     restarts: int = 1,
     loss: str = "cross_entropy",
     generator: torch.Generator | None = None,
 ) -> Tensor:
     """Attack by projected signed gradient steps; the result is the last iterate, as in the paper.
 
-    Source: Madry et al. 2018, section 2.1. Deviations: `restarts` and the margin loss are additions, off by default.
+    Source: Madry et al. 2018, section 2.1. Deviations: `start_deviation`, `restarts` and the margin loss are additions,
+    off by default.
 
     Args:
         model: images to logits (N, classes); unchanged afterwards.
@@ -53,6 +58,7 @@ def pgd_linf(
         step_size: length of a step in every pixel, in units of the images, >= 0.
         steps: gradient steps, >= 1.
         random_start: start from a uniformly random point of the ball instead of its centre.
+        start_deviation: of a random start that is normal about the image, >= 0; None for the uniform one.
         restarts: runs, >= 1; of several, each image keeps the one that ends with its smallest logit margin.
         loss: "cross_entropy", or "margin" for the largest other logit minus the label's.
         generator: source of the random starts, on any device; None takes the global one.
@@ -67,13 +73,17 @@ def pgd_linf(
     check_distance("step_size", step_size)
     check_at_least("steps", steps, 1)
     check_at_least("restarts", restarts, 1)
+    if start_deviation is not None:
+        check_distance("start_deviation", start_deviation)
     if loss not in LOSSES:
         raise ValueError(f"loss: expected one of {', '.join(LOSSES)}, got {loss!r}")
     lowest, highest = (images - eps).clamp(0, 1), (images + eps).clamp(0, 1)
     best, best_margin = images, torch.full(labels.shape, torch.inf, device=images.device)
     for _ in range(restarts):
         adversarial = images
-        if random_start:
+        if random_start and start_deviation is not None:
+            adversarial = beside(images, start_deviation, generator).clamp(lowest, highest)
+        elif random_start:
             uniform = draw(torch.rand, images.shape, generator, device=images.device, dtype=images.dtype)
             adversarial = (images + eps * (2 * uniform - 1)).clamp(lowest, highest)
         adversarial = ascend(
@@ -87,6 +97,12 @@ def pgd_linf(
         best = torch.where((margin < best_margin).view(-1, 1, 1, 1), adversarial, best)
         best_margin = margin.minimum(best_margin)
     return best
+
+
+def beside(images: Tensor, deviation: float, generator: torch.Generator | None) -> Tensor:
+    """Images (N, C, H, W) with normal noise of this deviation in every pixel, which may leave [0, 1]."""
+    noise = draw(torch.randn, images.shape, generator, device=images.device, dtype=images.dtype)
+    return images + deviation * noise
 
 
 def ascend(

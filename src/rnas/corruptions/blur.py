@@ -1,10 +1,12 @@
 """Blur; strengths of Hendrycks and Dietterich 2019 for CIFAR-10-C, in pixels of an image of 32.
 
-Beyond the edge an image goes on with its outermost pixels. The authors' libraries differ in this from each other.
+Beyond the edge an image goes on with its outermost pixels, and under defocus blur with its mirror image about them, as
+in the authors' libraries, which differ in this from each other.
 """
 
 import math
 
+import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
@@ -22,7 +24,7 @@ def gaussian_blur(images: Tensor, generator: torch.Generator, sigma: float) -> T
     return torch.from_numpy(gaussian_filter(images.numpy(), (0, 0, width, width), mode="nearest"))
 
 
-@corruption("defocus_blur", "Defocus blur", (0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1.0, 0.2), (1.5, 0.1))
+@corruption("defocus_blur", "Defocus blur", (0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1.0, 0.2), (1.5, 0.1), revision=2)
 def defocus_blur(images: Tensor, generator: torch.Generator, radius: float, alias: float) -> Tensor:  # noqa: ARG001
     """Convolve with a disk, as a lens out of focus does; a Gaussian over 3x3 pixels softens its rim."""
     radius = radius * length_scale(images)
@@ -30,8 +32,9 @@ def defocus_blur(images: Tensor, generator: torch.Generator, radius: float, alia
     offsets = torch.arange(-reach, reach + 1)
     disk = (offsets[:, None].square() + offsets.square() <= radius**2).float()
     kernel = torch.from_numpy(gaussian_filter((disk / disk.sum()).numpy(), alias, radius=1))
-    planes = F.pad(images, (reach,) * 4, mode="replicate").flatten(0, 1).unsqueeze(1)
-    return F.conv2d(planes, kernel[None, None]).view_as(images)
+    # NumPy's reflection goes on where the reach is more than the image, torch's does not.
+    planes = np.pad(images.flatten(0, 1).numpy(), ((0, 0), (reach, reach), (reach, reach)), mode="reflect")
+    return F.conv2d(torch.from_numpy(planes).unsqueeze(1), kernel[None, None]).view_as(images)
 
 
 @corruption("motion_blur", "Motion blur", (6, 1.0), (6, 1.5), (6, 2.0), (8, 2.0), (9, 2.5))

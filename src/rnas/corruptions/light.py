@@ -24,7 +24,7 @@ def contrast(images: Tensor, generator: torch.Generator, share: float) -> Tensor
     return mean + share * (images - mean)
 
 
-@corruption("fog", "Fog", (0.2, 3.0), (0.5, 3.0), (0.75, 2.5), (1.0, 2.0), (1.5, 1.75))
+@corruption("fog", "Fog", (0.2, 3.0), (0.5, 3.0), (0.75, 2.5), (1.0, 2.0), (1.5, 1.75), revision=2)
 def fog(images: Tensor, generator: torch.Generator, density: float, smoothness: float) -> Tensor:
     """Add a cloud in grey of values from 0 to this density, then dim to the brightness that the image had."""
     count, _, height, width = images.shape
@@ -36,8 +36,9 @@ def fog(images: Tensor, generator: torch.Generator, density: float, smoothness: 
 def _clouds(count: int, size: int, smoothness: float, generator: torch.Generator) -> Tensor:
     """Plasma by the diamond-square algorithm: (count, S, S) in [0, 1], S a power of two and at least `size`, periodic.
 
-    From a single value the grid is refined by halves; each new point is the mean of its four neighbours plus noise,
-    and the noise falls by the factor `smoothness` with every halving.
+    From a single value the grid is refined by halves; each new point is the mean of its four neighbours plus uniform
+    noise, whose amplitude falls by the factor smoothness^2 with every halving: in the authors' code it is a product of
+    two numbers, each of which falls by `smoothness`.
     """
     step = 1 << max(1, (size - 1).bit_length())
     cloud = torch.zeros(count, step, step)
@@ -55,6 +56,6 @@ def _clouds(count: int, size: int, smoothness: float, generator: torch.Generator
         cloud[:, half::step, half::step] = centres
         cloud[:, ::step, half::step] = around(corners, right, centres, centres.roll(1, 1))
         cloud[:, half::step, ::step] = around(corners, below, centres, centres.roll(1, 2))
-        step, noise = half, noise / smoothness
+        step, noise = half, noise / smoothness**2
     lowest, highest = cloud.amin(dim=(1, 2), keepdim=True), cloud.amax(dim=(1, 2), keepdim=True)
     return (cloud - lowest) / (highest - lowest)

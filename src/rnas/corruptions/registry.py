@@ -29,11 +29,13 @@ class Corruption:
         strengths: the parameters of its rule for each of the five severities.
         rule: (images (N, C, H, W) in [0, 1], float32 on the CPU, generator, *parameters) -> images, which may leave
             [0, 1]; they are clipped afterwards.
+        revision: counts changes of the rule, so that outcomes of an older one are not continued.
     """
 
     title: str
     strengths: tuple[tuple[float, ...], ...]
     rule: Callable[..., Tensor]
+    revision: int = 1
 
     def __post_init__(self) -> None:
         """Check that there are as many strengths as severities."""
@@ -44,11 +46,11 @@ class Corruption:
 CORRUPTIONS = Registry[Corruption]("corruption")
 
 
-def corruption(name: str, title: str, *strengths: tuple[float, ...]) -> Callable[[Rule], Rule]:
+def corruption(name: str, title: str, *strengths: tuple[float, ...], revision: int = 1) -> Callable[[Rule], Rule]:
     """Decorate a rule to make it available as the corruption `name`; the arguments are those of `Corruption`."""
 
     def add(rule: Rule) -> Rule:
-        CORRUPTIONS.register(name)(Corruption(title, strengths, rule))
+        CORRUPTIONS.register(name)(Corruption(title, strengths, rule, revision))
         return rule
 
     return add

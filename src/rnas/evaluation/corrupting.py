@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rnas.evaluation.card import AttackCard
+from rnas.evaluation.card import AttackCard, Settings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,12 +23,15 @@ def _corrupted(name: str, severity: int) -> AttackCard:
     def run(model: Model, images: Tensor, labels: Tensor, config: EvaluationConfig, seed: int) -> Tensor:  # noqa: ARG001
         return corrupt(images, name, severity=severity, seed=seed)
 
-    strength = " ".join(f"{value:g}" for value in CORRUPTIONS[name].strengths[severity - 1])
+    corruption = CORRUPTIONS[name]
+    settings: Settings = {"strength": " ".join(f"{value:g}" for value in corruption.strengths[severity - 1])}
+    if corruption.revision > 1:
+        settings["revision"] = corruption.revision
     return AttackCard(
-        title=f"{CORRUPTIONS[name].title}, severity {severity}",
+        title=f"{corruption.title}, severity {severity}",
         source=CORRUPTIONS_SOURCE,
         norm=None,
-        settings=lambda _: {"strength": strength},
+        settings=lambda _: settings,
         run=run,
         batches=16,
         every_image=True,

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 
 from rnas.config import PgdConfig, require
 
-__all__ = ["FastAtConfig", "MartConfig", "ObjectiveConfig", "TradesConfig"]
+__all__ = ["MODES", "FastAtConfig", "MartConfig", "ObjectiveConfig", "TradesConfig"]
+
+#: Of a network: batch norm takes running statistics in the first, those of the batch in the second.
+MODES = ("evaluation", "training")
 
 
 @dataclass(frozen=True)
@@ -48,15 +51,18 @@ class FastAtConfig:
         step: length of its only step, in multiples of eps, in (0, 2].
         collapse: training stops where the accuracy under PGD is below this part of its best, while that under FGSM has
             risen; in [0, 1), 0 never stops.
+        mode: of the network when that step is taken: "evaluation", or "training" as in the authors' code.
     """
 
     step: float = 1.25
     collapse: float = 0.1
+    mode: str = "evaluation"
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         require(0 < self.step <= 2, "step", "a number in (0, 2]", self.step)
         require(0 <= self.collapse < 1, "collapse", "a number in [0, 1)", self.collapse)
+        require(self.mode in MODES, "mode", " or ".join(MODES), self.mode)
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,13 @@
     BCE(p(x~), y) = -log p_y(x~) - log(1 - max over k != y of p_k(x~))       (boosted cross-entropy)
     L = mean of [ BCE(p(x~), y) + beta * KL(p(x) || p(x~)) * (1 - p_y(x)) ]
 
-p is the softmax of the network's logits, x~ comes of PGD on the cross-entropy.
+p is the softmax of the network's logits, x~ comes of PGD on the cross-entropy, from x + 0.001 * N(0, 1) as in the
+authors' code.
 
 References:
     Wang et al. 2020, "Improving Adversarial Robustness Requires Revisiting Misclassified Examples"
-    (https://openreview.net/forum?id=rklOg6EFwS), Section 3.2, beta being their lambda.
+    (https://openreview.net/forum?id=rklOg6EFwS), Section 3.2, beta being their lambda; the start is that of the
+    authors' code (YisenWang/MART).
 
 Deviations:
     Logarithms are taken of the logits, where the authors add small constants to probabilities. The smoothing of labels,
@@ -19,7 +21,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from rnas.attacks import pgd_linf
 from rnas.attacks.divergence import kl_divergence
+from rnas.attacks.projected_gradient import START
 from rnas.objectives.registry import OBJECTIVES, Objective
 
 __all__ = ["Mart", "log_rest"]
@@ -33,7 +37,8 @@ class Mart(Objective):
         self, model: nn.Module, attacked: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         """Arguments and returns as in `Objective`."""
-        adversarial = self.pgd_examples(attacked, images, labels, generator)
+        attack = vars(self.settings.attack)
+        adversarial = pgd_linf(attacked, images, labels, **attack, start_deviation=START, generator=generator)
         clean, logits = model(images), model(adversarial)
         boosted = self.cross_entropy(logits, labels) - log_rest(logits, labels).mean()  # BCE
         wrong = 1 - clean.softmax(dim=1).gather(1, labels.unsqueeze(1)).squeeze(1)

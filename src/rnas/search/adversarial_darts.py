@@ -1,10 +1,16 @@
-"""Adversarial DARTS: the problem of RNAS without its bound, and what the paper's authors' published code runs.
+"""Adversarial DARTS: the problem of RNAS without its bound.
 
     min over alpha of L_val(theta*, alpha) + L_val^adv(theta*, alpha)
     subject to theta* = argmin over theta of L_train^adv(theta, alpha)
 
 References:
     "RNAS: Robust Network Architecture Search beyond DARTS", Eq. 8 without the constraint.
+
+Deviations:
+    The search script that the authors published (hye999/RNAS, search.py) has no bound either, but is another algorithm:
+    its validation loss is the adversarial one alone, its gradient in alpha is unrolled, with a difference quotient that
+    is multiplied by the small step where it should be divided by it (architect.py), so that the second-order term all
+    but vanishes, and alpha stays as it is for 10 epochs. `hypergradient` unrolled and `warmup_epochs` 10 come nearest.
 """
 
 from __future__ import annotations

@@ -87,8 +87,8 @@ class SearchState:
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Go on from `save`."""
-        self.supernet.load_state_dict(saved["supernet"])
+        """Go on from `save`; raises `RunError` where the supernet has changed since."""
+        self.supernet.restore(saved["supernet"])
         self.set_alpha(saved["alpha"])
         self.theta_optimiser.restore(saved["theta_optimiser"])
         self.alpha_optimiser.load_state_dict(saved["alpha_optimiser"])

@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from rnas.errors import RunError
 from rnas.networks.normalise import Normalise
 
 __all__ = ["CellSupernet", "MixedOperation", "SupernetAt", "active_operations"]
@@ -99,6 +100,20 @@ class CellSupernet(nn.Module, abc.ABC):
     @abc.abstractmethod
     def mix(self, images: Tensor, weights: Tensor) -> Tensor:
         """Classify images with the operations weighted; arguments are those of `forward`, but weights for alpha."""
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Load the weights and statistics that a checkpoint keeps of the supernet.
+
+        Raises:
+            RunError: if it keeps no running statistics where the supernet has some.
+        """
+        if lost := [name for name in self.state_dict() if "running" in name and name not in state]:
+            raise RunError(
+                f"the checkpoint has no running statistics for {lost[0].rpartition('.')[0]!r}: the supernet of the "
+                "version that wrote it kept none there; choose another --out, or resume with that version, which "
+                "manifest.json names"
+            )
+        self.load_state_dict(state)
 
     def folded(self, weights: Tensor) -> nn.Module:
         """The supernet at fixed weights of the operations, in evaluation mode, for the many passes of an attack.

@@ -4,8 +4,13 @@ One module an edge and operation, all of them computed and mixed (Eq. 1). Batch 
 parameters, so that alpha alone decides how strong an operation is; as in the benchmark's own searches, and unlike in
 `rnas.supernets.reference`, pooling is not normalised.
 
+As there, too, batch norm in the cells keeps no running statistics: also in evaluation mode it takes those of the batch,
+so that attacks, F and logits of an image depend on the images beside it. The stem, the blocks between stages and the
+last norm keep theirs.
+
 References:
-    RNAS, Section 3, Eq. 1; Dong and Yang 2020 (https://arxiv.org/abs/2001.00326), Section 4.
+    RNAS, Section 3, Eq. 1; Dong and Yang 2020 (https://arxiv.org/abs/2001.00326), Section 4, and the authors' searches
+    (D-X-Y/AutoDL-Projects, track_running_stats = 0).
 """
 
 from __future__ import annotations
@@ -74,9 +79,9 @@ class NasBench201Supernet(StagedNetwork, CellSupernet):
         in_channels: int = 3,
     ) -> None:
         super().__init__(SupernetCell, num_classes, channels=channels, cells=cells, in_channels=in_channels)
-        for module in self.modules():
+        for module in self.cells.modules():
             if isinstance(module, nn.BatchNorm2d):
-                # Other paths, other statistics: running ones fit none of them. As in the benchmark's own searches.
+                # Other paths, other statistics: running ones fit none of them.
                 module.track_running_stats = False
                 module.running_mean = module.running_var = module.num_batches_tracked = None
         use_channels_last(self)

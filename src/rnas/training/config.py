@@ -108,6 +108,10 @@ class TrainingConfig(WeightConfig, ObjectiveConfig):
         """Check the ranges."""
         WeightConfig.__post_init__(self)
         ObjectiveConfig.__post_init__(self)
+        if self.objective == "fast_at" and self.cells.auxiliary_weight:
+            # The second classifier would be trained on the pass of the attack, whose graph is gone by then.
+            expected = "evaluation where cells.auxiliary_weight is above 0"
+            require(self.fast_at.mode == "evaluation", "fast_at.mode", expected, self.fast_at.mode)
         require(self.epochs >= 1, "epochs", "an integer >= 1", self.epochs)
         decay = self.average_decay
         require(decay is None or 0 <= decay < 1, "average_decay", "a number in [0, 1) or null", decay)
