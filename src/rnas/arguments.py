@@ -14,7 +14,9 @@ from jsonargparse import ArgumentError, ArgumentParser
 from jsonargparse.typing import register_type
 
 from rnas.config import Distance
-from rnas.errors import ConfigError
+from rnas.documents import check_yaml, text_of
+from rnas.errors import ConfigError, RunError
+from rnas.files import MEBIBYTE, read_bytes
 
 __all__ = ["parse", "positionals"]
 
@@ -39,16 +41,37 @@ def parse(command: str, kind: type, arguments: list[str], *, recipe: Path | None
     parser.add_argument("--config", action="config", help="a YAML file with any of the settings below")
     parser.add_class_arguments(kind)
     expanded = expand(arguments, kind)
+    for file in config_files(expanded):
+        check_settings(Path(file))
     try:
         return checked(parser, kind, expanded)
     except ConfigError as error:
-        for file in (value for name, value in pairwise(expanded) if name == "--config"):
+        for file in config_files(expanded):
             try:
                 checked(parser, kind, ["--config", file])
             except ConfigError as alone:
                 if file not in str(alone):
                     raise ConfigError(f"{file}: {alone}") from alone
         raise error
+
+
+def config_files(expanded: list[str]) -> list[str]:
+    """The files of settings that expanded arguments name."""
+    return [value for name, value in pairwise(expanded) if name == "--config"]
+
+
+def check_settings(path: Path) -> None:
+    """Make sure that a file of settings can be given to a parser, which would read and unfold anything.
+
+    Raises:
+        ConfigError: if it is no regular file, or no YAML of a bounded size.
+    """
+    try:
+        check_yaml(text_of(read_bytes(path, limit=MEBIBYTE), str(path)), str(path))
+    except FileNotFoundError:
+        pass  # told by the parser
+    except RunError as error:
+        raise ConfigError(str(error)) from error
 
 
 def checked(parser: ArgumentParser, kind: type, arguments: list[str]) -> Any:

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from rnas.errors import ModelError, RunError
-from rnas.files import write_atomically
+from rnas.files import require_regular, write_atomically
 
 __all__ = ["load_checkpoint", "load_weights", "read_weights", "save_checkpoint", "save_weights"]
 
@@ -41,6 +41,7 @@ def load_checkpoint(path: Path, *, device: torch.device | str = "cpu") -> dict[s
     Raises:
         RunError: if the file is missing, truncated, damaged, or holds anything but tensors and plain values.
     """
+    require_regular(path)
     try:
         with warnings.catch_warnings():
             # Of files that are no checkpoint; what follows says so in one line.
@@ -77,6 +78,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         RunError: if the file is missing or damaged.
     """
+    require_regular(path)
     try:
         return load_file(path)
     except FileNotFoundError as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 import filelock
 
 from rnas.errors import RunError
+from rnas.files import refuse_link
 
 __all__ = ["locked"]
 
@@ -30,6 +31,7 @@ def locked(path: Path) -> Iterator[None]:
     made = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
         path.mkdir(parents=True, exist_ok=True)
+        refuse_link(path / ".lock")  # which some versions of filelock would empty
         lock = filelock.FileLock(path / ".lock", timeout=0)
         lock.acquire()
     except filelock.Timeout as error:

@@ -15,7 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rnas.errors import GenotypeError
+from rnas.documents import parse_json, text_of
+from rnas.errors import GenotypeError, RunError
+from rnas.files import read_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,9 +127,9 @@ class Genotype:
             GenotypeError: if the text is not JSON or not a genotype; the message names the cell, node and edge.
         """
         try:
-            document = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise GenotypeError(f"not JSON: {error}") from error
+            document = parse_json(text, "the genotype")
+        except RunError as error:
+            raise GenotypeError(str(error)) from error
         cells = _get(document, "cells", dict, "genotype")
         return cls({kind: _read_cell(cell, f"cell {kind!r}") for kind, cell in cells.items()})
 
@@ -139,10 +141,12 @@ class Genotype:
             GenotypeError: if the file cannot be read or is malformed; the message begins with its path.
         """
         try:
-            return cls.from_json(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
+            return cls.from_json(text_of(read_bytes(path), str(path)))
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise GenotypeError(f"{path}: no such genotype file") from error
-        except (OSError, UnicodeDecodeError, GenotypeError) as error:
+        except RunError as error:
+            raise GenotypeError(str(error)) from error
+        except GenotypeError as error:
             raise GenotypeError(f"{path}: {error}") from error
 
 

@@ -79,11 +79,10 @@ def read_manifest(path: Path) -> dict[str, Any]:
         RunError: if there is none, or it is damaged.
     """
     file = path / "manifest.json"
-    try:
-        manifest = read_object(file)
-    except (FileNotFoundError, NotADirectoryError) as error:
+    manifest = read_object(file, finite=False)
+    if manifest is None:
         came = "a file, expected a run directory" if path.is_file() else "not a run directory: it has no manifest.json"
-        raise RunError(f"{path} is {came}") from error
+        raise RunError(f"{path} is {came}")
     for key, kind in MANIFEST_TYPES.items():
         if key not in manifest or not isinstance(manifest[key], kind):
             came = type(manifest[key]).__name__ if key in manifest else "nothing"

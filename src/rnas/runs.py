@@ -24,12 +24,13 @@ from typing import TYPE_CHECKING, Any
 
 from rnas import parallel
 from rnas.directories import locked
+from rnas.documents import is_number
 from rnas.errors import DivergenceError, RnasError, RunError
-from rnas.files import write_atomically
+from rnas.files import append, cut_back, sync, write_atomically
 from rnas.manifests import identifying, now, prepare, read_manifest
 
 if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
+    from rnas.events import EventFile
 
 __all__ = ["Run", "locked", "open_run", "read_manifest"]
 
@@ -46,7 +47,7 @@ class Run:
         self.path = path
         self.manifest = manifest
         self._metrics = path / "metrics.jsonl"
-        self._writer: SummaryWriter | None = None
+        self._events: EventFile | None = None
 
     def complete(self, read: Callable[[Path], object]) -> bool:
         """Whether the run has ended and its results are still there; if not, the caller is to go on with it.
@@ -119,22 +120,19 @@ class Run:
             RunError: if the line cannot be written.
         """
         line = json.dumps({"kind": kind, "step": step, "epoch": epoch, **values})
+        numbers = {f"{kind}/{name}": value for name, value in values.items() if is_number(value)}
         try:
-            with self._metrics.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
+            append(self._metrics, line + "\n")
+            if self._events is None:
+                from rnas.events import EventFile
+
+                self._events = EventFile(self.path, step)
+            self._events.add(numbers, step)
         except OSError as error:
             reason = error.strerror or error
             raise RunError(
                 f"cannot write {self._metrics}: {reason}; to go on from: {self.last_checkpoint()}"
             ) from error
-        if self._writer is None:
-            from torch.utils.tensorboard import SummaryWriter
-
-            # Events of steps after the checkpoint are hidden by the viewer, which reads this step as a restart.
-            self._writer = SummaryWriter(str(self.path), purge_step=step)
-        for name, value in values.items():
-            if isinstance(value, (int, float)) and not isinstance(value, bool):
-                self._writer.add_scalar(f"{kind}/{name}", value, step)
 
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
         """Write the state from which `load_checkpoint` goes on.
@@ -144,7 +142,14 @@ class Run:
         """
         from rnas.checkpoints import save_checkpoint
 
-        size = self._metrics.stat().st_size if self._metrics.exists() else 0
+        size = 0
+        if self._metrics.exists():
+            # After a power failure a checkpoint must not tell of lines that are lost.
+            try:
+                sync(self._metrics)
+            except OSError as error:
+                raise RunError(f"cannot write {self._metrics}: {error.strerror or error}") from error
+            size = self._metrics.stat().st_size
         save_checkpoint(self.path / "checkpoint.pt", {**state, "run": self.identity, "metrics_bytes": size})
 
     def load_checkpoint(self) -> dict[str, Any] | None:
@@ -167,8 +172,7 @@ class Run:
                 f"restore it from a copy, or delete {path} to start this stage again"
             )
         if present > kept:
-            with self._metrics.open("rb+") as file:
-                file.truncate(kept)
+            cut_back(self._metrics, kept)
         return state
 
     @contextmanager
@@ -207,8 +211,8 @@ class Run:
 
     def close(self) -> None:
         """Flush and close the event file."""
-        if self._writer is not None:
-            self._writer.close()
+        if self._events is not None:
+            self._events.close()
 
 
 class Replica(Run):

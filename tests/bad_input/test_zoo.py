@@ -13,7 +13,7 @@ from rnas.cli import main
         ("zoo resnet81", "no network is called 'resnet81'; did you mean 'resnet18'? (choices: advrush, "),
         ("zoo rnas_l rnas_h", "expected at most one network: rnas zoo [NETWORK], got rnas_l rnas_h"),
         ("zoo rnas_l --oot here", "no setting is called '--oot'; did you mean --out?"),
-        ("zoo rnas_l --out file", "file/rnas_l.png: the figure cannot be written"),
+        ("zoo rnas_l --out file", "cannot write to file: File exists; choose another --out"),
         ("train --network.name dart_v2", "no network is called 'dart_v2'; did you mean 'darts_v2'?"),
         ("train --network.name dsrna", "the network 'dsrna' cannot be built: its cells were never published"),
     ],

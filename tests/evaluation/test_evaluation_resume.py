@@ -260,7 +260,7 @@ print([open(f"/proc/self/task/{{task}}/comm").read() for task in set(os.listdir(
 def test_folder_errors(tmp_path: Path) -> None:
     occupied = tmp_path / "file"
     occupied.touch()
-    with pytest.raises(RunError, match=r"cannot use the folder .*file"):
+    with pytest.raises(RunError, match=r"cannot write to .*file"):
         evaluate(*problem(), (), folder=occupied)
     model, images, labels = problem()
     with pytest.raises(ModelError, match=r"must be a torch\.nn.Module, got function"):

@@ -257,7 +257,7 @@ def _damage_line(folder: Path) -> None:
             _damage("search/metrics.jsonl", b'{"kind": "theta", "step": 1, "loss": "low"}\n'),
             ["line 1", "'loss'", "number", "low"],
         ),
-        (_damage("figures", b""), ["figures", "cannot be written"]),
+        (_damage("figures", b""), ["figures", "cannot write"]),
     ],
 )
 def test_what_cannot_be_reported_is_one_line(

@@ -21,9 +21,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from rnas.errors import RunError
-from rnas.files import write_atomically
+from rnas.files import make_folder, require_regular, write_atomically
 
-__all__ = ["FOLDER", "Examples"]
+__all__ = ["Examples"]
 
 FOLDER = "adversarial"
 
@@ -32,7 +32,8 @@ class Examples:
     """The images of one attack that are wanted, and those that are there.
 
     Args:
-        path: the file.
+        folder: of the evaluation; the file stands below it.
+        name: of the attack.
         wanted: indices of the images, in order.
         made_by: what the images depend on: fingerprints, seed, settings. A file of anything else is replaced.
 
@@ -40,12 +41,14 @@ class Examples:
         RunError: if the file is damaged.
     """
 
-    def __init__(self, path: Path, wanted: Tensor, made_by: dict[str, Any]) -> None:
-        self.path = path
+    def __init__(self, folder: Path, name: str, wanted: Tensor, made_by: dict[str, Any]) -> None:
+        self.folder = folder
+        self.path = path = folder / FOLDER / f"{name}.safetensors"
         self.wanted = wanted.tolist()
         self.made_by = json.dumps(made_by, sort_keys=True)
         self.rows: dict[int, dict[str, Tensor]] = {}
         if path.exists():
+            require_regular(path)
             try:
                 with safe_open(path, framework="pt") as file:
                     if (file.metadata() or {}).get("made_by") == self.made_by:
@@ -74,6 +77,6 @@ class Examples:
                 self.rows[index] = {name: column[row].detach().cpu() for name, column in columns.items()}
         kept = [self.rows[index] for index in self.wanted if index in self.rows]
         if len(self.rows) > before:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder, *self.path.parent.relative_to(self.folder).parts)
             tensors = {name: torch.stack([row[name] for row in kept]).contiguous() for name in kept[0]}
             write_atomically(self.path, save(tensors, metadata={"made_by": self.made_by}))

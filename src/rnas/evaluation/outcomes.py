@@ -20,9 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from rnas.documents import parse_object
 from rnas.errors import RunError
 from rnas.evaluation.card import Settings
-from rnas.files import write_atomically
+from rnas.files import MEBIBYTE, make_folder, read_bytes, write_atomically
 
 __all__ = ["FILE_NAME", "Outcomes", "Record", "read_outcomes"]
 
@@ -44,6 +45,9 @@ SCHEMA = pa.schema(
 )
 
 METADATA_KEY = b"rnas"
+
+#: Bytes of a file: a row has about ten, and AutoAttack on ImageNet leaves some million rows.
+LARGEST = 1024 * MEBIBYTE
 REMEDY = "remove the file or choose another folder (--out FOLDER)"
 
 
@@ -146,11 +150,7 @@ class Record:
         self.outcomes = Outcomes.from_table(SCHEMA.empty_table())
         if folder is None:
             return
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RunError(f"cannot use the folder {folder}: {error.strerror or error}") from error
-        self.path = folder / FILE_NAME
+        self.path = make_folder(folder) / FILE_NAME
         if self.path.exists():
             self.outcomes, about = _read(self.path)
             for name, asked in identity.items():
@@ -245,8 +245,8 @@ def read_outcomes(path: Path) -> Outcomes:
 def _read(path: Path) -> tuple[Outcomes, dict[str, Any]]:
     try:
         # In this thread alone: one of Arrow's that still holds the bytes when Python ends would abort the process.
-        table = pq.ParquetFile(io.BytesIO(path.read_bytes()), pre_buffer=False).read(use_threads=False)
-        about = json.loads((table.schema.metadata or {})[METADATA_KEY])
+        table = pq.ParquetFile(io.BytesIO(read_bytes(path, limit=LARGEST)), pre_buffer=False).read(use_threads=False)
+        about = parse_object((table.schema.metadata or {})[METADATA_KEY], str(path), finite=False)
         if not table.schema.equals(SCHEMA):
             raise ValueError(f"unexpected columns {', '.join(table.schema.names)}")
         if set(about) != {"identity", "settings", "seconds", "batches", "checks", "remarks"}:
@@ -258,6 +258,8 @@ def _read(path: Path) -> tuple[Outcomes, dict[str, Any]]:
     except OSError as error:
         # Arrow raises OSError for damaged pages too, then without an error number.
         reason = error.strerror or "damaged"
+    except RunError as error:
+        reason = str(error)
     except (pa.ArrowException, KeyError, ValueError) as error:
         reason = str(error).splitlines()[0]
     raise RunError(f"cannot read {path} as a file of outcomes ({reason}); {REMEDY}")

@@ -21,7 +21,6 @@ from rnas.errors import ModelError
 from rnas.evaluation.attacking import attack, judge, remarks_of
 from rnas.evaluation.card import AttackCard, Settings
 from rnas.evaluation.config import EvaluationConfig
-from rnas.evaluation.examples import FOLDER as EXAMPLES_FOLDER
 from rnas.evaluation.examples import Examples
 from rnas.evaluation.fingerprints import as_floats, images_fingerprint, model_fingerprint
 from rnas.evaluation.inputs import device_of
@@ -145,8 +144,7 @@ class Session:
         if self.folder is None or not self.save_images:
             return None
         wanted = chosen[self.predictions[chosen] == self.labels[chosen]][: self.save_images]
-        path = self.folder / EXAMPLES_FOLDER / f"{name}.safetensors"
-        return Examples(path, wanted, {**self.record.identity, **settings})
+        return Examples(self.folder, name, wanted, {**self.record.identity, **settings})
 
     def _clean(self, batch: Tensor) -> Outcomes:
         predictions, margins = self._judge(self._select(batch), self.labels[batch], "the clean images")

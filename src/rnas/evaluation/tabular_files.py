@@ -16,7 +16,6 @@ the mean of the seeds is taken. "val_pgd_8.0_acc" becomes ``val_pgd_8_acc``, the
 
 from __future__ import annotations
 
-import json
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,12 +26,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rnas.errors import DataError, GenotypeError
+from rnas.documents import parse_json
+from rnas.errors import DataError, GenotypeError, RunError
+from rnas.files import MEBIBYTE, read_bytes, require_regular
 from rnas.spaces import nasbench201
 
 __all__ = ["Table", "read_table"]
 
 KEYS = ("arch_id", "arch", "isomorph_id")
+
+#: Bytes of a file of results in JSON.
+LARGEST = 2048 * MEBIBYTE
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,10 @@ def read_table(path: Path, meta: Path | None = None) -> Table:
 
 
 def _read_parquet(path: Path) -> Table:
+    try:
+        require_regular(path)
+    except RunError as error:
+        raise DataError(str(error)) from error
     table = pq.read_table(path)
     if missing := [key for key in KEYS if key not in table.column_names]:
         raise DataError(f"{path}: expected the columns {', '.join(KEYS)}, {missing[0]!r} is missing")
@@ -92,9 +100,9 @@ def _read_json(path: Path, meta: Path) -> Table:
     documents = {}
     for file in (meta, path):
         try:
-            documents[file] = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise DataError(f"{file} is not JSON: {error}") from error
+            documents[file] = parse_json(read_bytes(file, limit=LARGEST), str(file))
+        except RunError as error:
+            raise DataError(str(error)) from error
     try:
         entries = documents[meta]["ids"]
         cells = {identity: entry["nb201-string"] for identity, entry in entries.items()}

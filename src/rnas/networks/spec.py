@@ -12,8 +12,8 @@ from torch import nn
 
 from rnas.checkpoints import load_weights
 from rnas.config import require
-from rnas.errors import ConfigError, GenotypeError, ModelError, RnasError, RunError, UnknownNameError
-from rnas.files import write_atomically
+from rnas.errors import ConfigError, GenotypeError, ModelError, RunError, UnknownNameError
+from rnas.files import read_object, write_atomically
 from rnas.genotype import Genotype
 from rnas.networks import zoo
 from rnas.networks.cells import CellNetwork
@@ -22,6 +22,9 @@ from rnas.networks.nasbench201 import NasBench201Network
 from rnas.spaces import nasbench201
 
 __all__ = ["NetworkSpec", "load_network"]
+
+#: The largest numbers that model.json may hold: above them is a slip, which would take all memory to find out.
+MOST = {"num_classes": 10**6, "in_channels": 4096, "channels": 2**16, "cells": 1000, "image_size": 2**16}
 
 
 @dataclass(frozen=True)
@@ -133,24 +136,33 @@ class NetworkSpec:
             RunError: if the folder holds no model, or its description is damaged.
         """
         path = folder / "model.json"
-        try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-            name, size = document["network"], document.get("image_size")
-            return cls(
-                name=None if name == "genotype.json" else name,
-                genotype=Genotype.load(folder / name) if name == "genotype.json" else None,
-                num_classes=int(document["num_classes"]),
-                in_channels=int(document["in_channels"]),
-                channels=document["channels"],
-                cells=document["cells"],
-                image_size=None if size is None else (int(size[0]), int(size[1])),
-            )
-        except FileNotFoundError as error:
-            raise RunError(f"{folder} holds no trained network: it has no model.json") from error
-        except RnasError:
-            raise
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            raise RunError(f"{path} is damaged: {error!r}") from error
+        document = read_object(path)
+        if document is None:
+            raise RunError(f"{folder} holds no trained network: it has no model.json")
+
+        def whole(key: str, value: Any) -> int:
+            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST[key]:
+                came = str(value)[:60]
+                raise RunError(f"{path} is damaged: {key!r} should be an integer in [1, {MOST[key]}], is {came}")
+            return value
+
+        def whole_or_none(key: str) -> int | None:
+            return None if document.get(key) is None else whole(key, document[key])
+
+        name, size = document.get("network"), document.get("image_size")
+        if not isinstance(name, str):
+            raise RunError(f"{path} is damaged: 'network' should be a name, is {str(name)[:60]}")
+        if size is not None and not (isinstance(size, list) and len(size) == 2):
+            raise RunError(f"{path} is damaged: 'image_size' should be [height, width], is {str(size)[:60]}")
+        return cls(
+            name=None if name == "genotype.json" else name,
+            genotype=Genotype.load(folder / name) if name == "genotype.json" else None,
+            num_classes=whole("num_classes", document.get("num_classes")),
+            in_channels=whole("in_channels", document.get("in_channels")),
+            channels=whole_or_none("channels"),
+            cells=whole_or_none("cells"),
+            image_size=None if size is None else (whole("image_size", size[0]), whole("image_size", size[1])),
+        )
 
 
 def load_network(folder: Path) -> nn.Module:

@@ -11,7 +11,7 @@ from scipy.stats import t as student
 
 from rnas.errors import ConfigError
 from rnas.evaluation.tabular import Benchmark
-from rnas.files import read_summary
+from rnas.files import read_summary, refuse_link
 from rnas.genotype import Genotype
 from rnas.recipes.config import BenchmarkCommand, SearchCommand
 from rnas.recipes.stages import run_search, stage
@@ -59,7 +59,9 @@ def run_benchmark(command: BenchmarkCommand) -> dict[str, Any]:
 def search_once(command: BenchmarkCommand, seed: int, benchmark: Benchmark) -> dict[str, Any]:
     """What one search found and where it stands."""
     settings = {key: getattr(command, key) for key in ("device", "checkpoint_every", "threads", "data", "search")}
-    folder = run_search(SearchCommand(out=str(Path(command.out) / f"seed-{seed}"), seed=seed, **settings))
+    out = Path(command.out) / f"seed-{seed}"
+    refuse_link(out)
+    folder = run_search(SearchCommand(out=str(out), seed=seed, **settings))
     genotype = Genotype.load(folder / "genotype.json")
     results = read_summary(folder)
     columns = {"robust": command.column, "clean": command.clean_column}

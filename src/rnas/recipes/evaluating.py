@@ -21,13 +21,12 @@ from rnas.evaluation import evaluate
 from rnas.evaluation.config import PAPER_EPS, EvaluationSettings
 from rnas.evaluation.outcomes import Record
 from rnas.evaluation.summary import Evaluation
-from rnas.files import write_atomically
+from rnas.files import read_object, refuse_link, write_atomically
 from rnas.manifests import describe, now
 from rnas.networks.resolve import LoadedModel, load_model
 from rnas.networks.zoo import count_parameters
 from rnas.recipes.attack_progress import attack_progress
 from rnas.recipes.config import EvaluateCommand
-from rnas.reports.documents import read_json
 from rnas.runs import locked, read_manifest
 from rnas.seeding import derive
 
@@ -76,7 +75,7 @@ def run_evaluation(models: Sequence[str], command: EvaluateCommand) -> list[dict
                     write_json(folder / "manifest.json", manifest)
                 document = evaluate_model(model, name, folder, command, second)
                 manifest["finished"] = now()
-                keep_calls(document, read_json(folder / "results.json") or {}, manifest)
+                keep_calls(document, read_object(folder / "results.json") or {}, manifest)
                 write_json(folder / "results.json", document)
                 if model.folder != folder:
                     write_json(folder / "manifest.json", manifest)
@@ -107,7 +106,10 @@ def destinations(models: Sequence[LoadedModel], command: EvaluateCommand) -> lis
                 f"{model.text} is no run directory, which would name its images and keep its outcomes: "
                 "give --data SOURCE and --out FOLDER"
             )
-        folder = Path(command.out) / model.name if command.out is not None else Path(model.folder or "")
+        folder = Path(model.folder or "")
+        if command.out is not None:
+            folder = Path(command.out) / model.name
+            refuse_link(folder)
         if folder in folders:
             raise ConfigError(
                 f"{folders[folder].text} and {model.text} would be kept in one folder, {folder}: "

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rnas import reports
 from rnas.errors import RunError
-from rnas.files import write_atomically
+from rnas.files import make_folder, write_atomically
 from rnas.networks.counting import count_multiply_accumulates, count_parameters
 from rnas.networks.exporting import onnx_is_installed, save_onnx, save_program, trace
 from rnas.networks.resolve import load_model
@@ -42,11 +42,7 @@ def run_export(folder: Path, command: ExportCommand) -> list[Path]:
             f'{folder}/model.json does not tell the size of the images: add to it, for 32x32, "image_size": [32, 32]'
         )
     image = (spec.in_channels, *spec.image_size)
-    out = folder / "export" if command.out is None else Path(command.out)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"cannot write to {out}: {error.strerror or error}; choose another --out") from error
+    out = make_folder(folder, "export") if command.out is None else make_folder(Path(command.out))
     savers = {"model.pt2": save_program} | ({"model.onnx": save_onnx} if onnx_is_installed() else {})
     files: list[ExportedFile] = []
     with reporting(f"exporting {folder.name}", 1 + len(savers)) as reporter:

@@ -11,9 +11,9 @@ from rnas.config import plain
 from rnas.errors import RunError
 from rnas.evaluation import ATTACKS
 from rnas.evaluation.config import EvaluationConfig, EvaluationSettings
+from rnas.files import read_object
 from rnas.manifests import identifying, read_manifest
 from rnas.recipes.config import EvaluateCommand, RunCommand, VulnerabilityCommand
-from rnas.reports.documents import read_json
 from rnas.reports.results import AttackResult, parse_results
 
 __all__ = ["attacked_alike", "evaluated", "made", "older"]
@@ -45,7 +45,7 @@ def evaluated(folder: Path, command: EvaluateCommand) -> bool:
     if command.evaluation.eps is None or command.save_images or not older(folder / "weights.safetensors", path):
         return False
     try:
-        document = read_json(path) or {}
+        document = read_object(path) or {}
         results = parse_results(document, str(path), name=folder.name)
     except RunError:
         return False

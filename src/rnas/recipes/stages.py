@@ -17,7 +17,7 @@ from rnas import parallel, reports
 from rnas.checkpoints import read_weights
 from rnas.config import plain
 from rnas.devices import cpu_threads, select_device
-from rnas.files import read_summary
+from rnas.files import read_summary, refuse_link
 from rnas.genotype import Genotype
 from rnas.manifests import early_stop
 from rnas.networks.spec import NetworkSpec
@@ -169,6 +169,8 @@ def run_stages(command: RecipeCommand, out: Path) -> list[dict[str, Any]]:
     check_attacks(command.evaluation, data)
     check_images(data, command.training)
     load_second(command.evaluation, torch.device("cpu"))
+    for name in ("search", *networks_of(command)):
+        refuse_link(out / name)
     common: Any = {key: getattr(command, key) for key in ("seed", "device", "checkpoint_every", "threads")}
     searched = run_search(SearchCommand(out=str(out / "search"), data=command.data, search=command.search, **common))
     found = replace(command.network, genotype=str(searched / "genotype.json"))

@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from rnas.errors import RunError
+from rnas.files import require_regular
 from rnas.reports.figures import INK, MUTED, plain, style
 from rnas.reports.wording import describe_distance
 
@@ -57,6 +58,7 @@ def read_images(path: Path) -> SavedImages:
     Raises:
         RunError: if the file cannot be read or holds something else.
     """
+    require_regular(path)
     try:
         file = load_file(path)
         clean, adversarial = (file[name].transpose(0, 2, 3, 1) for name in ("clean", "adversarial"))

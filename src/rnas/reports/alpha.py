@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from rnas.documents import is_number
 from rnas.errors import RunError
-from rnas.reports.documents import is_number
 from rnas.reports.figures import INK, MUTED, plain, step_axis, style
 from rnas.reports.palette import operation_colour, operation_line
 from rnas.spaces.darts import OPERATIONS

@@ -6,13 +6,18 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rnas.documents import is_number, parse_object
 from rnas.errors import RunError
+from rnas.files import MEBIBYTE, read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["Metrics", "Record", "is_number", "read_bytes", "read_json", "read_metrics"]
+__all__ = ["Metrics", "Record", "read_metrics"]
+
+#: Bytes of the longest metrics.jsonl: that of a search of the paper has some 50 million.
+LONGEST = 1024 * MEBIBYTE
 
 
 @dataclass(frozen=True)
@@ -69,35 +74,6 @@ class Metrics:
         return self.records[-1].values["step"] if self.records else None
 
 
-def is_number(value: object) -> bool:
-    """Whether a JSON value is a number; true and false are not."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def read_bytes(path: Path) -> bytes | None:
-    """The content of a file, or None if it does not exist.
-
-    Raises:
-        RunError: if it exists and cannot be read.
-    """
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise RunError(f"{path} cannot be read: {error.strerror or error}") from error
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in a JSON file, or None if there is no such file.
-
-    Raises:
-        RunError: if the file is not JSON, or not an object.
-    """
-    content = read_bytes(path)
-    return None if content is None else _object(content, str(path))
-
-
 def read_metrics(path: Path) -> Metrics:
     """The records of a metrics.jsonl; none if there is no such file.
 
@@ -106,27 +82,17 @@ def read_metrics(path: Path) -> Metrics:
     Raises:
         RunError: if another line is not an object with a kind (a name) and a step (an integer).
     """
-    lines = (read_bytes(path) or b"").split(b"\n")[:-1]
+    try:
+        lines = read_bytes(path, limit=LONGEST).split(b"\n")[:-1]
+    except (FileNotFoundError, NotADirectoryError):
+        return Metrics()
     records = []
     for number, line in enumerate(lines, start=1):
         where = f"{path}, line {number}"
-        values = _object(line, where)
+        values = parse_object(line, where, finite=False)
         if not isinstance(values.get("kind"), str):
             raise RunError(f"{where}: expected a record with a 'kind', got {json.dumps(values)[:60]}")
         if not isinstance(values.get("step"), int) or isinstance(values["step"], bool):
             raise RunError(f"{where}: 'step' should be an integer, is {json.dumps(values.get('step'))[:60]}")
         records.append(Record(where, values))
     return Metrics(tuple(records))
-
-
-def _object(content: bytes, where: str) -> dict[str, Any]:
-    try:
-        document = json.loads(content.decode("utf-8"))
-    except json.JSONDecodeError as error:
-        place = f" (line {error.lineno}, column {error.colno})"
-        raise RunError(f"{where} is damaged: not JSON: {error.msg}{place}") from error
-    except UnicodeDecodeError as error:
-        raise RunError(f"{where} is damaged: not UTF-8 text (byte {error.start})") from error
-    if not isinstance(document, dict):
-        raise RunError(f"{where}: expected a JSON object, got {type(document).__name__}")
-    return document

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
+from rnas.files import refuse_link
 from rnas.reports.figures import INK, MUTED, plain, save, style
 from rnas.reports.palette import MODEL_COLOURS, MODEL_MARKERS
 from rnas.reports.tables import columns
@@ -101,6 +102,7 @@ def save_comparison(models: Sequence[ModelResults], folder: Path) -> Path:
     Raises:
         RunError: if it cannot be written.
     """
+    refuse_link(folder / "figures")
     save(accuracy_figure(models), folder / "figures", "comparison")
     return folder / "figures" / "comparison.png"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from rnas.reports.documents import is_number
+from rnas.documents import is_number
 from rnas.reports.tables import columns
 from rnas.reports.wording import describe_images, describe_settings
 

@@ -14,6 +14,7 @@ import matplotlib.style
 from matplotlib.ticker import MaxNLocator
 
 from rnas.errors import RunError
+from rnas.files import make_folder, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["FONT", "INK", "MUTED", "cell_name", "data_uri", "plain", "save", "step_axis", "style", "write"]
+__all__ = ["FONT", "INK", "MUTED", "cell_name", "plain", "save", "step_axis", "style", "write"]
 
 FONT: Final = "DejaVu Sans"  # comes with matplotlib, so that text has the same width everywhere
 INK: Final = "#222222"
@@ -95,11 +96,8 @@ def write(figure: Figure, path: Path) -> Path:
     known = figure.canvas.get_supported_filetypes()
     if kind not in known:
         raise RunError(f"{path}: no figure format is called {kind!r} (choices: {', '.join(sorted(known))})")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(_encode(figure, kind))
-    except OSError as error:
-        raise RunError(f"{path}: the figure cannot be written: {error.strerror}") from error
+    make_folder(path.parent)
+    write_atomically(path, _encode(figure, kind))
     return path
 
 
@@ -107,15 +105,14 @@ def save(figure: Figure, folder: Path, name: str) -> str:
     """Write ``NAME.png`` and ``NAME.svg`` into a folder.
 
     Returns:
-        The SVG as a data URI, for a page that asks nothing of the network.
+        The SVG as a ``data:`` address, for a page that asks nothing of the network; inside one, its identifiers cannot
+        meet those of the page's other figures.
     """
-    write(figure, folder / f"{name}.png")
-    return data_uri(write(figure, folder / f"{name}.svg"))
-
-
-def data_uri(path: Path) -> str:
-    """An SVG file as a ``data:`` address. Inside one, its identifiers cannot meet those of the page's other figures."""
-    return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
+    svg = _encode(figure, "svg")
+    make_folder(folder)
+    write_atomically(folder / f"{name}.png", _encode(figure, "png"))
+    write_atomically(folder / f"{name}.svg", svg)
+    return "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii")
 
 
 def _encode(figure: Figure, kind: str) -> bytes:

@@ -13,7 +13,9 @@ from matplotlib.ticker import LogFormatter, MaxNLocator
 from rich.table import Table
 from rich.text import Text
 
+from rnas.documents import text_of
 from rnas.errors import RunError
+from rnas.files import read_bytes
 from rnas.reports.figures import MUTED, plain, style
 from rnas.reports.ledger import provenance
 from rnas.reports.palette import MODEL_COLOURS, MODEL_MARKERS
@@ -110,20 +112,20 @@ def read_layers(path: Path) -> list[LayerRow]:
         RunError: if the file is missing or damaged.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return [
-                LayerRow(
-                    model=line["model"],
-                    layer=line["layer"],
-                    channels=int(line["channels"]),
-                    height=int(line["height"]),
-                    width=int(line["width"]),
-                    metric=line["metric"],
-                    vulnerability=float(line["vulnerability"]),
-                )
-                for line in csv.DictReader(file)
-            ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        text = text_of(read_bytes(path), str(path))
+        return [
+            LayerRow(
+                model=line["model"],
+                layer=line["layer"],
+                channels=int(line["channels"]),
+                height=int(line["height"]),
+                width=int(line["width"]),
+                metric=line["metric"],
+                vulnerability=float(line["vulnerability"]),
+            )
+            for line in csv.DictReader(io.StringIO(text, newline=""))
+        ]
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise RunError(f"{path} is missing or damaged: {error!r}") from error
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 from rnas.errors import RunError
-from rnas.files import write_atomically
+from rnas.files import refuse_link, write_atomically
 from rnas.reports.adversarial import adversarial_figure, adversarial_files
 from rnas.reports.alpha import alpha_figure, trajectories
 from rnas.reports.cells import draw_genotype
@@ -95,6 +95,7 @@ def report(folder: Path) -> Path:
         RunError: if the folder does not exist, has nothing to report, cannot be written, or a file in it is damaged.
     """
     contents = read_folder(folder)
+    refuse_link(folder / "figures")
     gallery = Gallery(folder / "figures")
     search = contents.search
     manifest, of, made_by = sources(contents)

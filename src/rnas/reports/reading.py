@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from rnas.errors import GenotypeError, RunError
+from rnas.files import read_bytes, read_object
 from rnas.genotype import Genotype
 from rnas.manifests import early_stop
-from rnas.reports.documents import Metrics, read_bytes, read_json, read_metrics
+from rnas.reports.documents import Metrics, read_metrics
 from rnas.reports.results import ModelResults, parse_results
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def read_folder(folder: Path) -> Contents:
     if len(own_searches) > 1:
         names = ", ".join(part.path.name for part in own_searches)
         raise RunError(f"{folder} holds {len(own_searches)} searches ({names}), expected one: report them one by one")
-    manifest = (read_json(folder / "manifest.json") or {}) if own is None else {}
+    manifest = (read_object(folder / "manifest.json", finite=False) or {}) if own is None else {}
     if not parts and not manifest:
         raise RunError(
             f"{folder} has nothing to report: expected a run's folder, a search's or a model's "
@@ -177,8 +178,8 @@ def _read_parts(folder: Path, depth: int) -> list[Part]:
 
 def _read_part(path: Path) -> Part | None:
     """The search or model in a directory, or None if it holds neither."""
-    manifest = read_json(path / "manifest.json") or {}
-    summary = read_json(path / "results.json") or {}
+    manifest = read_object(path / "manifest.json", finite=False) or {}
+    summary = read_object(path / "results.json") or {}
     metrics = read_metrics(path / "metrics.jsonl")
     genotype = None
     if (path / "genotype.json").is_file():
@@ -220,11 +221,11 @@ def _kind(
 
 
 def _configuration(path: Path, manifest: Mapping[str, Any]) -> str:
-    content = read_bytes(path / "config.yaml")
-    if content is not None:
-        return content.decode("utf-8", errors="replace").strip()
-    config = manifest.get("config")
-    return yaml.safe_dump(config, sort_keys=False).strip() if config else ""
+    try:
+        return read_bytes(path / "config.yaml").decode("utf-8", errors="replace").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        config = manifest.get("config")
+        return yaml.safe_dump(config, sort_keys=False).strip() if config else ""
 
 
 def _distinct(models: list[Part], folder: Path) -> tuple[Part, ...]:

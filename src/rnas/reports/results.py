@@ -6,8 +6,9 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rnas.documents import is_number
 from rnas.errors import RunError
-from rnas.reports.documents import is_number, read_json
+from rnas.files import read_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,7 +115,7 @@ def read_results(path: Path) -> ModelResults:
     Raises:
         RunError: if there is no such file, or it is damaged.
     """
-    document = read_json(path)
+    document = read_object(path)
     if document is None:
         raise RunError(f"{path}: no such results file")
     return parse_results(document, str(path), name=path.parent.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rnas.reports.documents import is_number
+from rnas.documents import is_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

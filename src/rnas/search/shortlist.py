@@ -20,7 +20,7 @@ from rnas import parallel
 from rnas.attacks import pgd_linf
 from rnas.config import plain
 from rnas.data import DataConfig, ImageDataset
-from rnas.files import read_summary
+from rnas.files import read_summary, refuse_link
 from rnas.genotype import Genotype
 from rnas.networks.spec import NetworkSpec, load_network
 from rnas.runs import Run, open_run
@@ -65,13 +65,16 @@ def choose(
     """
     config, seed = algorithm.config, run.manifest["seed"]
     genotypes = propose(algorithm, state, seed)
+    candidates = run.path / "candidates"
+    refuse_link(candidates)
     if len(genotypes) == 1:
         return genotypes[0], []
     measured = []
     for index, genotype in enumerate(genotypes):
         training = short_training(config)
         settings = {"genotype": json.loads(genotype.to_json()), "training": plain(training)}
-        folder = run.path / "candidates" / str(index)
+        folder = candidates / str(index)
+        refuse_link(folder)
         candidate_seed = derive(seed, "candidate", index)
         with open_run(folder, "train", settings, seed=candidate_seed, device=str(device)) as candidate:
             if not candidate.complete(read_summary):

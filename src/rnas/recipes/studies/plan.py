@@ -13,6 +13,7 @@ from rich.table import Table
 
 from rnas.errors import ConfigError, UnknownNameError, nearest
 from rnas.executors import Job
+from rnas.files import refuse_link
 from rnas.networks.config import NetworkConfig
 from rnas.networks.spec import NetworkSpec
 from rnas.recipes.config import EvaluateCommand, TrainCommand
@@ -82,7 +83,10 @@ def chosen(study: str, networks: Sequence[str], command: ReproduceCommand) -> li
 
 def runs_folder(command: ReproduceCommand, *words: str) -> Path:
     """The directory of a run, told from others of its budget by these words."""
-    return Path(command.out) / "runs" / "-".join(word.replace("%", "_percent") for word in words)
+    folder = Path(command.out) / "runs" / "-".join(word.replace("%", "_percent") for word in words)
+    for path in (folder.parent, folder):
+        refuse_link(path)
+    return folder
 
 
 def run_settings(command: ReproduceCommand) -> dict[str, Any]:
