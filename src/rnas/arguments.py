@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast, get_origin, get_type_hints
@@ -13,14 +14,23 @@ from typing import Any, cast, get_origin, get_type_hints
 from jsonargparse import ArgumentError, ArgumentParser
 from jsonargparse.typing import register_type
 
-from rnas.config import Distance
+from rnas import plugins
+from rnas.config import Distance, check_text, quoted
 from rnas.documents import check_yaml, text_of
 from rnas.errors import ConfigError, RunError
 from rnas.files import MEBIBYTE, read_bytes
+from rnas.suggestions import explain
 
 __all__ = ["parse", "positionals"]
 
 register_type(Distance, serializer=str, deserializer=Distance)
+
+#: Settings that are groups, and what one word after them means; help says it in these words.
+SHORT = {
+    "data": ("source", "a name, a hub id or a path: short for --data.source"),
+    "network": ("name", "a network's name or the path of a genotype.json: short for --network.name, .genotype"),
+    "baseline": ("name", "a network's name: short for --baseline.name"),
+}
 
 
 def positionals(arguments: list[str]) -> tuple[list[str], list[str]]:
@@ -29,18 +39,23 @@ def positionals(arguments: list[str]) -> tuple[list[str], list[str]]:
     return arguments[:count], arguments[count:]
 
 
-def parse(command: str, kind: type, arguments: list[str], *, recipe: Path | None = None) -> Any:
-    """Parse arguments into a configuration of a kind; a recipe's values replace the kind's defaults."""
-    parser = ArgumentParser(
-        prog=f"rnas {command}",
-        description=inspect.cleandoc(kind.__doc__ or "").partition("\n\nArgs:")[0],
-        exit_on_error=False,
-        allow_abbrev=False,
-        default_config_files=[str(recipe)] if recipe else [],
-    )
-    parser.add_argument("--config", action="config", help="a YAML file with any of the settings below")
-    parser.add_class_arguments(kind)
-    expanded = expand(arguments, kind)
+def parse(
+    command: str, kind: type, arguments: list[str], *, recipe: Path | None = None, resumable: bool = False
+) -> Any:
+    """Parse arguments into a configuration of a kind.
+
+    Args:
+        command: how it is called, for the help.
+        kind: the configuration's dataclass.
+        arguments: what follows the command and its names.
+        recipe: a file whose values replace the kind's defaults.
+        resumable: whether ``--resume RUN_DIRECTORY`` stands for the settings of that directory.
+
+    Raises:
+        ConfigError: if they do not make one; the message begins with the setting.
+    """
+    parser = parser_for(command, kind, recipe, resumable)
+    expanded = expand(arguments, kind, resumable=resumable)
     for file in config_files(expanded):
         check_settings(Path(file))
     try:
@@ -74,24 +89,85 @@ def check_settings(path: Path) -> None:
         raise ConfigError(str(error)) from error
 
 
+@cache
+def parser_for(command: str, kind: type, recipe: Path | None, resumable: bool) -> ArgumentParser:
+    """The parser of a command; arguments as of `parse`."""
+    parser = ArgumentParser(
+        prog=f"rnas {command}",
+        description=inspect.cleandoc(kind.__doc__ or "").partition("\n\nArgs:")[0],
+        exit_on_error=False,
+        allow_abbrev=False,
+        default_config_files=[str(recipe)] if recipe else [],
+    )
+    parser.add_argument("--config", action="config", help="a YAML file with any of the settings below")
+    if resumable:
+        parser.add_argument(
+            "--resume", metavar="RUN", help="a run directory: go on with its settings, which need not be given again"
+        )
+    parser.add_argument("--plugin", metavar="MODULE", help="a module or .py file of your own to load first; repeatable")
+    parser.add_class_arguments(kind)
+    named = set(groups(kind))
+    for action in parser._actions:
+        if action.dest in named:
+            # A group's own help is that of any file of settings.
+            short = SHORT.get(action.dest)
+            action.metavar = short[0].upper() if short else "FILE"
+            action.help = short[1] if short else "a YAML file with the settings of this group"
+    return parser
+
+
+@cache
+def hints(kind: type) -> dict[str, Any]:
+    """The types of a configuration's settings."""
+    return get_type_hints(kind)
+
+
+def groups(kind: type, prefix: str = "") -> Iterator[str]:
+    """The settings that hold others."""
+    for name, annotation in hints(kind).items():
+        if is_dataclass(annotation):
+            yield prefix + name
+            yield from groups(cast("type", annotation), f"{prefix}{name}.")
+
+
 def checked(parser: ArgumentParser, kind: type, arguments: list[str]) -> Any:
     """A configuration from expanded arguments; raises ConfigError if they do not make one."""
     try:
         parsed = parser.parse_args(arguments)
     except ArgumentError as error:
         raise ConfigError(explain(error.message, known_keys(kind))) from error
+    except (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError) as error:
+        # What the parser does not expect of a value or a file: it names neither.
+        reason = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+        raise ConfigError(f"{blamed(parser, arguments)} cannot be read: {reason}") from error
     return build(kind, parsed)
+
+
+def blamed(parser: ArgumentParser, arguments: list[str]) -> str:
+    """The argument with which the parser fails even alone, or all of them."""
+    for name, value in pairwise(arguments):
+        try:
+            parser.parse_args([name, value])
+        except ArgumentError:
+            continue
+        except Exception:
+            return f"{name.removeprefix('--')}: {quoted(value)}"
+    return "the settings"
 
 
 def build(kind: type, values: Any, prefix: str = "") -> Any:
     """A configuration from parsed values; what its checks refuse is told with the full name of the setting."""
-    types = get_type_hints(kind)
-    parts = {
-        field.name: build(types[field.name], values[field.name], f"{prefix}{field.name}.")
-        if is_dataclass(types[field.name])
-        else values[field.name]
-        for field in fields(kind)
-    }
+    types = hints(kind)
+    parts: dict[str, Any] = {}
+    for field in fields(kind):
+        key, value = f"{prefix}{field.name}", values[field.name]
+        if is_dataclass(types[field.name]):
+            parts[field.name] = build(types[field.name], value, f"{key}.")
+            continue
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str):
+                check_text(key, text)
+        parts[field.name] = value
     try:
         return kind(**parts)
     except ConfigError as error:
@@ -105,7 +181,7 @@ def build(kind: type, values: Any, prefix: str = "") -> Any:
 def known_keys(kind: type, prefix: str = "") -> list[str]:
     """All settings of a configuration, as they are written on the command line."""
     keys = []
-    for name, annotation in get_type_hints(kind).items():
+    for name, annotation in hints(kind).items():
         keys.append(prefix + name)
         if is_dataclass(annotation):
             keys += known_keys(cast("type", annotation), f"{prefix}{name}.")
@@ -115,7 +191,7 @@ def known_keys(kind: type, prefix: str = "") -> list[str]:
 def list_keys(kind: type, prefix: str = "") -> list[str]:
     """The settings that are lists."""
     keys = []
-    for name, annotation in get_type_hints(kind).items():
+    for name, annotation in hints(kind).items():
         if get_origin(annotation) is list:
             keys.append(prefix + name)
         elif is_dataclass(annotation):
@@ -123,59 +199,21 @@ def list_keys(kind: type, prefix: str = "") -> list[str]:
     return keys
 
 
-def explain(message: str, known: list[str]) -> str:
-    """A parser's error in one line, with the nearest setting where one is unknown."""
-    if message.startswith("unrecognized arguments"):
-        words = message.split(":", 1)[1].split()
-        unknown = next((word for word in words if word.startswith("--")), words[0])
-        if not unknown.startswith("-"):
-            return f"{unknown!r} is no setting: settings begin with --, what a command takes besides them comes first"
-        key = unknown.removeprefix("--").partition("=")[0]
-        inside = [name for name in known if name.endswith(f".{key}")]
-        similar = inside or difflib.get_close_matches(key, known, n=1, cutoff=0.4)
-        hint = f"; did you mean --{similar[0]}?" if similar else ""
-        return f"no setting is called {unknown!r}{hint} (--help lists all)"
-    if message.startswith("Unexpected config:"):
-        return f"config: expected settings by name, such as seed: 0, got {message.partition(':')[2].strip()!r}"
-    if found := re.search(r"Group '([\w.]+)' does not accept option '([\w.]+)'", message):
-        return explain(f"unrecognized arguments: --{found[1]}.{found[2]}", known)
-    if found := re.search(r"Option '([\w.]+)' is not accepted", message):
-        return explain(f"unrecognized arguments: --{found[1]}", known)
-    if found := re.search(r"Parser key \"([\w.]+)\":.*NestedArg\(key='(\w+)'", message, re.DOTALL):
-        return explain(f"unrecognized arguments: --{found[1]}.{found[2]}", known)
-    if found := re.search(r'Parser key "([\w.]+)":\s*(.*)', message, re.DOTALL):
-        # The parser lists every type it tried; what was expected and what came is enough. Our own types say it best.
-        if own := re.search(r"Not of type \w+: (expected .*)", found[2]):
-            return f"{found[1]}: {own[1]}"
-        expected = re.findall(r"Expected an? ([^.]*?)(?:\.|$|\n)", found[2])
-        came = re.search(r"(?:Given value|Got value): (.*)", found[2])
-        if expected and came:
-            types = " or ".join(
-                re.sub(r"<class '(\w+)'>", r"\1", word).replace("NoneType", "null") for word in expected
-            )
-            return f"{found[1]}: expected {types}, got {came[1].strip()!r}"
-        return f"{found[1]}: {found[2]}"
-    return message
-
-
-def expand(arguments: list[str], kind: type) -> list[str]:
+def expand(arguments: list[str], kind: type, *, resumable: bool) -> list[str]:
     """Short forms: ``--data X`` for ``--data.source X``, ``--resume RUN`` for its settings, ``a,b`` for ``[a,b]``."""
     known, lists = known_keys(kind), list_keys(kind)
     expanded: list[str] = []
     items = iter(arguments)
     for item in items:
         name, equals, value = item.partition("=")
-        if name == "--resume" or (name == "--data" and "data.source" in known):
+        key = name.removeprefix("--") if name.startswith("--") else ""
+        short = key in SHORT and f"{key}.{SHORT[key][0]}" in known
+        if short or (key == "resume" and resumable):
             value = value if equals else next(items, "")
-            if not value:
-                raise ConfigError(f"{name}: expected {'a name or a path' if name == '--data' else 'a run directory'}")
-            if name == "--data":
-                expanded += ["--data.source", value]
-            elif not (Path(value) / "config.yaml").is_file():
-                raise ConfigError(f"--resume: {value} is not a run directory: it has no config.yaml")
-            else:
-                expanded += ["--config", str(Path(value) / "config.yaml"), "--out", value]
-        elif name.removeprefix("--") in lists:
+            if not value or value.startswith("--"):
+                raise ConfigError(f"{name}: expected {'a name or a path' if short else 'a run directory'}")
+            expanded += written_out(key, value) if short else settings_of(value)
+        elif key in lists:
             value = value if equals else next(items, "")
             expanded += [name, value if value.startswith("[") else f"[{value}]"]
         elif name == "--config" and equals:
@@ -183,3 +221,22 @@ def expand(arguments: list[str], kind: type) -> list[str]:
         else:
             expanded.append(item)
     return expanded
+
+
+def written_out(key: str, value: str) -> list[str]:
+    """A group that was given one word, as the setting that is meant; a file or a mapping of settings as it is."""
+    if key == "data":
+        return ["--data.source", value]
+    if value.startswith("{") or value.endswith((".yaml", ".yml")):
+        return [f"--{key}", value]
+    setting = "genotype" if "/" in value or value.endswith(".json") else "name"
+    return [f"--{key}.{setting}", value]
+
+
+def settings_of(folder: str) -> list[str]:
+    """The settings of a run directory, to go on with it."""
+    check_text("--resume", folder)
+    if not (Path(folder) / "config.yaml").is_file():
+        raise ConfigError(f"--resume: {folder} is not a run directory: it has no config.yaml")
+    plugins.require(Path(folder))
+    return ["--config", str(Path(folder) / "config.yaml"), "--out", folder]

@@ -7,13 +7,52 @@ parsing of a command line stay fast.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, fields, is_dataclass
 from fractions import Fraction
 from typing import Any
 
 from rnas.errors import ConfigError
+from rnas.terminal import shorten
 
-__all__ = ["Distance", "PgdConfig", "WeightConfig", "plain", "require"]
+__all__ = [
+    "MOST_CELLS",
+    "MOST_CHANNELS",
+    "MOST_NUMBER",
+    "MOST_PIXELS",
+    "MOST_RATE",
+    "MOST_REPETITIONS",
+    "MOST_SEED",
+    "MOST_STEPS",
+    "MOST_THREADS",
+    "Distance",
+    "PgdConfig",
+    "WeightConfig",
+    "check_text",
+    "plain",
+    "quoted",
+    "require",
+]
+
+#: No setting is larger, unless its own check says otherwise: integers fit in 32 bits, and what float32 computes from
+#: the square of a number is still finite.
+MOST_INTEGER = 2**31 - 1
+MOST_NUMBER = 1e6
+#: A learning rate may be as large as float32 can hold the steps of: that a training diverges, it finds out itself.
+MOST_RATE = 1e30
+#: Steps of an attack, whose losses are all kept.
+MOST_STEPS = 100_000
+#: Of a network: no machine holds a larger one.
+MOST_CHANNELS = 10_000
+MOST_CELLS = 1_000
+#: Sides and borders of images.
+MOST_PIXELS = 10_000
+#: Searches or candidates one after another.
+MOST_REPETITIONS = 10_000
+#: What fits in 64 bits with a sign.
+MOST_SEED = 2**63 - 1
+#: More threads than any machine has processors end in a crash inside OpenMP.
+MOST_THREADS = 1024
 
 
 class Distance(float):
@@ -30,11 +69,12 @@ class Distance(float):
     def __new__(cls, value: float | str) -> Distance:
         """Read a number or a fraction."""
         try:
-            number = float(Fraction(value)) if isinstance(value, str) else float(value)
+            # A fraction as such only with its stroke: of 1e999999999 it would write out all digits.
+            number = float(Fraction(value) if isinstance(value, str) and "/" in value else value)
         except (ValueError, ZeroDivisionError, OverflowError):
-            raise ConfigError(f"expected a number or a fraction such as 8/255, got {value!r}") from None
+            raise ConfigError(f"expected a number or a fraction such as 8/255, got {quoted(value)}") from None
         if not math.isfinite(number) or number < 0:
-            raise ConfigError(f"expected a finite distance >= 0 such as 8/255, got {value!r}")
+            raise ConfigError(f"expected a finite distance >= 0 such as 8/255, got {quoted(value)}")
         distance = super().__new__(cls, number)
         distance.text = value.text if isinstance(value, Distance) else str(value)
         return distance
@@ -49,20 +89,47 @@ class Distance(float):
         return Distance, (self.text,)
 
 
-def require(condition: bool, key: str, expected: str, value: object) -> None:
-    """Check one setting.
+def require(condition: bool, key: str, expected: str, value: object, *, at_most: float | None = None) -> None:
+    """Check one setting. A number is bounded above even where nothing else bounds it.
 
     Args:
         condition: whether the value is allowed.
         key: name of the setting, as in the configuration file.
         expected: what is allowed, in words.
         value: what came.
+        at_most: the largest number allowed; None for `MOST_INTEGER` or `MOST_NUMBER`.
 
     Raises:
-        ConfigError: if the condition does not hold.
+        ConfigError: if the condition does not hold, or the number is larger.
     """
     if not condition:
-        raise ConfigError(f"{key}: expected {expected}, got {value!r}")
+        # Grey levels where images in [0, 1] were meant are the commonest slip of all.
+        levels = isinstance(value, Distance) and 1 < value <= 255
+        hint = f"; did you mean {value}/255?" if levels and "/" not in str(value) else ""
+        raise ConfigError(f"{key}: expected {expected}, got {quoted(value)}{hint}")
+    if isinstance(value, int | float):
+        most = at_most if at_most is not None else MOST_INTEGER if isinstance(value, int) else MOST_NUMBER
+        if value > most:
+            limit = f"{most:g}" if isinstance(most, float) else str(most)
+            raise ConfigError(f"{key}: expected {expected}, at most {limit}, got {quoted(value)}")
+
+
+def check_text(key: str, text: str) -> None:
+    """Refuse what cannot be a name or a path: bytes that are no UTF-8 (which Python reads as surrogates), and NUL.
+
+    Raises:
+        ConfigError: the message names the key.
+    """
+    if re.search("[\0\ud800-\udfff]", text):
+        raise ConfigError(f"{key}: expected text in UTF-8 without NUL, got {quoted(text)}")
+
+
+def quoted(value: object) -> str:
+    """A value as an error repeats it, shortened where it is long."""
+    try:
+        return shorten(repr(value))
+    except ValueError:  # Python prints no integer of more than 4300 digits
+        return "a number of thousands of digits"
 
 
 def plain(config: Any) -> Any:
@@ -94,7 +161,7 @@ class PgdConfig:
         """Check the ranges."""
         require(0 <= self.eps <= 1, "eps", "a distance in [0, 1]", self.eps)
         require(0 < self.step_size <= 1, "step_size", "a distance in (0, 1]", self.step_size)
-        require(self.steps >= 1, "steps", "an integer >= 1", self.steps)
+        require(self.steps >= 1, "steps", "an integer >= 1", self.steps, at_most=MOST_STEPS)
 
 
 @dataclass(frozen=True)
@@ -118,7 +185,7 @@ class WeightConfig:
     def __post_init__(self) -> None:
         """Check the ranges."""
         require(self.batch_size >= 2, "batch_size", "an integer >= 2", self.batch_size)
-        require(self.learning_rate > 0, "learning_rate", "a number > 0", self.learning_rate)
+        require(self.learning_rate > 0, "learning_rate", "a number > 0", self.learning_rate, at_most=MOST_RATE)
         require(0 <= self.momentum < 1, "momentum", "a number in [0, 1)", self.momentum)
         require(self.weight_decay >= 0, "weight_decay", "a number >= 0", self.weight_decay)
         require(self.gradient_clip > 0, "gradient_clip", "a number > 0", self.gradient_clip)

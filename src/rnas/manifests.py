@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from rnas import provenance
+from rnas import plugins, provenance
 from rnas.errors import RunError
 from rnas.files import read_object, write_atomically
 
@@ -60,6 +60,7 @@ def describe(kind: str, config: Mapping[str, Any], *, seed: int, device: str) ->
         "git_commit": commit,
         "git_dirty": dirty,
         "versions": provenance.versions(),
+        **plugins.recorded(),
         "hardware": provenance.hardware(device),
         "created": now(),
         "finished": None,

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ from rnas.documents import is_number
 from rnas.errors import DivergenceError, RnasError, RunError
 from rnas.files import append, cut_back, sync, write_atomically
 from rnas.manifests import identifying, now, prepare, read_manifest
+from rnas.terminal import warn
 
 if TYPE_CHECKING:
     from rnas.events import EventFile
@@ -67,7 +67,7 @@ class Run:
             # What logs no step, such as a random search, is made again from its settings.
             if self._metrics.exists() or (self.path / "checkpoint.pt").exists():
                 self._check_checkpoint(error)
-            print(f"rnas: {error}; {self.path} was finished: making it again", file=sys.stderr, flush=True)
+            warn(f"{error}; {self.path} was finished: making it again")
             return False
         return True
 

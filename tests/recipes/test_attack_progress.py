@@ -30,8 +30,8 @@ def reporter(monkeypatch: pytest.MonkeyPatch) -> Fake:
     fake = Fake()
 
     @contextmanager
-    def reporting(title: str, total: int) -> Iterator[Fake]:
-        assert title == "attacking mine"
+    def reporting(title: str, total: int, *, unit: str) -> Iterator[Fake]:
+        assert (title, unit) == ("attacking mine", "passes")
         fake.total = total
         yield fake
 

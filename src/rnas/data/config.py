@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rnas.config import require
+from rnas.config import MOST_PIXELS, require
 
 __all__ = ["DataConfig"]
 
@@ -40,12 +40,19 @@ class DataConfig:
         """Check the ranges."""
         require(bool(self.source), "source", "a name, a hub id or a path", self.source)
         require(self.limit is None or self.limit > 0, "limit", "an integer > 0, or null for all images", self.limit)
-        require(self.pixels is None or self.pixels > 0, "pixels", "an integer > 0, or null", self.pixels)
+        require(
+            self.pixels is None or self.pixels > 0,
+            "pixels",
+            "an integer > 0, or null",
+            self.pixels,
+            at_most=MOST_PIXELS,
+        )
         require(
             self.crop_padding is None or self.crop_padding >= 0,
             "crop_padding",
             "an integer >= 0, or null for an eighth of the height",
             self.crop_padding,
+            at_most=MOST_PIXELS,
         )
 
     def padding_for(self, height: int) -> int:

@@ -12,7 +12,7 @@ from rnas.errors import DataError, UnknownNameError, nearest
 if TYPE_CHECKING:
     from rnas.data.sources import Source
 
-__all__ = ["HUB_DATASETS", "find"]
+__all__ = ["HUB_DATASETS", "check", "find"]
 
 # Name -> hub id and, after a colon, configuration.
 HUB_DATASETS = {
@@ -22,6 +22,27 @@ HUB_DATASETS = {
 }
 
 
+def check(source: str) -> None:
+    """Refuse a name or a path that cannot be data, before anything is read or imported for it.
+
+    Args:
+        source: as in `DataConfig.source`.
+
+    Raises:
+        UnknownNameError: if it is no known name, no path and no hub id.
+        DataError: if it is a path where nothing is.
+    """
+    if source in ("digits", *HUB_DATASETS) or Path(source).expanduser().exists():
+        return
+    if source.startswith((".", "/", "~")) or "\\" in source or source.count("/") > 1 or source.endswith(".parquet"):
+        raise DataError(f"{source}: no such file or folder")
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+(:[\w.-]+)?", source):
+        raise UnknownNameError(
+            f"no data set is called {source!r}{nearest(source, ['digits', *HUB_DATASETS])}; "
+            "a hub id (owner/name) or a path to an existing folder is possible too"
+        )
+
+
 def find(source: str) -> Source:
     """Find what a name, a hub id or a path means, in this order: known name, existing path, hub id.
 
@@ -29,22 +50,12 @@ def find(source: str) -> Source:
         source: as in `DataConfig.source`, except ``"digits"``, which needs no finding.
 
     Raises:
-        UnknownNameError: if it is none of the three.
-        DataError: if it is a path where nothing usable is, or a hub id that the hub does not give.
+        UnknownNameError, DataError: as `check`, and if nothing usable is at a path, or the hub does not give the id.
     """
-    if source in HUB_DATASETS:
-        return _on_hub(source, HUB_DATASETS[source])
-    path = Path(source).expanduser()
-    if source and path.exists():
+    check(source)
+    if source not in HUB_DATASETS and (path := Path(source).expanduser()).exists():
         return folders.find(path)
-    if source.startswith((".", "/", "~")) or "\\" in source or source.count("/") > 1 or source.endswith(".parquet"):
-        raise DataError(f"{source}: no such file or folder")
-    if re.fullmatch(r"[\w.-]+/[\w.-]+(:[\w.-]+)?", source):
-        return _on_hub(source, source)
-    raise UnknownNameError(
-        f"no data set is called {source!r}{nearest(source, ['digits', *HUB_DATASETS])}; "
-        "a hub id (owner/name) or a path to an existing folder is possible too"
-    )
+    return _on_hub(source, HUB_DATASETS.get(source, source))
 
 
 def _on_hub(name: str, hub_id: str) -> Source:

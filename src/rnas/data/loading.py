@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -15,8 +18,6 @@ from rnas.data.splits import held_out, stratified_subset
 from rnas.errors import DataError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from rnas.data.sources import Source
 
 __all__ = ["load"]
@@ -104,12 +105,19 @@ def _decoded(source: Source, image_column: str | None, label_column: str | None)
 
 
 def _digits() -> Decoded:
-    """scikit-learn's digits: 1,797 images of 8x8 pixels (UCI, Optical Recognition of Handwritten Digits)."""
-    from sklearn.datasets import load_digits
+    """scikit-learn's digits: 1,797 images of 8x8 pixels (UCI, Optical Recognition of Handwritten Digits).
 
-    bunch = load_digits()
-    images: Tensor = torch.from_numpy(bunch.images)[:, None]
+    Its file is read as `sklearn.datasets.load_digits` reads it, whose import takes as long as torch's.
+    """
+    package = find_spec("sklearn")
+    if package is None or package.origin is None:
+        raise DataError("digits: the package scikit-learn, which holds them, is not installed")
+    file = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
+    try:
+        rows = torch.from_numpy(np.loadtxt(file, delimiter=","))
+    except (OSError, ValueError) as error:
+        raise DataError(f"digits: {file} cannot be read: {error}") from error
     # The values count black pixels in 4x4 blocks: 0 to 16.
-    scaled = (images * (255 / 16)).round().to(torch.uint8)
-    labels = torch.from_numpy(bunch.target).to(torch.int64)
-    return Decoded(tuple(str(name) for name in bunch.target_names), LabelledImages(scaled, labels), None)
+    scaled = (rows[:, :64].reshape(-1, 1, 8, 8) * (255 / 16)).round().to(torch.uint8)
+    names = tuple(map(str, range(10)))
+    return Decoded(names, LabelledImages(scaled, rows[:, 64].to(torch.int64)), None)

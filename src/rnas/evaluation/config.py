@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 
-from rnas.config import Distance, require
-from rnas.errors import UnknownNameError
+from rnas.config import MOST_STEPS, Distance, require
+from rnas.errors import ConfigError
 from rnas.evaluation.suite import ATTACKS
 
 __all__ = ["PAPER_EPS", "EvaluationConfig", "EvaluationSettings"]
@@ -62,8 +62,8 @@ class EvaluationSettings:
         for name in self.attacks:
             try:
                 ATTACKS[name]
-            except UnknownNameError as error:
-                raise UnknownNameError(f"attacks: {error}") from error
+            except ConfigError as error:
+                raise type(error)(f"attacks: {error}") from error
         require(len(set(self.attacks)) == len(self.attacks), "attacks", "each attack once", self.attacks)
         expected = "a distance from 0 to 1, in units of images in [0, 1], such as 8/255"
         require(self.eps is None or 0 <= self.eps <= 1, "eps", expected, self.eps)
@@ -78,7 +78,9 @@ class EvaluationSettings:
         )
         require(self.cw_c >= 0, "cw_c", "a number >= 0", self.cw_c)
         require(self.cw_learning_rate > 0, "cw_learning_rate", "a number > 0", self.cw_learning_rate)
-        for name in ("cw_steps", "cw_search_steps", "square_queries", "apgd_steps", "batch_size"):
+        for name in ("cw_steps", "cw_search_steps", "apgd_steps"):
+            require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name), at_most=MOST_STEPS)
+        for name in ("square_queries", "batch_size"):
             require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         precisions = ("float32", "bfloat16")
         require(self.query_precision in precisions, "query_precision", " or ".join(precisions), self.query_precision)

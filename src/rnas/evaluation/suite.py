@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from rnas.errors import UnknownNameError
+from rnas.config import MOST_STEPS
+from rnas.errors import ConfigError, UnknownNameError
 from rnas.evaluation.card import AttackCard, Norm, Settings
 from rnas.evaluation.corrupting import CORRUPTIONS_SOURCE, corruption_cards
 from rnas.registry import Registry
+from rnas.terminal import shorten
 
 if TYPE_CHECKING:
     import torch
@@ -34,14 +36,20 @@ class Suite(Registry[AttackCard]):
     """
 
     def __getitem__(self, name: str) -> AttackCard:
-        variant = None if name in self else re.fullmatch(r"pgd([1-9]\d*)(?:x([2-9]|[1-9]\d+))?(_margin)?", name)
+        variant = (
+            None if name in self else re.fullmatch(r"pgd([1-9]\d*)(?:x([2-9]|[1-9]\d+))?(_margin)?", name, re.ASCII)
+        )
         if variant is None:
             try:
                 return super().__getitem__(name)
             except UnknownNameError as error:
                 hint = "; PGD is written pgdN, pgdNxR or pgdNxR_margin with N steps and R > 1 restarts"
                 raise UnknownNameError(f"{error}{hint if name.startswith('pgd') else ''}") from error
-        return _pgd(int(variant[1]), int(variant[2] or 1), "margin" if variant[3] else "cross_entropy")
+        steps, restarts = variant[1], variant[2] or "1"
+        # By their length first: Python reads no integer of thousands of digits.
+        if max(len(steps), len(restarts)) > 9 or int(steps) * int(restarts) > MOST_STEPS:
+            raise ConfigError(f"{shorten(name)!r}: expected at most {MOST_STEPS} steps of PGD, all restarts together")
+        return _pgd(int(steps), int(restarts), "margin" if variant[3] else "cross_entropy")
 
 
 ATTACKS = Suite("attack")

@@ -13,7 +13,6 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm as normal
 
 from rnas.evaluation.card import Settings
 from rnas.evaluation.comparison import compare
@@ -200,7 +199,9 @@ def wilson(share: float, count: int) -> tuple[float, float]:
         share: that was seen, in [0, 1].
         count: of how many, >= 1.
     """
-    z = float(normal.ppf(0.975))
+    from scipy.special import ndtri  # takes as long to import as half of torch, and is needed at the end only
+
+    z = float(ndtri(0.975))  # the quantile of the normal distribution
     centre, width = share + z**2 / (2 * count), z * (share * (1 - share) / count + (z / (2 * count)) ** 2) ** 0.5
     scale = 1 + z**2 / count
     # Exactly at the ends, where rounding would leave the share outside.

@@ -20,7 +20,7 @@ from rnas.registry import Registry
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["PUBLISHED_CELLS", "PUBLISHED_CHANNELS", "Builder", "Card", "published_cards"]
+__all__ = ["NETWORKS", "PUBLISHED_CELLS", "PUBLISHED_CHANNELS", "Builder", "Card", "known_cards", "published_cards"]
 
 #: The form in which cells are trained on CIFAR-10, in RNAS as in DARTS.
 PUBLISHED_CHANNELS = 36
@@ -59,6 +59,10 @@ class Card:
     builder: Builder | None = None
 
 
+#: The networks that can be built: `rnas.networks.zoo` fills it, and whoever registers one of their own.
+NETWORKS: Registry[Card] = Registry("network")
+
+
 @cache
 def published_cards() -> Registry[Card]:
     """The cards of all networks of the paper's tables and of those beside them, also of one that nobody can build."""
@@ -69,6 +73,16 @@ def published_cards() -> Registry[Card]:
     for name, document in (genotypes() | other_cells() | other_networks()).items():
         cards.register(name)(card_of_document(name, document, cells.get(name)))
     return cards
+
+
+def known_cards() -> Registry[Card]:
+    """The published cards, and those of networks that were registered beside them."""
+    known: Registry[Card] = Registry("network")
+    for cards in (published_cards(), NETWORKS):
+        for name in cards:
+            if name not in known:
+                known.register(name)(cards[name])
+    return known
 
 
 def card_of_document(name: str, document: Mapping[str, Any], genotype: Genotype | None) -> Card:

@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from rnas.networks.cards import Card, published_cards
+from rnas.networks.cards import Card, known_cards
 from rnas.networks.published import COLUMNS, LABELS, table_key, tables
 
 __all__ = ["card_sheet", "card_table"]
@@ -24,8 +24,9 @@ def card_table() -> Group:
     for heading in ("Params/M", "MACs/M", "PGD-20", "AutoAttack"):
         shown.add_column(heading, justify="right", no_wrap=True)
     shown.add_column("Source")
-    for name in published_cards():
-        card = published_cards()[name]
+    cards = known_cards()
+    for name in cards:
+        card = cards[name]
         printed = card.published.get("cifar10", {})
         shown.add_row(
             name,
@@ -49,7 +50,7 @@ def card_sheet(name: str) -> Group:
     Raises:
         UnknownNameError: if there is no such network; the message names the nearest.
     """
-    card = published_cards()[name]
+    card = known_cards()[name]
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column()

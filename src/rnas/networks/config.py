@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rnas.config import require
+from rnas.config import MOST_CELLS, MOST_CHANNELS, require
 
 __all__ = ["NetworkConfig"]
 
@@ -28,5 +28,13 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        require(self.channels is None or self.channels >= 1, "channels", "an integer >= 1 or null", self.channels)
-        require(self.cells is None or self.cells >= 1, "cells", "an integer >= 1 or null", self.cells)
+        require(
+            self.channels is None or self.channels >= 1,
+            "channels",
+            "an integer >= 1 or null",
+            self.channels,
+            at_most=MOST_CHANNELS,
+        )
+        require(
+            self.cells is None or self.cells >= 1, "cells", "an integer >= 1 or null", self.cells, at_most=MOST_CELLS
+        )

@@ -17,12 +17,9 @@ from __future__ import annotations
 import hashlib
 import importlib
 import itertools
-import sys
 import warnings
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,8 +31,8 @@ from torch import Tensor, nn
 from rnas.checkpoints import load_weights, read_weights
 from rnas.errors import ConfigError, ModelError, RunError, UnknownNameError, nearest
 from rnas.networks import zoo
-from rnas.networks.exported_files import load_exported
 from rnas.networks.spec import load_network
+from rnas.plugins import beside_the_user
 
 __all__ = ["FORMS", "LoadedModel", "load_model"]
 
@@ -177,6 +174,9 @@ def _fitting(name: str, state: dict[str, Tensor]) -> nn.Module:
 
 
 def _load_program(path: Path, text: str, device: torch.device) -> LoadedModel:
+    # Here, for torch.export takes longer to import than all the rest of torch.
+    from rnas.networks.exported_files import load_exported
+
     kind = _kind_of_program(path)
     content = path.read_bytes()
     inner = load_exported(content, path, device) if kind == "export" else _load_torchscript(path)
@@ -216,7 +216,7 @@ def _kind_of_program(path: Path) -> Literal["torchscript", "export"]:
 def _load_function(module: str, function: str, text: str) -> LoadedModel:
     if not all(part.isidentifier() for part in module.split(".")):
         raise ConfigError(f"expected {FORMS}, got {text!r}")
-    with _beside_the_user():
+    with beside_the_user():
         try:
             found = importlib.import_module(module)
         except ImportError as error:
@@ -240,14 +240,3 @@ def _load_function(module: str, function: str, text: str) -> LoadedModel:
     if not isinstance(network, nn.Module):
         raise ModelError(f"{text}: expected a torch.nn.Module from the function, got {type(network).__name__}")
     return LoadedModel(text, text.replace(":", "."), "function", network)
-
-
-@contextmanager
-def _beside_the_user() -> Iterator[None]:
-    """Imports also look in the working directory, as with `python -m`; a program's own directory is elsewhere."""
-    here = str(Path.cwd())
-    sys.path.insert(0, here)
-    try:
-        yield
-    finally:
-        sys.path.remove(here)

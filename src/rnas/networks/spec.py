@@ -184,7 +184,7 @@ def load_network(folder: Path) -> nn.Module:
         network = spec.build(seed=0)
     except UnknownNameError as error:
         raise UnknownNameError(
-            f"{folder}/model.json: {error}; one of your own is registered before, by rnas.networks.zoo.register"
+            f"{folder}/model.json: {error}; one of your own needs its --plugin (in Python, the import of its module)"
         ) from error
     weights = folder / "weights.safetensors"
     if not weights.exists():

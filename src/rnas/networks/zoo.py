@@ -15,7 +15,7 @@ from torch import nn
 from rnas.errors import ConfigError
 from rnas.genotype import Genotype
 from rnas.networks.arnas import Arnas
-from rnas.networks.cards import PUBLISHED_CELLS, PUBLISHED_CHANNELS, Builder, Card, published_cards
+from rnas.networks.cards import NETWORKS, PUBLISHED_CELLS, PUBLISHED_CHANNELS, Builder, Card, published_cards
 from rnas.networks.cells import CellNetwork
 from rnas.networks.counting import count_multiply_accumulates, count_parameters
 from rnas.networks.densenet import DenseNet
@@ -28,7 +28,6 @@ from rnas.networks.shufflenet_v2 import ShuffleNetV2
 from rnas.networks.squeezenet import SqueezeNet
 from rnas.networks.vgg import VGG
 from rnas.networks.wide_resnet import WideResNet
-from rnas.registry import Registry
 
 __all__ = [
     "NETWORKS",
@@ -43,9 +42,6 @@ __all__ = [
     "count_parameters",
     "register",
 ]
-
-#: The networks that can be built.
-NETWORKS: Registry[Card] = Registry("network")
 
 #: The networks of the paper's tables that nobody can build.
 UNPUBLISHED = {"dsrna": published_cards()["dsrna"]}

@@ -58,7 +58,7 @@ def attack_progress(
     left = {key: float(passes) for key, passes in planned.items()}
     shown: dict[str, float | str] = {}
     since, told, updated = 0, 0, time.monotonic()
-    with reporting(f"attacking {name}", sum(planned.values())) as reporter:
+    with reporting(f"attacking {name}", sum(planned.values()), unit="passes") as reporter:
 
         def update() -> None:
             nonlocal told

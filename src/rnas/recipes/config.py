@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from rnas.config import Distance, PgdConfig, require
+from rnas.config import MOST_REPETITIONS, MOST_SEED, MOST_THREADS, Distance, PgdConfig, require
 from rnas.data.config import DataConfig
 from rnas.evaluation.config import EvaluationSettings
 from rnas.networks.config import NetworkConfig
@@ -44,9 +44,15 @@ class RunCommand:
     def __post_init__(self) -> None:
         """Check the ranges."""
         require(bool(self.out), "out", "a path", self.out)
-        require(self.seed >= 0, "seed", "an integer >= 0", self.seed)
+        require(self.seed >= 0, "seed", "an integer >= 0", self.seed, at_most=MOST_SEED)
         require(self.checkpoint_every >= 1, "checkpoint_every", "an integer >= 1", self.checkpoint_every)
-        require(self.threads is None or self.threads >= 1, "threads", "an integer >= 1 or null", self.threads)
+        require(
+            self.threads is None or self.threads >= 1,
+            "threads",
+            "an integer >= 1 or null",
+            self.threads,
+            at_most=MOST_THREADS,
+        )
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,7 @@ class BenchmarkCommand(RunCommand):
     def __post_init__(self) -> None:
         """Check the ranges."""
         super().__post_init__()
-        require(self.seeds >= 1, "seeds", "an integer >= 1", self.seeds)
+        require(self.seeds >= 1, "seeds", "an integer >= 1", self.seeds, at_most=MOST_REPETITIONS)
 
 
 @dataclass(frozen=True)
@@ -156,8 +162,14 @@ class EvaluateCommand:
         """Check the ranges."""
         require(self.out != "", "out", "a path or null", self.out)
         require(self.save_images >= 0, "save_images", "an integer >= 0", self.save_images)
-        require(self.seed >= 0, "seed", "an integer >= 0", self.seed)
-        require(self.threads is None or self.threads >= 1, "threads", "an integer >= 1 or null", self.threads)
+        require(self.seed >= 0, "seed", "an integer >= 0", self.seed, at_most=MOST_SEED)
+        require(
+            self.threads is None or self.threads >= 1,
+            "threads",
+            "an integer >= 1 or null",
+            self.threads,
+            at_most=MOST_THREADS,
+        )
 
 
 @dataclass(frozen=True)
@@ -202,8 +214,14 @@ class VulnerabilityCommand:
         layers = self.layers
         require(layers is None or bool(layers), "layers", "at least one, or null", layers)
         require(layers is None or len(set(layers)) == len(layers), "layers", "each layer once", layers)
-        require(self.seed >= 0, "seed", "an integer >= 0", self.seed)
-        require(self.threads is None or self.threads >= 1, "threads", "an integer >= 1 or null", self.threads)
+        require(self.seed >= 0, "seed", "an integer >= 0", self.seed, at_most=MOST_SEED)
+        require(
+            self.threads is None or self.threads >= 1,
+            "threads",
+            "an integer >= 1 or null",
+            self.threads,
+            at_most=MOST_THREADS,
+        )
 
 
 @dataclass(frozen=True)

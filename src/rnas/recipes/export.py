@@ -45,7 +45,7 @@ def run_export(folder: Path, command: ExportCommand) -> list[Path]:
     out = make_folder(folder, "export") if command.out is None else make_folder(Path(command.out))
     savers = {"model.pt2": save_program} | ({"model.onnx": save_onnx} if onnx_is_installed() else {})
     files: list[ExportedFile] = []
-    with reporting(f"exporting {folder.name}", 1 + len(savers)) as reporter:
+    with reporting(f"exporting {folder.name}", 1 + len(savers), unit="files") as reporter:
         program = trace(network, image)
         for done, (name, save) in enumerate(savers.items(), start=1):
             reporter.update(done)

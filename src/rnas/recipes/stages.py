@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,12 +20,14 @@ from rnas.files import read_summary, refuse_link
 from rnas.genotype import Genotype
 from rnas.manifests import early_stop
 from rnas.networks.spec import NetworkSpec
+from rnas.progress import announce
 from rnas.recipes.checks import check_attacks, check_cells, check_network, check_search, check_training
 from rnas.recipes.config import EvaluateCommand, RecipeCommand, RunCommand, SearchCommand, TrainCommand
 from rnas.recipes.evaluating import load_data, load_second, run_evaluation
 from rnas.runs import Run, open_run
 from rnas.search.loop import search
 from rnas.seeding import derive
+from rnas.terminal import warn
 from rnas.training.config import CellTrainingConfig
 from rnas.training.loop import check_images, train
 
@@ -37,6 +38,7 @@ __all__ = ["run_recipe", "run_search", "run_training"]
 def stage(command: RunCommand, kind: str) -> Iterator[tuple[Run, torch.device]]:
     """The run directory of a command, open, and the device to compute on."""
     device = select_device(command.device)
+    announce(f"{kind}: {command.out} on {device}")
     with (
         cpu_threads(command.threads),
         open_run(Path(command.out), kind, plain(command), seed=command.seed, device=str(device)) as run,
@@ -60,12 +62,7 @@ def read_training(folder: Path) -> None:
 def warn_of_small_data(setting: str, batch_size: int, images: int) -> None:
     """Say so where there are fewer images than a batch asks for; of one image there is an error."""
     if 1 < images < batch_size:
-        print(
-            f"rnas: warning: {setting} is {batch_size}, there are {images} images to train on: each step takes all of "
-            "them",
-            file=sys.stderr,
-            flush=True,
-        )
+        warn(f"warning: {setting} is {batch_size}, there are {images} images to train on: each step takes all of them")
 
 
 def run_search(command: SearchCommand) -> Path:
@@ -128,7 +125,7 @@ def run_training(command: TrainCommand) -> Path:
             )
             run.finish()
     if words := early_stop(run.manifest):
-        print(f"rnas: {run.path.name}: {words}", file=sys.stderr, flush=True)
+        warn(f"{run.path.name}: {words}")
     return run.path
 
 

@@ -8,8 +8,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from rnas.config import PgdConfig, WeightConfig, require
-from rnas.errors import ConfigError
+from rnas.config import (
+    MOST_CELLS,
+    MOST_CHANNELS,
+    MOST_NUMBER,
+    MOST_RATE,
+    MOST_REPETITIONS,
+    PgdConfig,
+    WeightConfig,
+    require,
+)
 
 __all__ = ["ConstraintConfig", "SearchConfig", "ShortlistConfig", "parse_bound"]
 
@@ -24,7 +32,7 @@ def parse_bound(bound: float | str) -> tuple[float, bool]:
         The number (0.5 for "50%"), and whether it is relative.
 
     Raises:
-        ConfigError: if it is neither, not positive, or not finite.
+        ConfigError: if it is neither, not positive, or beyond all that F can be.
     """
     text = str(bound).strip()
     relative = text.endswith("%")
@@ -32,8 +40,8 @@ def parse_bound(bound: float | str) -> tuple[float, bool]:
         value = float(text.removesuffix("%")) / (100 if relative else 1)
     except ValueError:
         value = math.nan
-    if not (math.isfinite(value) and value > 0):
-        raise ConfigError(f"bound: expected H > 0 such as 1e-4, or a percentage such as 50%, got {bound!r}")
+    expected = f"H > 0 such as 1e-4 (at most {MOST_NUMBER:g}), or a percentage such as 50%"
+    require(0 < value <= MOST_NUMBER, "bound", expected, bound)
     return value, relative
 
 
@@ -100,9 +108,9 @@ class ShortlistConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        require(self.count >= 1, "count", "an integer >= 1", self.count)
+        require(self.count >= 1, "count", "an integer >= 1", self.count, at_most=MOST_REPETITIONS)
         require(self.epochs >= 1, "epochs", "an integer >= 1", self.epochs)
-        require(self.learning_rate > 0, "learning_rate", "a number > 0", self.learning_rate)
+        require(self.learning_rate > 0, "learning_rate", "a number > 0", self.learning_rate, at_most=MOST_RATE)
         require(self.images >= 1, "images", "an integer >= 1", self.images)
         require(0 < self.keep <= 1, "keep", "a number in (0, 1]", self.keep)
 
@@ -150,11 +158,17 @@ class SearchConfig(WeightConfig):
     def __post_init__(self) -> None:
         """Check the ranges."""
         super().__post_init__()
-        require(self.channels >= 2 and self.channels % 2 == 0, "channels", "an even integer >= 2", self.channels)
+        require(
+            self.channels >= 2 and self.channels % 2 == 0,
+            "channels",
+            "an even integer >= 2",
+            self.channels,
+            at_most=MOST_CHANNELS,
+        )
         if self.space == "darts":
             cells = "an integer >= 3 (the two reduction cells differ from the first)"
             require(self.cells >= 3, "cells", cells, self.cells)
-        require(self.cells >= 1, "cells", "an integer >= 1", self.cells)
+        require(self.cells >= 1, "cells", "an integer >= 1", self.cells, at_most=MOST_CELLS)
         limit = "a number of parameters > 0, a percentage such as 50%, or null"
         require(self.size_limit is None or positive_size(self.size_limit), "size_limit", limit, self.size_limit)
         require(self.epochs >= 1, "epochs", "an integer >= 1", self.epochs)
@@ -164,5 +178,11 @@ class SearchConfig(WeightConfig):
         require(self.warmup_epochs <= self.epochs, "warmup_epochs", most, self.warmup_epochs)
         fraction = self.unconstrained_fraction
         require(0 < fraction <= 1, "unconstrained_fraction", "a number in (0, 1]", fraction)
-        require(self.alpha_learning_rate > 0, "alpha_learning_rate", "a number > 0", self.alpha_learning_rate)
+        require(
+            self.alpha_learning_rate > 0,
+            "alpha_learning_rate",
+            "a number > 0",
+            self.alpha_learning_rate,
+            at_most=MOST_RATE,
+        )
         require(self.alpha_weight_decay >= 0, "alpha_weight_decay", "a number >= 0", self.alpha_weight_decay)

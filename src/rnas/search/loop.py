@@ -193,7 +193,8 @@ def optimise(
 
     total = config.epochs * iterations
     shown: dict[str, Any] = {}
-    with reporting(f"searching {run.path.name}", total, start=state.epoch * iterations + state.iteration) as progress:
+    start = state.epoch * iterations + state.iteration
+    with reporting(f"searching {run.path.name}", total, start=start) as progress:
         while state.epoch < config.epochs:
             epoch, step = state.epoch, state.epoch * iterations + state.iteration
             warm = epoch < config.warmup_epochs
