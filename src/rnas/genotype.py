@@ -13,16 +13,26 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from reprlib import Repr
+from typing import Any
 
 from rnas.documents import parse_json, text_of
 from rnas.errors import GenotypeError, RunError
-from rnas.files import read_bytes
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from rnas.files import MEBIBYTE, read_bytes
 
 __all__ = ["Cell", "Edge", "Genotype"]
+
+#: Far above every published cell, and few enough that no file keeps a computer busy for minutes.
+MOST_INPUTS = 8
+MOST_NODES = 32
+MOST_EDGES = 256
+MOST_KINDS = 64
+LONGEST_NAME = 64
+
+#: Values of others in our messages: any length in one line.
+_short = Repr()
+_short.maxstring = _short.maxother = 80
 
 
 @dataclass(frozen=True)
@@ -48,8 +58,8 @@ class Cell:
         inputs: number of input nodes; 2 in the DARTS space.
 
     Raises:
-        GenotypeError: if it has no input, an edge reads a node that does not come before its own, or `concat` names no
-            such node.
+        GenotypeError: if it has no input, an edge reads a node that does not come before its own, `concat` names no
+            such node, or it is larger than any cell should be.
     """
 
     nodes: tuple[tuple[Edge, ...], ...]
@@ -59,19 +69,34 @@ class Cell:
     def __post_init__(self) -> None:
         """Check that the edges form an acyclic graph."""
         if self.inputs < 1:
-            raise GenotypeError(f"a cell needs at least one input node, got {self.inputs}")
+            raise GenotypeError(f"a cell needs at least one input node, got {_short.repr(self.inputs)}")
+        for what, count, most in (
+            ("input nodes", self.inputs, MOST_INPUTS),
+            ("nodes", len(self.nodes), MOST_NODES),
+            ("edges", sum(map(len, self.nodes)), MOST_EDGES),
+            ("nodes in concat", len(self.concat), MOST_INPUTS + MOST_NODES),
+        ):
+            if count > most:
+                raise GenotypeError(f"expected at most {most} {what}, got {_short.repr(count)}")
         for index, edges in enumerate(self.nodes, start=self.inputs):
             for number, edge in enumerate(edges):
+                if len(edge.op) > LONGEST_NAME:
+                    raise GenotypeError(
+                        f"node {index}, edge {number}: expected an operation's name of at most {LONGEST_NAME} "
+                        f"characters, got {_short.repr(edge.op)}"
+                    )
                 if not 0 <= edge.source < index:
                     raise GenotypeError(
-                        f"node {index}, edge {number}: {edge.op!r} reads node {edge.source}, "
+                        f"node {index}, edge {number}: {edge.op!r} reads node {_short.repr(edge.source)}, "
                         f"expected an earlier node (0 to {index - 1})"
                     )
         if not self.concat:
             raise GenotypeError("concat is empty: a cell needs at least one output node")
         for node in self.concat:
             if not 0 <= node < self.inputs + len(self.nodes):
-                raise GenotypeError(f"concat names node {node}, the cell has 0 to {self.inputs + len(self.nodes) - 1}")
+                raise GenotypeError(
+                    f"concat names node {_short.repr(node)}, the cell has 0 to {self.inputs + len(self.nodes) - 1}"
+                )
 
 
 @dataclass(frozen=True)
@@ -82,7 +107,7 @@ class Genotype:
         cells: pairs of a kind ("normal", "reduce", ...) and its cell, in any order, or a mapping.
 
     Raises:
-        GenotypeError: if there is no cell, or one kind twice.
+        GenotypeError: if there is no cell, one kind twice, or more kinds than any network should have.
     """
 
     cells: tuple[tuple[str, Cell], ...]
@@ -91,7 +116,12 @@ class Genotype:
         pairs = tuple(sorted(cells.items() if isinstance(cells, Mapping) else cells, key=lambda pair: pair[0]))
         kinds = [kind for kind, _ in pairs]
         if not pairs or len(set(kinds)) != len(kinds):
-            raise GenotypeError(f"expected cells of distinct kinds, got {kinds}")
+            raise GenotypeError(f"expected cells of distinct kinds, got {_short.repr(kinds)}")
+        if len(kinds) > MOST_KINDS or max(map(len, kinds)) > LONGEST_NAME:
+            raise GenotypeError(
+                f"expected at most {MOST_KINDS} kinds of cell with names of at most {LONGEST_NAME} characters, "
+                f"got {len(kinds)}: {_short.repr(kinds)}"
+            )
         object.__setattr__(self, "cells", pairs)
 
     @property
@@ -131,20 +161,28 @@ class Genotype:
         except RunError as error:
             raise GenotypeError(str(error)) from error
         cells = _get(document, "cells", dict, "genotype")
-        return cls({kind: _read_cell(cell, f"cell {kind!r}") for kind, cell in cells.items()})
+        return cls({kind: _read_cell(cell, f"cell {_short.repr(kind)}") for kind, cell in cells.items()})
 
     @classmethod
-    def load(cls, path: Path) -> Genotype:
-        """Read a genotype from a JSON file.
+    def load(cls, source: Path | str) -> Genotype:
+        """Read a genotype in any form in which one is kept or printed.
+
+        Args:
+            source: a JSON file as `to_json` writes it; a text file with one genotype as DARTS or NAS-Bench-201 print
+                it (see `rnas.genotype_texts`); a run directory that holds one; or such a print itself, as a string.
 
         Raises:
-            GenotypeError: if the file cannot be read or is malformed; the message begins with its path.
+            GenotypeError: if there is none, or it is malformed; the message begins with its path.
         """
+        from rnas.genotype_texts import find_file, holds_print, is_print, read_print
+
+        if is_print(str(source)):
+            return read_print(str(source))
+        path = find_file(Path(source))
         try:
-            return cls.from_json(text_of(read_bytes(path), str(path)))
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise GenotypeError(f"{path}: no such genotype file") from error
-        except RunError as error:
+            text = text_of(read_bytes(path, limit=MEBIBYTE), str(path))
+            return read_print(text) if holds_print(text) else cls.from_json(text)
+        except (OSError, RunError) as error:
             raise GenotypeError(str(error)) from error
         except GenotypeError as error:
             raise GenotypeError(f"{path}: {error}") from error
@@ -170,7 +208,7 @@ def _read_cell(document: Any, where: str) -> Cell:
         nodes.append(tuple(_read_edge(edge, f"{where}, node {index}, edge {i}") for i, edge in enumerate(edges)))
     concat = _get(document, "concat", list, where)
     if not all(isinstance(node, int) and not isinstance(node, bool) for node in concat):
-        raise GenotypeError(f"{where}: 'concat' should hold node indices, holds {concat}")
+        raise GenotypeError(f"{where}: 'concat' should hold node indices, holds {_short.repr(concat)}")
     try:
         return Cell(nodes=tuple(nodes), concat=tuple(concat), inputs=inputs)
     except GenotypeError as error:

@@ -15,7 +15,8 @@ class NetworkConfig:
 
     Args:
         name: a network of the zoo, for example resnet18; null to stack the cells of `genotype`.
-        genotype: path of a genotype.json, for example that of a search.
+        genotype: a genotype.json, for example that of a search; a run directory or a text file that holds a genotype;
+            or one as DARTS and NAS-Bench-201 print it: "Genotype(normal=[...], ...)", "|op~0|+|op~0|op~1|+...".
         channels: channels of the first stage; null for the published width (36 for cells, 16 for NAS-Bench-201's).
         cells: number of cells; null for the published depth (20). Only for cell networks; of NAS-Bench-201 cells it is
             the number in each of the three stages (5).

@@ -62,12 +62,14 @@ class NetworkSpec:
 
         Raises:
             ConfigError: if it names both a network and a genotype, or neither.
-            GenotypeError: if the genotype's file is missing or malformed.
+            GenotypeError: if the genotype is missing or malformed.
         """
         if (config.name is None) == (config.genotype is None):
-            came = "neither" if config.name is None else f"both {config.name!r} and {config.genotype!r}"
-            raise ConfigError(f"network: expected a name (resnet18, ...) or the path of a genotype.json, got {came}")
-        genotype = None if config.genotype is None else Genotype.load(Path(config.genotype))
+            came = "neither" if config.name is None else f"both {config.name!r} and {str(config.genotype)[:200]!r}"
+            raise ConfigError(
+                f"network: expected a name (resnet18, ...) or a genotype (genotype.json, ...), got {came}"
+            )
+        genotype = None if config.genotype is None else Genotype.load(config.genotype)
         return cls(config.name, genotype, num_classes, in_channels, config.channels, config.cells, image_size)
 
     @property

@@ -12,6 +12,7 @@ import torch
 from rnas.data import ImageDataset
 from rnas.errors import ConfigError, GenotypeError, UnknownNameError
 from rnas.evaluation import ATTACKS, EvaluationSettings
+from rnas.genotype_texts import is_print
 from rnas.hypergradients import HYPERGRADIENTS
 from rnas.networks.config import NetworkConfig
 from rnas.networks.spec import NetworkSpec
@@ -106,7 +107,7 @@ def check_network(config: NetworkConfig, key: str = "network") -> None:
 
     Raises:
         ConfigError: if it names both a network and a genotype, or neither, or one that does not exist.
-        GenotypeError: if the genotype's file is missing, malformed, or names an unknown operation.
+        GenotypeError: if the genotype is missing, malformed, or names an unknown operation.
     """
     try:
         with torch.device("meta"):
@@ -114,7 +115,8 @@ def check_network(config: NetworkConfig, key: str = "network") -> None:
     except GenotypeError as error:
         message = str(error)
         # The network knows the edge, only the settings know the file.
-        raise GenotypeError(message if str(config.genotype) in message else f"{config.genotype}: {message}") from error
+        where = f"{key}.genotype" if is_print(str(config.genotype)) else str(config.genotype)
+        raise GenotypeError(message if where in message else f"{where}: {message}") from error
     except ConfigError as error:
         message = str(error).removeprefix("network: ")
         raise ConfigError(f"{key}.{message}" if message.startswith("cells: ") else f"{key}: {message}") from error

@@ -71,6 +71,9 @@ CHANNELS = 16
 CELLS_PER_STAGE = 5
 STAGES = 3
 
+#: Characters of somebody's text in a message; a whole cell has fewer.
+LONGEST = 120
+
 #: The operation of each edge, in the order of `EDGES`.
 Operations = tuple[str, ...]
 
@@ -92,18 +95,20 @@ def parse_operations(text: str) -> Operations:
     groups = text.strip().split("+")
     if len(groups) != NODES:
         raise GenotypeError(
-            f"expected {NODES} nodes as in |op~0|+|op~0|op~1|+|op~0|op~1|op~2|, got {len(groups)} in {text!r}"
+            f"expected {NODES} nodes as in |op~0|+|op~0|op~1|+|op~0|op~1|op~2|, got {len(groups)} in {text[:LONGEST]!r}"
         )
     operations = []
     for target, group in enumerate(groups, start=INPUTS):
         items = group.strip().split("|")
         if len(items) != target + 2 or items[0] or items[-1]:
             form = "".join(f"|op~{source}" for source in range(target))
-            raise GenotypeError(f"node {target}: expected {form}|, got {group!r}")
+            raise GenotypeError(f"node {target}: expected {form}|, got {group[:LONGEST]!r}")
         for source, item in enumerate(items[1:-1]):
             name, mark, given = item.partition("~")
             if not mark or given != str(source):
-                raise GenotypeError(f"edge {source}->{target}: expected an operation and ~{source}, got {item!r}")
+                raise GenotypeError(
+                    f"edge {source}->{target}: expected an operation and ~{source}, got {item[:LONGEST]!r}"
+                )
             operations.append(_known(name, source, target))
     return tuple(operations)
 
@@ -206,7 +211,9 @@ def count_parameters(
 
 def _known(name: str, source: int, target: int) -> str:
     if name not in OPERATIONS:
-        raise GenotypeError(f"edge {source}->{target}: unknown operation {name!r}{nearest(name, OPERATIONS)}")
+        raise GenotypeError(
+            f"edge {source}->{target}: unknown operation {name[:LONGEST]!r}{nearest(name[:LONGEST], OPERATIONS)}"
+        )
     return name
 
 
