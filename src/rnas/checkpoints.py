@@ -6,6 +6,7 @@ import io
 import pickle
 import warnings
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from rnas.errors import ModelError, RunError
 from rnas.files import require_regular, write_atomically
 
-__all__ = ["load_checkpoint", "load_weights", "read_weights", "save_checkpoint", "save_weights"]
+__all__ = ["fill", "load_checkpoint", "load_weights", "read_weights", "save_checkpoint", "save_weights"]
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -94,16 +95,39 @@ def load_weights(path: Path, network: nn.Module) -> None:
         RunError: if the file is missing or damaged.
         ModelError: if the weights do not fit the network; names the first that does not.
     """
-    state = read_weights(path)
+    fill(network, read_weights(path), path)
+
+
+def fill(
+    network: nn.Module, state: Mapping[str, Tensor], path: Path, known_as: Mapping[str, str] | None = None
+) -> None:
+    """Put tensors into a network, all of whose parameters and buffers they have to be.
+
+    Batch norm's counts of batches may be missing, as in old files: nothing is computed with them.
+
+    Args:
+        network: the network.
+        state: tensors by the network's names.
+        path: the file that they are from, for the error.
+        known_as: what the file calls them, where it does so otherwise.
+
+    Raises:
+        ModelError: if one is missing, has another shape or kind of number, or has no place in the network.
+    """
+    known_as = known_as or {}
     expected = network.state_dict()
+    given = {name: tensor for name, tensor in expected.items() if name.endswith(".num_batches_tracked")} | dict(state)
     for name, tensor in expected.items():
-        if name not in state:
+        if name not in given:
             raise ModelError(f"{path}: the weights of {name!r} are missing")
-        if state[name].shape != tensor.shape:
+        known = known_as.get(name, name)
+        if given[name].shape != tensor.shape:
             raise ModelError(
-                f"{path}: {name!r} has shape {tuple(state[name].shape)}, the network expects {tuple(tensor.shape)}"
+                f"{path}: {known!r} has shape {tuple(given[name].shape)}, the network expects {tuple(tensor.shape)}"
             )
+        if given[name].is_floating_point() != tensor.is_floating_point():
+            raise ModelError(f"{path}: {known!r} holds {given[name].dtype}, the network expects {tensor.dtype}")
     for name in state:
         if name not in expected:
-            raise ModelError(f"{path}: {name!r} is no part of this network")
-    network.load_state_dict(state)
+            raise ModelError(f"{path}: {known_as.get(name, name)[:200]!r} is no part of this network")
+    network.load_state_dict(given)

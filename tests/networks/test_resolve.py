@@ -131,7 +131,7 @@ def test_programs_of_equal_weights_are_told_apart(place: nn.Module, tmp_path: Pa
         ("resnet81:runs/mine/weights.safetensors", UnknownNameError, "did you mean 'resnet18'?"),
         ("runs/mine/weights.safetensors", RunError, "NETWORK:runs/mine/weights.safetensors"),
         ("runs/mine/model.json", RunError, "no TorchScript and no torch.export file"),
-        ("pickled.pt", RunError, "save its weights as safetensors"),
+        ("pickled.pt", RunError, "holds weights, which need their network: NETWORK:pickled.pt"),
         ("MINE:modle", UnknownNameError, "has no function 'modle'; did you mean 'model'?"),
         ("MINE:number", ModelError, "expected a torch.nn.Module from the function, got int"),
         ("MINE:broken", ModelError, "the function failed: ValueError: no weights here"),

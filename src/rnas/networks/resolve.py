@@ -1,7 +1,7 @@
 """What a command means by MODEL: one text, one network in evaluation mode.
 
     runs/found                              a run directory that `rnas train` wrote
-    resnet18:path/to/weights.safetensors    a network of the zoo with weights
+    resnet18:path/to/weights.safetensors    a network of the zoo with weights, ours or another's (`weight_layouts`)
     path/to/model.pt                        a TorchScript program (torch.jit.save)
     path/to/model.pt2                       an exported program (torch.export.save)
     package.module:function                 a function without arguments that returns a torch model
@@ -17,26 +17,26 @@ from __future__ import annotations
 import hashlib
 import importlib
 import itertools
+import sys
 import warnings
 import zipfile
-from collections import Counter
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from rnas.checkpoints import load_weights, read_weights
 from rnas.errors import ConfigError, ModelError, RunError, UnknownNameError, nearest
 from rnas.networks import zoo
 from rnas.networks.spec import load_network
+from rnas.networks.weight_files import FUNCTION, read_any_weights
+from rnas.networks.weight_layouts import load_into_zoo
 from rnas.plugins import beside_the_user
 
 __all__ = ["FORMS", "LoadedModel", "load_model"]
 
-FORMS = "a run directory, NETWORK:weights.safetensors, a .pt or .pt2 program, or module:function"
+FORMS = "a run directory, NETWORK:weights.safetensors (or .pth), a .pt or .pt2 program, or module:function"
 
 Kind = Literal["run", "zoo", "torchscript", "export", "function"]
 
@@ -141,36 +141,12 @@ def _load_run(folder: Path, text: str) -> LoadedModel:
 
 
 def _load_zoo(name: str, weights: Path, text: str) -> LoadedModel:
-    network = _fitting(name, read_weights(weights))
-    load_weights(weights, network)
+    fitted = load_into_zoo(name, weights)
+    if fitted.remark:
+        print(f"{text}: {fitted.remark}", file=sys.stderr, flush=True)
     # A file of the usual name says less than its folder.
     label = weights.resolve().parent.name if weights.stem == "weights" else weights.stem
-    return LoadedModel(text, f"{name}-{label}", "zoo", network)
-
-
-def _fitting(name: str, state: dict[str, Tensor]) -> nn.Module:
-    """The network of the zoo whose classes, image channels, width and number of cells are those of the weights.
-
-    What the weights do not tell stays as published; whether they fit is for `load_weights` to say.
-    """
-    build = partial(zoo.build, name, len(state["classifier.bias"]) if "classifier.bias" in state else 2)
-    if (mean := state.get("normalise.mean")) is not None and mean.dim() == 4:
-        build = partial(build, in_channels=mean.shape[1])
-    if zoo.card_of(name).cells is not None:
-        build = partial(build, cells=len({key.split(".")[1] for key in state if key.startswith("cells.")}) or None)
-    shapes = {key: tensor.shape for key, tensor in state.items()}
-    with torch.device("meta"):
-        published = build().state_dict()
-        ratios = Counter(
-            len(state[key]) / len(tensor) for key, tensor in published.items() if tensor.dim() == 4 and key in state
-        )
-        # Narrow layers are rounded, so their ratios differ a little: the commonest are tried first.
-        for ratio, _ in ratios.most_common():
-            channels = max(1, round(ratio * (zoo.card_of(name).channels or 1)))
-            if shapes == {key: tensor.shape for key, tensor in build(channels=channels).state_dict().items()}:
-                build = partial(build, channels=channels)
-                break
-    return build()
+    return LoadedModel(text, f"{name}-{label}", "zoo", fitted.network)
 
 
 def _load_program(path: Path, text: str, device: torch.device) -> LoadedModel:
@@ -200,17 +176,20 @@ def _kind_of_program(path: Path) -> Literal["torchscript", "export"]:
     try:
         with zipfile.ZipFile(path) as archive:
             names = {name.partition("/")[2] for name in archive.namelist()}
-    except (zipfile.BadZipFile, OSError) as error:
-        hint = f"; weights need their network: NETWORK:{path}" if path.suffix == ".safetensors" else ""
-        raise RunError(f"{path} is no TorchScript and no torch.export file{hint}") from error
+    except (zipfile.BadZipFile, OSError):
+        names = set()
     if "archive_format" in names:
         return "export"
     if "constants.pkl" in names:
         return "torchscript"
-    raise RunError(
-        f"{path} is no TorchScript and no torch.export file: a pickled checkpoint may run code and is not read; "
-        "save its weights as safetensors, or name a function that loads it"
-    )
+    try:
+        read_any_weights(path)
+    except RunError as error:
+        raise RunError(
+            f"{path} is no TorchScript and no torch.export file: a pickled model may run code and is not read; "
+            f"save its weights alone and give them with their network, NETWORK:{path}, {FUNCTION}"
+        ) from error
+    raise RunError(f"{path} holds weights, which need their network: NETWORK:{path}, {FUNCTION}")
 
 
 def _load_function(module: str, function: str, text: str) -> LoadedModel:

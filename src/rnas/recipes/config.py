@@ -136,7 +136,7 @@ class TrainCommand(RunCommand):
 class EvaluateCommand:
     """Attack networks and save what became of each image.
 
-    MODEL is a run directory; or NETWORK:weights.safetensors, a network of the zoo; or a TorchScript (.pt) or
+    MODEL is a run directory; or NETWORK:weights.safetensors (or .pth), a network of the zoo; or a TorchScript (.pt) or
     torch.export (.pt2) file; or module:function, which returns a torch model that takes images in [0, 1]. All but run
     directories need --data and --out. TorchScript can do more than compute: name only files that you trust.
 
