@@ -9,6 +9,8 @@ from typing import Any
 
 import datasets
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -57,6 +59,23 @@ def write_part(tmp_path: Path) -> Iterator[Callable[..., Path]]:
     datasets.disable_progress_bars()
     yield write
     datasets.enable_progress_bars()
+
+
+@pytest.fixture
+def write_table(tmp_path: Path) -> Callable[..., Path]:
+    """Writes one part of a data set in `tmp_path / "table"` as pyarrow and pandas do, without metadata of the hub."""
+
+    def write(part: str, labels: Any, images: Sequence[Any] | None = None, metadata: bytes | None = None) -> Path:
+        folder = tmp_path / "table"
+        folder.mkdir(exist_ok=True)
+        pictures = images or [{"bytes": png(8, 8, seed=seed), "path": None} for seed in range(len(labels))]
+        table = pa.table({"image": pictures, "label": labels})
+        if metadata is not None:
+            table = table.replace_schema_metadata({"huggingface": metadata})
+        pq.write_table(table, folder / f"{part}.parquet")
+        return folder
+
+    return write
 
 
 @pytest.fixture

@@ -85,7 +85,8 @@ def test_columns(write_part: Callable[..., Path]) -> None:
     folder = write_part("train", GOOD, text=(datasets.Value("string"), ["x"] * 6))
     assert "no label column 'lable' (columns: img, label, text)" in refused(folder, label_column="lable")
     assert "no image column 'pic' (columns: img, label, text)" in refused(folder, image_column="pic")
-    assert "expected classes or integers in the label column 'text'" in refused(folder, label_column="text")
+    assert "expected classes, integers or texts in the label column 'img'" in refused(folder, label_column="img")
+    assert "expected at least 2 classes, got 1 (x)" in refused(folder, label_column="text")
     assert "expected encoded images in the image column 'label'" in refused(folder, image_column="label")
 
 

@@ -23,16 +23,23 @@ if TYPE_CHECKING:
 __all__ = ["cache_file", "read", "write"]
 
 # Part of each file's name; a change of what decoding gives needs a new one.
-VERSION = 1
+VERSION = 2
 
 _log = logging.getLogger(__name__)
 
 
-def cache_file(source: Source, image_column: str | None, label_column: str | None) -> Path:
-    """Where a decoded data set is kept: under ``$RNAS_CACHE``, or else ``~/.cache/rnas``."""
+def cache_file(source: Source, image_column: str | None, label_column: str | None, pixels: int | None = None) -> Path:
+    """Where a decoded data set is kept: under ``$RNAS_CACHE``, or else ``~/.cache/rnas``.
+
+    Args:
+        source: what was decoded.
+        image_column: as it was asked for.
+        label_column: as it was asked for.
+        pixels: to what size the images were brought while they were decoded; None for their own.
+    """
     root = Path(os.environ.get("RNAS_CACHE") or Path.home() / ".cache" / "rnas")
     name = re.sub(r"[^\w.-]+", "-", source.name)
-    key = hashed(VERSION, source.fingerprint, image_column, label_column)[:20]
+    key = hashed(VERSION, source.fingerprint, image_column, label_column, *([] if pixels is None else [pixels]))[:20]
     return root / "data" / f"{name}-{key}.safetensors"
 
 

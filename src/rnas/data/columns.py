@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = ["find_columns"]
 
+#: Types whose values may be labels; null is that of a column in which no row has one.
+PLAIN = ("int", "uint", "float", "bool", "string", "large_string", "null")
+
 
 def find_columns(
     features: Mapping[str, Any], image_column: str | None, label_column: str | None, origin: str
@@ -20,7 +23,8 @@ def find_columns(
     """The names of the image and the label column.
 
     Without a name given, the image column is the only one of images, and the label column the only one of classes or,
-    if there are several, the one called "label" or else "fine_label".
+    if there are several, the one called "label" or else "fine_label". Whole numbers, texts, truth values and
+    categories are labels too in a column called "label", or in one that is named.
 
     Args:
         features: a data set's columns.
@@ -48,8 +52,8 @@ def _holds_images(name: str, feature: Any, named: bool) -> bool:
 
 
 def _holds_labels(name: str, feature: Any, named: bool) -> bool:
-    integer = isinstance(feature, Value) and feature.dtype.startswith(("int", "uint"))
-    return isinstance(feature, ClassLabel) or (integer and (named or name == "label"))
+    plain = isinstance(feature, Value) and feature.dtype.startswith(PLAIN)
+    return isinstance(feature, ClassLabel) or (plain and (named or name == "label"))
 
 
 def _choose(
@@ -65,7 +69,7 @@ def _choose(
         if given not in features:
             raise DataError(f"{origin}: no {kind} column {given!r} (columns: {columns})")
         if not fits(given, features[given], True):
-            expected = "encoded images" if kind == "image" else "classes or integers"
+            expected = "encoded images" if kind == "image" else "classes, integers or texts"
             raise DataError(f"{origin}: expected {expected} in the {kind} column {given!r}, it is {features[given]}")
         return given
     candidates = [name for name, feature in features.items() if fits(name, feature, False)]

@@ -13,13 +13,17 @@ __all__ = ["DataConfig"]
 class DataConfig:
     """Which images, and how they are augmented.
 
+    `--data X` is short for `--data.source X`: digits, cifar10, cifar100, svhn, a hub id (owner/name), or a folder of
+    parquet files or of images.
+
     Args:
         source: digits, cifar10, cifar100, svhn, a hub id (owner/name or owner/name:configuration), a folder of parquet
-            files, or a folder with one sub-folder of images for each class.
+            files, or a folder with one sub-folder of images for each class, below train/ and test/ or directly.
         limit: number of training images to keep, stratified over the classes; null keeps all. The test set stays whole.
-        pixels: height and width to which larger images are reduced by averaging; null keeps them as they are.
-        image_column: column that holds the images; null finds it.
-        label_column: column that holds the labels; null finds it.
+        pixels: height and width to which larger images are reduced by averaging; images of mixed sizes are resized by
+            their short side and cropped around the centre instead. null keeps them as they are.
+        image_column: column of a parquet file that holds the images; null finds it.
+        label_column: column of a parquet file that holds the labels; null finds it.
         crop_padding: pixels of black border before a random crop back to size, 0 for none; null takes an eighth of the
             height (4 at 32 pixels, 1 at 8).
         flip: whether to mirror training images left to right at random; null lets the data set decide (no for digits).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,9 @@ from rnas.errors import DataError, UnknownNameError, nearest
 if TYPE_CHECKING:
     from rnas.data.sources import Source
 
-__all__ = ["HUB_DATASETS", "check", "find"]
+__all__ = ["HUB_DATASETS", "check", "find", "warn_of_folder"]
+
+_log = logging.getLogger(__name__)
 
 # Name -> hub id and, after a colon, configuration.
 HUB_DATASETS = {
@@ -55,7 +58,15 @@ def find(source: str) -> Source:
     check(source)
     if source not in HUB_DATASETS and (path := Path(source).expanduser()).exists():
         return folders.find(path)
+    if source in HUB_DATASETS:
+        warn_of_folder(source)
     return _on_hub(source, HUB_DATASETS.get(source, source))
+
+
+def warn_of_folder(name: str) -> None:
+    """Say so if a folder here is called as a known data set is, which comes first."""
+    if Path(name).is_dir():
+        _log.warning("rnas: %s is the known data set; the folder of that name here is ./%s", name, name)
 
 
 def _on_hub(name: str, hub_id: str) -> Source:

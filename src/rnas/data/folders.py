@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from rnas.data.sources import Source, as_parts, hashed, hashed_files, one_line, part_of
+from rnas.data.sources import Source, as_parts, hashed, hashed_files, listed, names_part, one_line, part_of
 from rnas.errors import DataError
 
 if TYPE_CHECKING:
@@ -39,9 +40,11 @@ def find(path: Path) -> Source:
                 name=name,
                 origin=origin,
                 fingerprint=hashed_files(file for part in tables.values() for file in part),
-                open=lambda: {part: _open_parquet(files) for part, files in tables.items()},
+                open=lambda: {part: partial(_open_parquet, files) for part, files in tables.items()},
+                folders=(path.parent if path.is_file() else path,),
             )
         images = as_parts(_image_parts(path), origin)
+        images.pop("validation", None)
         class_names = sorted({label for part in images.values() for label in part})
         return Source(
             name=name,
@@ -49,7 +52,7 @@ def find(path: Path) -> Source:
             fingerprint=hashed(
                 class_names, hashed_files(file for part in images.values() for files in part.values() for file in files)
             ),
-            open=lambda: {part: _open_images(files, class_names) for part, files in images.items()},
+            open=lambda: {part: partial(_open_images, files, class_names) for part, files in images.items()},
         )
     except OSError as error:
         raise DataError(f"{origin}: cannot be read ({one_line(error)})") from error
@@ -74,12 +77,19 @@ def _folders(folder: Path) -> list[Path]:
 def _parquet_parts(root: Path, files: list[Path]) -> dict[str, list[Path]]:
     """Sort files into parts by their names (train-00000-of-00002.parquet) or their folders' (train/0000.parquet)."""
     parts: dict[str, list[Path]] = defaultdict(list)
+    unnamed: list[Path] = []
     for file in files:
         inside = file.parent not in (root, root.parent)
         part = part_of(file.stem) or (part_of(file.parent.name) if inside else None)
-        # A file on its own needs no name to be the training images.
-        if part or len(files) == 1:
-            parts[part or "train"].append(file)
+        (parts[part] if part else unnamed).append(file)
+    # Files of which none has a part's name (part-0.parquet) are the training images.
+    if not parts:
+        if len(files) > 1 and any(names_part(file.stem) for file in files):
+            raise DataError(
+                f"{root}: expected files whose names begin with train, test or validation, such as train-0.parquet, "
+                f"found {listed(file.name for file in files)}: rename them"
+            )
+        parts["train"] = unnamed
     for part, members in parts.items():
         folders = sorted({str(file.parent) for file in members})
         if len(folders) > 1:
@@ -93,24 +103,40 @@ def _open_parquet(files: list[Path]) -> Any:
     import pyarrow.parquet as pq
     from datasets import Dataset
 
-    tables = []
+    tables: list[pa.Table] = []
     for file in files:
+        if file.stat().st_size == 0:
+            raise DataError(f"{file}: not a whole parquet file (it is empty)")
         # Read here and not through load_dataset, whose errors do not name the file, and which keeps a copy on disk.
         try:
-            tables.append(pq.read_table(file, partitioning=None))
+            table = pq.read_table(file, partitioning=None)
+            for index, field in enumerate(table.schema):
+                if pa.types.is_dictionary(field.type):  # categories of pandas
+                    table = table.set_column(index, field.name, table.column(index).cast(field.type.value_type))
+            if not table.column_names:
+                raise DataError(f"{file}: expected a column of images and one of labels, the file has no columns")
+            tables.append(table)
         except (OSError, pa.ArrowException) as error:
             raise DataError(f"{file}: not a whole parquet file ({one_line(error)})") from error
     for file, table in zip(files, tables, strict=True):
         if table.schema != tables[0].schema:
             raise DataError(f"{file}: its columns are not those of {files[0].name}")
-    return Dataset(pa.concat_tables(tables))
+    try:
+        return Dataset(pa.concat_tables(tables))
+    except Exception as error:  # What features the file claims to have may be anything, and so what that raises.
+        raise DataError(
+            f'{files[0]}: its "huggingface" metadata do not describe its columns ({one_line(error)})'
+        ) from error
 
 
 def _image_parts(folder: Path) -> dict[str, dict[str, list[Path]]]:
     """The images by part and class; classes are the sub-folders of a part, or of the folder if it has no parts."""
+    inside = _folders(folder)
     # A class may be called "test" too; a part is a folder of folders.
-    parts = {part_of(entry.name): entry for entry in _folders(folder) if part_of(entry.name) and _folders(entry)}
+    parts = {part_of(entry.name): entry for entry in inside if part_of(entry.name) and _folders(entry)}
     roots = {part: entry for part, entry in parts.items() if part} or {"train": folder}
+    if not parts:
+        _refuse_parts_as_classes(folder, inside)
     found = {
         part: {entry.name: _visible(entry, IMAGE_SUFFIXES, "**/*") for entry in _folders(root)}
         for part, root in roots.items()
@@ -121,6 +147,26 @@ def _image_parts(folder: Path) -> dict[str, dict[str, list[Path]]]:
             "for each class, found neither"
         )
     return found
+
+
+def _refuse_parts_as_classes(folder: Path, inside: list[Path]) -> None:
+    """Raise DataError if the sub-folders are surely no classes, but parts of other names, or whole data sets."""
+    names = listed(entry.name for entry in inside)
+    if inside and all(part_of(entry.name) for entry in inside):
+        raise DataError(f"{folder}: expected one sub-folder of images for each class inside {names}, found none there")
+    if inside and all(names_part(entry.name) and _folders(entry) for entry in inside):
+        raise DataError(
+            f"{folder}: expected folders called train and test (or val) with one sub-folder of images for each class, "
+            f"found {names}: rename them"
+        )
+    whole = [entry for entry in inside if any(part_of(sub.name) and _folders(sub) for sub in _folders(entry))]
+    if not whole and len(inside) == 1 and _folders(inside[0]) and not _visible(inside[0], IMAGE_SUFFIXES, "*"):
+        whole = inside
+    if whole:
+        raise DataError(
+            f"{folder}: expected one sub-folder of images for each class, but {listed(entry.name for entry in whole)} "
+            f"holds such folders itself: give --data {whole[0]}"
+        )
 
 
 def _open_images(classes: dict[str, list[Path]], class_names: list[str]) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import datasets
@@ -14,7 +16,7 @@ from rnas.data.sources import Source, as_parts, hashed, one_line, part_of
 from rnas.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = ["find"]
 
@@ -45,6 +47,8 @@ def find(name: str, hub_id: str) -> Source:
         origin=hub_id,
         fingerprint=hashed(repository, builder.config.name, builder.hash),
         open=lambda: _open(builder, hub_id),
+        # Where the hub's libraries keep images that they do not put into tables.
+        folders=(Path(datasets.config.HF_DATASETS_CACHE), Path(huggingface_hub.constants.HF_HUB_CACHE)),
     )
 
 
@@ -63,13 +67,18 @@ def _ask(repository: str, beginning: str) -> None:
         ) from error
 
 
-def _open(builder: Any, hub_id: str) -> dict[str, Any]:
-    """Download what is not there yet and read the parts."""
+def _open(builder: Any, hub_id: str) -> dict[str, Callable[[], Any]]:
+    """Download what is not there yet and find the parts."""
     print(f"fetching {hub_id} from the Hugging Face hub", file=sys.stderr, flush=True)
     with _quiet(), _hub_errors(hub_id):
         builder.download_and_prepare()
         found = {part: split for split in builder.info.splits if (part := part_of(split))}
-        return {part: builder.as_dataset(split=split) for part, split in as_parts(found, hub_id).items()}
+        return {part: partial(_read, builder, split, hub_id) for part, split in as_parts(found, hub_id).items()}
+
+
+def _read(builder: Any, split: str, hub_id: str) -> Any:
+    with _quiet(), _hub_errors(hub_id):
+        return builder.as_dataset(split=split)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from rnas.config import require
 from rnas.data import cache
-from rnas.data.finding import find
+from rnas.data.finding import find, warn_of_folder
 from rnas.data.images import Decoded, ImageDataset, LabelledImages, content_hash
 from rnas.data.splits import held_out, stratified_subset
 from rnas.errors import DataError
@@ -40,7 +40,8 @@ def load(
             class, below ``train`` and ``test`` or directly. Data without a test part lose a stratified fifth to one,
             the same fifth whatever the seed.
         limit: number of training images to keep, stratified, at least one of each class; None keeps all.
-        pixels: height and width to which larger images are reduced by averaging; None keeps them as they are.
+        pixels: height and width to which larger images are reduced by averaging; images of mixed sizes are resized by
+            their short side and cropped around the centre instead. None keeps them as they are.
         image_column: the column of images; None finds it.
         label_column: the column of labels; None finds it.
         seed: decides which training images `limit` keeps.
@@ -57,10 +58,11 @@ def load(
     if source == "digits":
         if image_column is not None or label_column is not None:
             raise DataError(f"digits has no columns to choose, got {image_column or label_column!r}")
+        warn_of_folder(source)
         name, flip, decoded = source, False, _digits()
     else:
         found = find(source)
-        name, flip, decoded = found.name, found.flip, _decoded(found, image_column, label_column)
+        name, flip, decoded = found.name, found.flip, _decoded(found, image_column, label_column, pixels)
     train, test = decoded.train, decoded.test
     if test is None:
         few = [name for name, size in zip(decoded.class_names, train.labels.bincount(), strict=True) if size < 2]
@@ -92,15 +94,17 @@ def _reduced(source: str, images: LabelledImages, pixels: int) -> LabelledImages
     return LabelledImages(torch.cat(parts).round().to(torch.uint8), images.labels)
 
 
-def _decoded(source: Source, image_column: str | None, label_column: str | None) -> Decoded:
-    file = cache.cache_file(source, image_column, label_column)
-    decoded = cache.read(file)
-    if decoded is None:
-        # Here, because `datasets` takes longer to import than a kept data set to read.
-        from rnas.data.decoding import decode
+def _decoded(source: Source, image_column: str | None, label_column: str | None, pixels: int | None) -> Decoded:
+    whole = cache.cache_file(source, image_column, label_column)
+    resized = cache.cache_file(source, image_column, label_column, pixels)
+    for file in (whole, resized):
+        if (decoded := cache.read(file)) is not None:
+            return decoded
+    # Here, because `datasets` takes longer to import than a kept data set to read.
+    from rnas.data.decoding import decode
 
-        decoded = decode(source, image_column, label_column)
-        cache.write(file, decoded)
+    decoded, mixed = decode(source, image_column, label_column, pixels)
+    cache.write(resized if mixed else whole, decoded)
     return decoded
 
 
