@@ -35,7 +35,8 @@ def check(source: str) -> None:
         UnknownNameError: if it is no known name, no path and no hub id.
         DataError: if it is a path where nothing is.
     """
-    if source in ("digits", *HUB_DATASETS) or Path(source).expanduser().exists():
+    # An empty name would be the folder here.
+    if source in ("digits", *HUB_DATASETS) or (source and Path(source).expanduser().exists()):
         return
     if source.startswith((".", "/", "~")) or "\\" in source or source.count("/") > 1 or source.endswith(".parquet"):
         raise DataError(f"{source}: no such file or folder")
