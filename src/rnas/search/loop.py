@@ -26,6 +26,7 @@ from rnas.progress import reporting
 from rnas.runs import Run
 from rnas.search import adversarial_darts, darts, gdas, gdas_rnas, largest, random, rnas  # noqa: F401 - they register
 from rnas.search.algorithm import ALGORITHMS, ALPHA_BETAS, Algorithm, Batch, SearchState, SupernetAlgorithm
+from rnas.search.bound import bound_met
 from rnas.search.config import SearchConfig
 from rnas.search.shortlist import choose
 from rnas.seeding import derive
@@ -257,11 +258,14 @@ def end_epoch(
 def results(algorithm: Algorithm, state: SearchState, genotype: Genotype) -> dict[str, Any]:
     """What the search ended with; F and H are those of the supernet."""
     config = algorithm.config
+    reached = algorithm.vulnerability(state) if isinstance(algorithm, SupernetAlgorithm) else None
     return {
         "algorithm": config.algorithm,
         "space": config.space,
         "H": state.bound,
-        "F": algorithm.vulnerability(state) if isinstance(algorithm, SupernetAlgorithm) else None,
+        "F": reached,
+        "tolerance": config.constraint.tolerance,
+        "bound_met": bound_met(reached, state.bound, config.constraint.tolerance),
         "metric": config.constraint.metric,
         "solver": config.constraint.solver,
         "none": state.space.none_weight(state.alpha),
