@@ -144,16 +144,19 @@ def test_lost_weights_are_told_with_what_to_do(place: Path, capsys: pytest.Captu
     assert "or the file was deleted; run it again to continue" in capsys.readouterr().err
 
 
-def test_a_recipe_whose_stage_lost_its_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recipe_whose_stage_lost_its_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     recipe = (
         f"run quickstart {TINY} --search.channels 2 --search.cells 3 --search.epochs 1 --search.warmup_epochs 0 "
-        "--search.batch_size 20 --search.constraint.bound 1 --search.constraint.images 10 --search.attack.steps 1 "
+        "--search.batch_size 20 --search.constraint.bound 1e-6 --search.constraint.images 10 --search.attack.steps 1 "
         "--network.channels 2 --network.cells 3 --baseline.channels 2 --training.epochs 1 --training.batch_size 20 "
         "--training.attack.steps 1 --evaluation.attacks fgsm --evaluation.images 20"
     )
     out = tmp_path / "run"
     monkeypatch.setattr(reports, "report", lambda folder: folder / "report.html")
     assert main([*recipe.split(), "--out", str(out)]) == 0
+    assert "bound NOT met: F / H = " in capsys.readouterr().out
     weights = out / "resnet18" / "weights.safetensors"
     before = weights.read_bytes()
     weights.unlink()

@@ -29,6 +29,7 @@ from rnas.recipes.config import (
     ZooCommand,
 )
 from rnas.recipes.studies.config import ReproduceCommand
+from rnas.search.bound import bound_in_words
 from rnas.terminal import tell, warn
 
 if TYPE_CHECKING:
@@ -56,9 +57,8 @@ def search(arguments: list[str]) -> None:
     command: SearchCommand = parse("search", SearchCommand, arguments, resumable=True)
     refuse_early(command.out, command.data.source)
     out = recipes.run_search(command)
-    results = parallel.from_first(lambda: read_summary(out))
-    if results["H"] is not None:
-        tell(f"bound: F / H = {results['F'] / results['H']:.3g}, tolerance {command.search.constraint.tolerance:g}")
+    if words := bound_in_words(parallel.from_first(lambda: read_summary(out))):
+        tell(words)
     tell(f"found: {out}/genotype.json")
 
 
@@ -165,6 +165,8 @@ def run(arguments: list[str]) -> None:
     refuse_early(command.out, command.data.source)
     page = recipes.run_recipe(command)
     show(reports.load_results(page.parent))
+    if words := bound_in_words(read_summary(page.parent / "search")):
+        tell(words)
     tell(f"report: {page}")
 
 

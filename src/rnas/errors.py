@@ -60,16 +60,24 @@ class RunError(RnasError):
 
 
 class DivergenceError(RnasError):
-    """A loss or a gradient is no longer finite; the message names the last good checkpoint."""
+    """A loss or a gradient is no longer finite; the message names the last good checkpoint.
 
-    #: What the user can choose instead, in words.
-    remedy = "a lower learning_rate or gradient_clip"
+    Args:
+        message: what is not finite.
+        remedy: what the user can choose instead, in words; None where whoever raises the error cannot tell.
+    """
+
+    remedy: str | None = None
+
+    def __init__(self, message: str, remedy: str | None = None) -> None:
+        super().__init__(message)
+        self.remedy = remedy or self.remedy
 
 
 class CollapseError(DivergenceError):
     """Training on one-step examples has ended in catastrophic overfitting."""
 
-    remedy = "a smaller fast_at.step, a lower learning_rate or the objective pgd_at"
+    remedy: str | None = "a smaller fast_at.step, a lower learning_rate or the objective pgd_at"
 
 
 def nearest(given: str, known: Iterable[str]) -> str:

@@ -176,8 +176,12 @@ class Run:
         return state
 
     @contextmanager
-    def step(self, step: int) -> Iterator[None]:
-        """Make errors inside, of numbers that are no longer finite, name the step and the last good state.
+    def step(self, step: int, advise: Callable[[Exception], str]) -> Iterator[None]:
+        """Make errors inside, of numbers that are no longer finite, name the step, the last good state and a remedy.
+
+        Args:
+            step: the iteration, from 0.
+            advise: what to choose instead, where the error does not say it itself.
 
         Raises:
             DivergenceError: instead of one without these, or of an attack's ArithmeticError.
@@ -185,7 +189,7 @@ class Run:
         try:
             yield
         except (DivergenceError, ArithmeticError) as error:
-            remedy = error.remedy if isinstance(error, DivergenceError) else DivergenceError.remedy
+            remedy = (error.remedy if isinstance(error, DivergenceError) else None) or advise(error)
             raise DivergenceError(
                 f"step {step}: {error}; the last good state is {self.last_checkpoint()}; going on from there would end "
                 f"here again: choose {remedy}, and another --out"

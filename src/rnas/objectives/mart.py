@@ -43,7 +43,7 @@ class Mart(Objective):
         boosted = self.cross_entropy(logits, labels) - log_rest(logits, labels).mean()  # BCE
         wrong = 1 - clean.softmax(dim=1).gather(1, labels.unsqueeze(1)).squeeze(1)
         divergence = (kl_divergence(clean, logits) * wrong).mean()
-        return boosted + self.settings.mart.beta * divergence, logits  # Section 3.2
+        return self.weigh(boosted, "mart.beta", self.settings.mart.beta, divergence), logits  # Section 3.2
 
 
 def log_rest(logits: Tensor, labels: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
@@ -14,6 +15,9 @@ from rnas.objectives.config import ObjectiveConfig
 from rnas.registry import Registry
 
 __all__ = ["OBJECTIVES", "Objective"]
+
+#: How many times the unweighted loss a weighted term has to be to be called the reason that a training diverged.
+OUTWEIGHED = 100.0
 
 
 class Objective(ABC):
@@ -30,6 +34,7 @@ class Objective(ABC):
 
     def __init__(self, settings: ObjectiveConfig) -> None:
         self.settings = settings
+        self._weighed: tuple[Tensor, str, float, Tensor] | None = None
 
     @abstractmethod
     def __call__(
@@ -47,6 +52,30 @@ class Objective(ABC):
         Returns:
             The loss, a scalar with gradients for the model's weights, and the logits (N, num_classes) that it judged.
         """
+
+    def weigh(self, loss: Tensor, key: str, weight: float, divergence: Tensor) -> Tensor:
+        """A loss and a divergence with a weight, both scalars; what they were is kept for `fault`.
+
+        Args:
+            loss: the other terms.
+            key: the setting that is the weight.
+            weight: its value.
+            divergence: what it weighs.
+        """
+        self._weighed = (loss.detach(), key, weight, divergence.detach())
+        return loss + weight * divergence
+
+    def fault(self) -> str | None:
+        """The setting that made the last loss too large to be computed with, if it was a weight of `weigh`.
+
+        It was where everything is finite without it, and its term is not, or exceeds all else by far: of a sum that
+        some other setting spoilt, every term is too large.
+        """
+        if self._weighed is None:
+            return None
+        loss, key, weight, divergence = self._weighed
+        unweighted = float(loss + divergence)
+        return key if math.isfinite(unweighted) and not weight * float(divergence) <= OUTWEIGHED * unweighted else None
 
     def cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The mean cross-entropy of logits (N, classes) with the smoothed labels (N,)."""

@@ -40,4 +40,5 @@ class Trades(Objective):
         adversarial = pgd_kl(attacked, images, labels, **vars(attack), generator=generator)
         clean, logits = model(images), model(adversarial)
         divergence = kl_divergence(clean, logits).mean()
-        return self.cross_entropy(clean, labels) + self.settings.trades.beta * divergence, logits  # Equation 5
+        beta = self.settings.trades.beta
+        return self.weigh(self.cross_entropy(clean, labels), "trades.beta", beta, divergence), logits  # Equation 5

@@ -66,6 +66,10 @@ class Darts(SupernetAlgorithm):
             raise DivergenceError(f"the gradient of alpha is not finite (validation losses {values})")
         state.alpha.grad = gradient
         state.alpha_optimiser.step()
+        if not bool(state.alpha.isfinite().all()):
+            # Steps of Adam have the size of the rate; the decay alone would have to be as large to do the same.
+            large = max("alpha_learning_rate", "alpha_weight_decay", key=lambda name: getattr(self.config, name))
+            raise DivergenceError("alpha is no longer finite", f"a lower {large}")
         return {"loss": sum(values.values())} | values
 
     def training_loss(self, state: SearchState, batch: Batch) -> Callable[[], Tensor]:

@@ -26,13 +26,18 @@ from rnas.progress import reporting
 from rnas.runs import Run
 from rnas.search import adversarial_darts, darts, gdas, gdas_rnas, largest, random, rnas  # noqa: F401 - they register
 from rnas.search.algorithm import ALGORITHMS, ALPHA_BETAS, Algorithm, Batch, SearchState, SupernetAlgorithm
+from rnas.search.bound import bound_met
 from rnas.search.config import SearchConfig
 from rnas.search.shortlist import choose
 from rnas.seeding import derive
 from rnas.supernets.space import SPACES
+from rnas.training.advice import advise_weights
 from rnas.training.optimiser import WeightOptimiser
 
 __all__ = ["ALGORITHMS", "search"]
+
+#: What to choose instead where F is not finite, though the logits are: its attack would have found out.
+NOT_FINITE = "another constraint.metric or a lower learning_rate"
 
 
 def search(
@@ -198,7 +203,7 @@ def optimise(
         while state.epoch < config.epochs:
             epoch, step = state.epoch, state.epoch * iterations + state.iteration
             warm = epoch < config.warmup_epochs
-            with run.step(step):
+            with run.step(step, lambda _: advise_weights(config)):
                 if epoch == config.warmup_epochs and state.iteration == 0:
                     algorithm.end_warmup(state)
                     state.bound = parallel.from_first(lambda: state.bound)
@@ -228,7 +233,10 @@ def optimise(
 def check_bound(bound: float | None) -> None:
     """Refuse a bound that nothing can meet: a percentage of an F that is 0 or no longer finite."""
     if bound is not None and not (math.isfinite(bound) and bound > 0):
-        raise DivergenceError(f"expected H > 0, got {bound}: F at the end of the warm-up is 0 or not finite")
+        raise DivergenceError(
+            f"expected H > 0, got {bound}: F at the end of the warm-up is 0 or not finite",
+            "a number as constraint.bound, or a larger attack.eps" if bound == 0 else NOT_FINITE,
+        )
 
 
 def end_epoch(
@@ -240,7 +248,7 @@ def end_epoch(
         run.log("projection", step=step, epoch=state.epoch, **projection)
     value = algorithm.vulnerability(state)
     if not math.isfinite(value):
-        raise DivergenceError(f"the vulnerability is not finite: F = {value}")
+        raise DivergenceError(f"the vulnerability is not finite: F = {value}", NOT_FINITE)
     ratio = None if state.bound is None else value / state.bound
     run.log("vulnerability", step=step, epoch=state.epoch, F=value, H=state.bound, ratio=ratio)
     weights = state.alpha.detach().softmax(dim=-1).cpu()
@@ -257,11 +265,14 @@ def end_epoch(
 def results(algorithm: Algorithm, state: SearchState, genotype: Genotype) -> dict[str, Any]:
     """What the search ended with; F and H are those of the supernet."""
     config = algorithm.config
+    reached = algorithm.vulnerability(state) if isinstance(algorithm, SupernetAlgorithm) else None
     return {
         "algorithm": config.algorithm,
         "space": config.space,
         "H": state.bound,
-        "F": algorithm.vulnerability(state) if isinstance(algorithm, SupernetAlgorithm) else None,
+        "F": reached,
+        "tolerance": config.constraint.tolerance,
+        "bound_met": bound_met(reached, state.bound, config.constraint.tolerance),
         "metric": config.constraint.metric,
         "solver": config.constraint.solver,
         "none": state.space.none_weight(state.alpha),

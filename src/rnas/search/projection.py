@@ -220,7 +220,14 @@ def project(
     scaled = ScaledConstraint(constraint, bound)
     start = found = scaled.at(anchor)
     if start.violation > 0:
-        found = solve(scaled, start, max_iterations, tolerance)
+        try:
+            found = solve(scaled, start, max_iterations, tolerance)
+        except (DivergenceError, ArithmeticError) as error:
+            # F was finite where the way began, and the bound alone says how far it leads.
+            raise DivergenceError(
+                f"{error}, on the way from F = {(start.violation + 1) * bound:.3g} to the bound H = {bound:.3g}",
+                "a larger constraint.bound",
+            ) from error
     residual = found.residual(anchor)
     feasible = found.violation <= tolerance
     return Projection(

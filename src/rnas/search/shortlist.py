@@ -88,6 +88,7 @@ def choose(
                     augmentation=augmentation,
                     device=device,
                     checkpoint_every=checkpoint_every,
+                    rate_name="shortlist.learning_rate",
                 )
                 passes = training.epochs * max(1, len(data.train) // training.batch_size) * (training.attack.steps + 1)
                 measures = measure(candidate.path, sample, config, device)

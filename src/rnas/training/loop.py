@@ -14,7 +14,7 @@ from rnas import parallel
 from rnas.checkpoints import save_weights
 from rnas.config import require
 from rnas.data import Batches, DataConfig, ImageDataset, LabelledImages, stratified_subset
-from rnas.errors import ConfigError, DataError, ModelError
+from rnas.errors import ConfigError, DataError, DivergenceError, ModelError
 from rnas.networks.cells import CellNetwork
 from rnas.networks.layout import use_channels_last
 from rnas.networks.normalise import Normalise
@@ -22,6 +22,7 @@ from rnas.objectives import OBJECTIVES
 from rnas.progress import reporting
 from rnas.runs import Run
 from rnas.seeding import derive
+from rnas.training.advice import advise_weights
 from rnas.training.cells import Auxiliary, DropPath
 from rnas.training.collapse import CollapseCheck
 from rnas.training.config import CellTrainingConfig, TrainingConfig
@@ -42,6 +43,7 @@ def train(
     augmentation: DataConfig | None = None,
     device: torch.device | str = "cpu",
     checkpoint_every: int = 100,
+    rate_name: str = "learning_rate",
 ) -> None:
     """Train a network, or go on with it where a killed run stopped; its weights end in `run` as weights.safetensors.
 
@@ -54,6 +56,7 @@ def train(
         augmentation: crop and flip; None for the data set's own.
         device: where to train.
         checkpoint_every: steps between two checkpoints; one is also written at each epoch's end.
+        rate_name: what the user's settings call the learning rate, for advice after a divergence.
 
     Raises:
         DataError: if there are too few images.
@@ -101,12 +104,18 @@ def train(
     )
     if (saved := parallel.from_first(run.load_checkpoint)) is not None:
         state.restore(saved)
+
+    def advise(error: Exception) -> str:
+        # An attack fails before there is a loss.
+        fault = objective.fault() if isinstance(error, DivergenceError) else None
+        return f"a smaller {fault}" if fault else advise_weights(config, rate_name)
+
     start = state.step
     with reporting(f"training {run.path.name}", steps, start=start) as progress:
         while state.step < steps and not state.exhausted:
             step, epoch = state.step, state.step // len(batches)
             rate = state.optimiser.learning_rate
-            with run.step(step), parallel.part_of(batches.batch_size):
+            with run.step(step, advise), parallel.part_of(batches.batch_size):
                 batch, labels = map(parallel.own, batches.at(step))
                 generator = parallel.generator(device, derive(seed, "training", step))
                 if drop_path is not None:
@@ -124,7 +133,7 @@ def train(
             run.log("step", step=step, epoch=epoch, **shown, learning_rate=rate)
             ended = state.step % len(batches) == 0
             if ended or state.step % checkpoint_every == 0:
-                with run.step(step):
+                with run.step(step, advise):
                     measured = state.examine(ended=ended)
                 if measured:
                     run.log("epoch", step=step, epoch=epoch, **measured)
