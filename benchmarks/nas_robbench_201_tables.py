@@ -1,6 +1,7 @@
 """Tables and a figure of the study, from what nas_robbench_201.py and rank_correlations.py beside it have left.
 
     python benchmarks/nas_robbench_201_tables.py --table PATH --out runs/nas_robbench_201
+    python benchmarks/nas_robbench_201_tables.py                draws and prints again what results/ holds
 
 Writes results/nas_robbench_201.csv, one row a search, and docs/figures/nas_robbench_201.png and .svg; prints the means
 in Markdown. A search with a shortlist gives a row for each rule by which a candidate can be chosen, for all of them
@@ -17,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rnas.evaluation.tabular import Benchmark
 from rnas.genotype import Genotype
 from rnas.recipes.benchmarking import means, standings
+from rnas.reports.benchmark import FEW
 from rnas.reports.figures import INK, MUTED, save, style
 from rnas.reports.ledger import csv_text, provenance
 from rnas.reports.palette import MODEL_COLOURS
@@ -36,30 +39,42 @@ RULES = {"loss": 1.0, "F": 1e-9, "Eq. 8": 0.5}
 def main() -> None:
     """Collect, write, draw, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--table", required=True, help="NAS-RobBench-201: parquet, or its results as JSON")
+    parser.add_argument("--table", help="NAS-RobBench-201: parquet, or its results as JSON; without it no run is read")
     parser.add_argument("--out", default="runs/nas_robbench_201", help="where the runs are")
     parser.add_argument("--results", default="results", help="where tables go")
     parser.add_argument("--figures", default="docs/figures", help="where figures go")
     arguments = parser.parse_args()
-    benchmark = Benchmark.load(arguments.table)
-    rows = [
+    results = Path(arguments.results)
+    if arguments.table is None:
+        with (results / "nas_robbench_201.csv").open(encoding="utf-8", newline="") as file:
+            rows = [row | {key: float(row[key]) for key in FIGURES} for row in csv.DictReader(file)]
+    else:
+        rows = collected(Path(arguments.out), Benchmark.load(arguments.table))
+        (results / "nas_robbench_201.csv").write_text(csv_text(rows), encoding="utf-8")
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(f"{row['method']}, by {row['rule']}" if row["rule"] else row["method"], []).append(row)
+    summary = {name: means([{key: row[key] for key in FIGURES} for row in group]) for name, group in groups.items()}
+    for name, group in groups.items():
+        if len(group) < FEW:  # an interval would say less than the values
+            for value in summary[name].values():
+                value |= {"low": None, "high": None}
+    print(markdown(groups, summary))
+    correlations = results / "nas_robbench_201_correlations.csv"
+    found = list(csv.DictReader(correlations.open(encoding="utf-8"))) if correlations.exists() else []
+    save(figure(summary, found), Path(arguments.figures), "nas_robbench_201")
+
+
+def collected(out: Path, benchmark: Benchmark) -> list[dict[str, Any]]:
+    """The rows of all finished searches."""
+    return [
         row
-        for folder in sorted(Path(arguments.out).iterdir())
+        for folder in sorted(out.iterdir())
         if folder.name != "alone"
         for run in sorted(folder.glob("seed-*"), key=lambda run: int(run.name.removeprefix("seed-")))
         if read_manifest(run)["finished"]
         for row in rows_of(folder.name.replace("_", " "), run, benchmark)
     ]
-    results = Path(arguments.results)
-    (results / "nas_robbench_201.csv").write_text(csv_text(rows), encoding="utf-8")
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault(f"{row['method']}, by {row['rule']}" if row["rule"] else row["method"], []).append(row)
-    summary = {name: means([{key: row[key] for key in FIGURES} for row in group]) for name, group in groups.items()}
-    print(markdown(groups, summary))
-    correlations = results / "nas_robbench_201_correlations.csv"
-    found = list(csv.DictReader(correlations.open(encoding="utf-8"))) if correlations.exists() else []
-    save(figure(summary, found), Path(arguments.figures), "nas_robbench_201")
 
 
 #: What is averaged over seeds.
@@ -103,7 +118,7 @@ def rows_of(method: str, run: Path, benchmark: Benchmark) -> Iterator[dict[str, 
 
 
 def markdown(groups: dict[str, list[dict[str, Any]]], summary: dict[str, Any]) -> str:
-    """The means with half of their 95% intervals."""
+    """The means with half of their 95% intervals, where there are seeds enough for one."""
 
     def cell(name: str, key: str) -> str:
         value = summary[name][key]
@@ -128,7 +143,7 @@ def figure(summary: dict[str, Any], correlations: list[dict[str, str]]) -> Figur
     """Percentiles of the methods on the left, rank correlations of the measures on the right."""
     names = sorted(summary, key=lambda name: summary[name]["robust_percentile_within_limit"]["mean"])
     with style():
-        drawn = Figure(figsize=(11, 0.34 * len(names) + 1.3), layout="constrained")
+        drawn = Figure(figsize=(11, 0.34 * len(names) + 1.9), layout="constrained")
         left, right = drawn.subplots(1, 2, width_ratios=(1, 0.9))
         parts = (
             ("_within_limit", "within the size limit", "o", 0.1),
@@ -148,13 +163,23 @@ def figure(summary: dict[str, Any], correlations: list[dict[str, str]]) -> Figur
         left.tick_params(axis="y", length=0, labelcolor=INK)
         left.set_xlim(-2, 102)
         left.set_ylim(-0.6, len(names) - 0.4)
-        left.set_xlabel("percentile of the found cell's PGD-8 accuracy (bar: 95% interval over seeds)")
-        left.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+        left.set_xlabel("percentile of the found cell's PGD-8 accuracy\n(bar: 95% interval over seeds)")
+        left.set_title("Where the cells that each method found stand", pad=34)
+        left.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), labelspacing=0.2)
+        better(left, 75, 100, "better")
         draw_correlations(right, correlations)
     return drawn
 
 
-def draw_correlations(axes: Any, correlations: list[dict[str, str]]) -> None:
+def better(axes: Axes, start: float, end: float, words: str) -> None:
+    """An arrow above a panel, in the direction in which results are better."""
+    arrow = {"arrowstyle": "-|>", "color": MUTED, "shrinkA": 0, "shrinkB": 0}
+    axes.annotate("", (end, 1.012), (start, 1.012), xycoords=("data", "axes fraction"), arrowprops=arrow)
+    above = axes.get_xaxis_transform()
+    axes.text((start + end) / 2, 1.018, words, transform=above, ha="center", fontsize=8, color=MUTED)
+
+
+def draw_correlations(axes: Axes, correlations: list[dict[str, str]]) -> None:
     """One dot a measure and source of weights: Spearman's rho at equal parameter count, the mean over seeds."""
     values: dict[tuple[str, str], list[float]] = {}
     for row in correlations:
@@ -170,9 +195,14 @@ def draw_correlations(axes: Any, correlations: list[dict[str, str]]) -> None:
     axes.set_yticks(range(len(measures)), measures)
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.set_xlim(-1, 1)
-    axes.set_xlabel("Spearman's rho at equal size")
+    axes.set_xlabel("Spearman's rho with the true PGD-8 accuracy,\nat equal size")
+    axes.set_title("What each measure of a cell is worth", pad=34)
+    better(axes, -0.08, -0.95, "better: losses, F")
+    better(axes, 0.08, 0.95, "better: accuracies")
     if sources:
-        axes.legend(loc="lower left", bbox_to_anchor=(-0.3, 1), ncols=3, handletextpad=0.2)
+        axes.legend(
+            loc="lower right", bbox_to_anchor=(1, 0.06), title="with the weights of", fontsize=8, title_fontsize=8
+        )
 
 
 if __name__ == "__main__":

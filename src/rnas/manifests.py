@@ -17,8 +17,8 @@ from rnas.files import read_object, write_atomically
 __all__ = ["describe", "early_stop", "identifying", "now", "prepare", "read_manifest"]
 
 #: Settings that say where and how comfortably, not what: a run may be continued with others. A genotype's path is one,
-#: because `Run.record` keeps what the file holds.
-ELSEWHERE = ("out", "device", "checkpoint_every", "genotype")
+#: and those of models, because `Run.record` keeps what the files hold.
+ELSEWHERE = ("out", "device", "checkpoint_every", "genotype", "models")
 
 #: Settings that older versions did not have, by group and name, and what those did: their runs can be continued.
 ADDED: dict[tuple[str, str], object] = {("fast_at", "mode"): "evaluation"}

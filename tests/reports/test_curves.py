@@ -46,8 +46,7 @@ def test_values_that_are_not_finite_are_left_out() -> None:
 
 
 def test_alpha_panels_show_every_edge_and_the_cell_that_was_kept(run_folder: Path) -> None:
-    search = read_folder(run_folder).search
-    assert search is not None
+    (search,) = read_folder(run_folder).searches
     assert search.genotype is not None
     normal, reduce = trajectories(search.metrics, search.summary["operations"])
     assert (normal.kind, reduce.kind) == ("normal", "reduce")
@@ -99,6 +98,70 @@ def test_vulnerability_shows_bound_projections_and_warmup(run_folder: Path) -> N
     assert heights(lines["projection: after (lower)"]) == metrics.column("projection", "after")[1]
     assert "warm-up" in upper.get_legend_handles_labels()[1]
     assert "reduction cell" in lower.get_legend_handles_labels()[1]
+
+
+def write_metrics(path: Path, records: list[dict[str, object]]) -> Metrics:
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    return read_metrics(path)
+
+
+def test_a_high_f_of_the_warm_up_does_not_squash_the_rest(tmp_path: Path) -> None:
+    records: list[dict[str, object]] = [
+        {"kind": "theta", "step": 0, "phase": "warmup", "loss": 2.0},
+        {"kind": "vulnerability", "step": 0, "F": 300.0, "H": None},
+        {"kind": "vulnerability", "step": 9, "F": 1.2, "H": None},
+        {"kind": "alpha_step", "step": 10, "loss": 1.0},
+        {"kind": "projection", "step": 19, "before": 1.6, "after": 1.0, "bound": 1.0},
+        {"kind": "vulnerability", "step": 19, "F": 1.0, "H": 1.0},
+    ]
+    figure = vulnerability_figure(write_metrics(tmp_path / "metrics.jsonl", records))
+    assert figure is not None
+    low, high = figure.axes[0].get_ylim()
+    assert low == 0
+    assert 1.6 < high < 3.2
+    assert "300" in {text.get_text() for text in figure.axes[0].texts}
+    # Nothing is cut off where there is only a warm-up, nor where it is as low as the search.
+    for kept, top in ((records[:3], 300.0), ([records[0], *records[2:]], 1.6)):
+        figure = vulnerability_figure(write_metrics(tmp_path / "metrics.jsonl", kept))
+        assert figure is not None
+        assert figure.axes[0].get_ylim()[1] > top
+        assert not figure.axes[0].texts
+
+
+def test_curves_under_attack_are_called_so(tmp_path: Path) -> None:
+    metrics = write_metrics(
+        tmp_path / "metrics.jsonl",
+        [
+            {"kind": "step", "step": 0, "loss": 2.0, "accuracy": 0.5},
+            {"kind": "epoch", "step": 0, "validation_clean": 0.8, "validation_robust": 0.4},
+        ],
+    )
+    for attacked, batches in ((True, "training batches, under attack"), (False, "training batches")):
+        figure = training_figure(metrics, attacked=attacked)
+        assert figure is not None
+        assert [str(line.get_label()) for line in figure.axes[1].lines] == [
+            *(batches, "validation, clean", "validation, under attack")
+        ]
+
+
+def test_attacks_that_eps_does_not_bound_have_an_axis_of_their_own() -> None:
+    def result(name: str, accuracy: float, **settings: object) -> AttackResult:
+        return AttackResult(name, name, 100, accuracy, accuracy - 0.1, accuracy + 0.1, settings)
+
+    attacks = (
+        result("clean", 0.9),
+        result("fgsm", 0.5, eps=0.03),
+        result("cw", 0.2, c=0.5),
+        result("worst_case", 0.4, attacks=["fgsm"]),
+    )
+    figure = accuracy_figure([ModelResults("a", attacks, eps="8/255")])
+    within, beyond = figure.axes
+    assert within.get_title(loc="left") == "within eps: 8/255"
+    assert "not bounded by eps" in beyond.get_title(loc="left")
+    rows = [[label.get_text().split("\n")[0] for label in axes.get_yticklabels()] for axes in figure.axes]
+    assert rows == [["clean", "fgsm", "worst_case"], ["cw"]]
+    shown = [along(line) for line in beyond.lines if len(along(line)) == 1]
+    assert shown == [[20.0]]
 
 
 def test_nothing_recorded_gives_no_figure() -> None:

@@ -43,6 +43,10 @@ def test_the_file_gives_back_what_it_was_made_of(tmp_path: Path) -> None:
     assert read_layers(path) == given
     for line in path.read_text().splitlines()[1:]:
         assert line.endswith(',7,8/255,"rnas vulnerability a, b",3,abc,,"C, 2 cores",')
+    formula = rows({"=1+1": [0.1], "-x": [0.2], "'@y": [0.3]})
+    path.write_text(layers_csv(formula, {"images": 7}, MANIFEST))
+    assert [line.split(",")[0] for line in path.read_text().splitlines()] == ["model", "'=1+1", "'-x", "''@y"]
+    assert read_layers(path) == formula
     path.write_text(path.read_text().replace("0.1", "much"))
     with pytest.raises(RunError, match=r"vulnerability.csv is missing or damaged: .*much"):
         read_layers(path)
@@ -50,19 +54,30 @@ def test_the_file_gives_back_what_it_was_made_of(tmp_path: Path) -> None:
         read_layers(tmp_path / "absent.csv")
 
 
-def test_models_of_the_same_layers_share_a_panel_and_a_table() -> None:
+def test_all_models_share_an_axis_and_those_of_the_same_layers_a_table() -> None:
     given = [
         *rows({"a": [0.1, 0.2], "b": [0.3, 0.5]}),
         *rows({"c": [1.0, 2.0, 6.0]}, layer="layers"),
         *rows({"a": [3.0, 4.0], "b": [5.0, 6.0]}, "other"),
         *rows({"c": [7.0, 8.0, 9.0]}, "other", layer="layers"),
     ]
-    assert curves(layer_figure(given)) == [
-        {"a": [0.1, 0.2], "b": [0.3, 0.5]},
-        {"c": [1.0, 2.0, 6.0]},
-        {"a": [3.0, 4.0], "b": [5.0, 6.0]},
-        {"c": [7.0, 8.0, 9.0]},
+    figure = layer_figure(given)
+    layers = {"a": "2 layers, stages.0 to stages.1", "b": "2 layers, stages.0 to stages.1"}
+    layers["c"] = "3 layers, layers.0 to layers.2"
+    assert curves(figure) == [
+        {f"{model}: {layers[model]}": values for model, values in found.items()}
+        for found in (
+            {"a": [0.1, 0.2], "b": [0.3, 0.5], "c": [1.0, 2.0, 6.0]},
+            {"a": [3.0, 4.0], "b": [5.0, 6.0], "c": [7.0, 8.0, 9.0]},
+        )
     ]
+    # Each from its first to its last layer.
+    assert [list(np.asarray(line.get_xdata(), dtype=float)) for line in figure.axes[0].lines] == [
+        *([0.0, 1.0], [0.0, 1.0], [0.0, 0.5, 1.0])
+    ]
+    same = layer_figure(given[:4])
+    assert curves(same) == [{"a": [0.1, 0.2], "b": [0.3, 0.5]}]
+    assert [list(np.asarray(line.get_xdata(), dtype=float)) for line in same.axes[0].lines] == [[1.0, 2.0]] * 2
     console = Console(width=80, file=io.StringIO())
     tables = layer_tables(given)
     assert len(tables) == 4
@@ -73,6 +88,14 @@ def test_models_of_the_same_layers_share_a_panel_and_a_table() -> None:
     assert ["stages.1", "16", "x", "16", "x", "12", "0.2", "0.5"] in lines
     assert ["mean", "0.15", "0.4"] in lines
     assert ["mean", "3"] in lines
+
+
+def test_no_name_moves_the_terminals_cursor() -> None:
+    console = Console(width=80, file=io.StringIO())
+    with console.capture() as capture:
+        console.print(*layer_tables([LayerRow("a\x1b[31m", "conv\x1b[2J", 4, 2, 2, "kl\x1b[0m", 0.1)]))
+    assert "\x1b" not in capture.get()
+    assert "conv\\x1b[2J" in capture.get()
 
 
 def test_the_axis_is_logarithmic_and_has_numbers() -> None:
@@ -132,4 +155,5 @@ def test_figures_of_all_zeros_one_layer_and_strange_names(tmp_path: Path) -> Non
     assert (tmp_path / "figure.png").stat().st_size > 1000
     assert (tmp_path / "figure.svg").stat().st_size > 1000
     many = [row for index in range(5) for row in rows({f"m{index}": [1.0] * (index + 1)})]
-    assert len(curves(layer_figure(many))) == 5
+    (drawn,) = curves(layer_figure(many))
+    assert len(drawn) == 5

@@ -14,22 +14,34 @@ import torch
 
 from rnas import parallel, reports
 from rnas.checkpoints import read_weights
-from rnas.config import plain
+from rnas.config import Distance, PgdConfig, plain
 from rnas.devices import cpu_threads, select_device
+from rnas.evaluation.config import PAPER_EPS
 from rnas.files import read_summary, refuse_link
 from rnas.genotype import Genotype
 from rnas.manifests import early_stop
 from rnas.networks.spec import NetworkSpec
 from rnas.progress import announce
 from rnas.recipes.checks import check_attacks, check_cells, check_network, check_search, check_training
-from rnas.recipes.config import EvaluateCommand, RecipeCommand, RunCommand, SearchCommand, TrainCommand
+from rnas.recipes.config import (
+    EvaluateCommand,
+    RecipeCommand,
+    RunCommand,
+    SearchCommand,
+    TrainCommand,
+    VulnerabilityCommand,
+)
 from rnas.recipes.evaluating import load_data, load_second, run_evaluation
+from rnas.recipes.vulnerability import run_vulnerability
 from rnas.runs import Run, open_run
 from rnas.search.loop import search
 from rnas.seeding import derive
 from rnas.terminal import warn
 from rnas.training.config import CellTrainingConfig
 from rnas.training.loop import check_images, train
+
+#: Test images on which F of the trained networks is measured: PGD-20 on them costs less than that of an evaluation.
+MEASURED_IMAGES = 256
 
 __all__ = ["run_recipe", "run_search", "run_training"]
 
@@ -141,7 +153,7 @@ def run_recipe(command: RecipeCommand) -> Path:
     check_cells(command.search.space, command.training.cells)
     with stage(command, "run") as (run, _):
         if not run.complete(partial(read_stages, networks_of(command))):
-            run.write_json("results.json", {"models": run_stages(command, run.path)})
+            run.write_json("results.json", run_stages(command, run.path))
             run.finish()
     return reports.report(run.path)
 
@@ -157,10 +169,12 @@ def read_stages(networks: Sequence[str], folder: Path) -> None:
     for name in networks:
         read_training(folder / name)
         read_summary(folder / name)
+    if "vulnerability" in read_summary(folder):  # runs of older versions have none
+        reports.read_layers(folder / "vulnerability" / "vulnerability.csv")
 
 
-def run_stages(command: RecipeCommand, out: Path) -> list[dict[str, Any]]:
-    """All of a recipe but its report, each stage in a folder of its own; returns what `run_evaluation` does."""
+def run_stages(command: RecipeCommand, out: Path) -> dict[str, Any]:
+    """All of a recipe but its report, each stage in a folder of its own; returns the content of its results.json."""
     # Before the search, not days after it.
     data = load_data(command.data, command.seed)
     check_attacks(command.evaluation, data)
@@ -182,9 +196,24 @@ def run_stages(command: RecipeCommand, out: Path) -> list[dict[str, Any]]:
                 TrainCommand(out=str(out / name), data=command.data, network=network, training=training, **common)
             )
         )
-    return run_evaluation(
-        [str(folder) for folder in folders],
-        EvaluateCommand(
-            evaluation=command.evaluation, seed=command.seed, device=command.device, threads=command.threads
-        ),
+    models = [str(folder) for folder in folders]
+    common = {key: common[key] for key in ("seed", "device", "threads")}
+    results = run_evaluation(models, EvaluateCommand(evaluation=command.evaluation, **common))
+    measured = run_vulnerability(
+        VulnerabilityCommand(
+            models=models,
+            out=str(out / "vulnerability"),
+            images=MEASURED_IMAGES,
+            attack=measuring_attack(command),
+            metrics=list(dict.fromkeys((command.search.constraint.metric, command.search.shortlist.metric))),
+            **common,
+        )
     )
+    return {"models": results, "vulnerability": f"{measured.name}/vulnerability.csv"}
+
+
+def measuring_attack(command: RecipeCommand) -> PgdConfig:
+    """The PGD-20 that F of the trained networks is measured with: of the radius and step of their evaluation."""
+    training = command.training
+    asked = command.evaluation.at(PAPER_EPS if training.objective == "standard" else training.attack.eps)
+    return PgdConfig(eps=asked.eps, step_size=Distance(min(asked.step_size, 1.0)), steps=20)

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from rnas.reports.cells import draw_cell, draw_genotype, draw_genotypes
     from rnas.reports.dots import save_comparison
     from rnas.reports.figures import save
+    from rnas.reports.layer_figures import layer_figure
     from rnas.reports.layers import (
         ONE_POSITION,
         LayerRow,
-        layer_figure,
         layer_quotients,
         layer_tables,
         layers_csv,
@@ -61,7 +61,7 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
-        **dict.fromkeys(("ONE_POSITION", "LayerRow", "layer_figure", "layer_quotients"), "layers"),
+        **dict.fromkeys(("ONE_POSITION", "LayerRow", "layer_quotients"), "layers"),
         **dict.fromkeys(("layer_tables", "layers_csv", "read_layers"), "layers"),
         **dict.fromkeys(("StudyRow", "study_csv", "study_table"), "studies"),
         **dict.fromkeys(("layers_figure", "sweep_figure", "table_figure"), "study_figures"),
@@ -71,6 +71,7 @@ __getattr__ = lazily(
         "draw_genotype": "cells",
         "draw_genotypes": "cells",
         "html_table": "tables",
+        "layer_figure": "layer_figures",
         "load_results": "reading",
         "markdown_table": "tables",
         "model_card": "card",

@@ -126,22 +126,35 @@ def adversarial_figure(path: Path, names: Sequence[str] = ()) -> tuple[Figure, s
     images = (saved.clean[:count], 0.5 + change / (2 * (largest or 1.0)), saved.adversarial[:count])
     with style():
         width = 0.95 + 0.82 * count
-        figure = Figure(figsize=(width, 3.1))
+        figure = Figure(figsize=(width, 3.3))
         grid = figure.subplots(len(_ROWS), count, squeeze=False)
-        figure.subplots_adjust(left=0.95 / width, right=0.995, top=0.91, bottom=0.09, wspace=0.08)
+        figure.subplots_adjust(left=0.95 / width, right=0.995, top=0.91, bottom=0.09, wspace=0.08, hspace=0.28)
         for axes_row, name, pictures in zip(grid, _ROWS, images, strict=True):
             axes_row[0].set_ylabel(name, rotation=0, ha="right", va="center", color=INK)
-            for axes, picture, label, after in zip(axes_row, pictures, saved.labels, saved.after, strict=False):
-                below = class_name(after, names) if name == _ROWS[-1] else ""
-                show_image(axes, picture, below, wrong=after != label)
-        for axes, before in zip(grid[0], saved.before, strict=False):
-            text = class_name(before, names)
+            predicted = {_ROWS[0]: saved.before, _ROWS[-1]: saved.after}.get(name)
+            for column, (axes, picture) in enumerate(zip(axes_row, pictures, strict=True)):
+                below = "" if predicted is None else class_name(predicted[column], names)
+                wrong = predicted is not None and predicted[column] != saved.labels[column]
+                show_image(axes, picture, below, wrong=wrong)
+        for axes, label in zip(grid[0], saved.labels, strict=False):
+            text = class_name(label, names)
             axes.set_title(text, color=INK, loc="center", fontweight="normal", fontsize=_font_size(text), pad=4)
+        # Beside the row of classes, which would otherwise read as predictions.
+        grid[0, 0].annotate(
+            "true class",
+            (0, 1),
+            xytext=(-4, 6),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            ha="right",
+            fontsize=8,
+            color=INK,
+        )
     number = len(saved.labels)
     shown = f"{count} of the {number} saved images" if number > count else _counted(number)
     words = (
-        f"{shown}: above the image and the class predicted for it, below the adversarial image and its prediction "
-        f"(bold where it is wrong); between them the change{_amplified(largest)}"
+        f"{shown}, each under its true class: above the image and the class predicted for it, below the adversarial "
+        f"image and its prediction (bold where it is wrong); between them the change{_amplified(largest)}"
     )
     # Some attacks give back their best try when they fail, others the image itself, which then looks like an error.
     kept = [after == label for label, after in zip(saved.labels[:count], saved.after, strict=False)]

@@ -85,12 +85,13 @@ def none_mass(trajectory: Trajectory) -> list[float] | None:
     return [sum(row[index] for row in table) / len(table) for table in trajectory.probabilities]
 
 
-def alpha_figure(trajectory: Trajectory, cell: Cell | None = None) -> Figure:
+def alpha_figure(trajectory: Trajectory, cell: Cell | None = None, found: Cell | None = None) -> Figure:
     """Draw the probabilities: rows are the nodes that edges reach, columns the nodes that they leave.
 
     Args:
         trajectory: what to draw.
-        cell: the derived cell: the panels of edges that it keeps are tinted and name its operation.
+        cell: the cell derived from them: the panels of edges that it keeps are tinted and name its operation.
+        found: the cell that was found in its place, where a shortlist chose another: panels also name its operation.
 
     Returns:
         The figure.
@@ -105,6 +106,7 @@ def alpha_figure(trajectory: Trajectory, cell: Cell | None = None) -> Figure:
     values = (value for table in trajectory.probabilities for row in table for value in row)
     highest = max((value for value in values if math.isfinite(value)), default=1.0)  # a diverged search has none
     kept = _kept(cell) if cell is not None and triangular and cell.inputs == inputs else {}
+    instead = {} if found is None or found == cell or not kept else _kept(found)
     with style():
         figure = Figure(figsize=(9.0, height))
         left, right, top = 0.5, 0.1, 0.25
@@ -119,6 +121,8 @@ def alpha_figure(trajectory: Trajectory, cell: Cell | None = None) -> Figure:
             axes.set_title(title, fontsize=8.5, fontweight="normal", color=INK, pad=3).set_parse_math(triangular)
             if (source, row + inputs) in kept:
                 _mark(axes, kept[source, row + inputs])
+            if (source, row + inputs) in instead:
+                _mark_instead(axes, instead[source, row + inputs])
             axes.tick_params(labelleft=column == 0, labelsize=7.5)
             last = row == rows - 1 or not any(other[:2] == (row + 1, column) for other in places)
             axes.tick_params(labelbottom=last)
@@ -133,6 +137,8 @@ def alpha_figure(trajectory: Trajectory, cell: Cell | None = None) -> Figure:
         notes = ["softmax probability of each operation; panel title: from node to node"]
         if kept:
             notes.append("tinted: edges that the derived cell keeps, with its operation")
+        if instead:
+            notes.append("found: the operation of the candidate that the shortlist chose")
         anchor = (1 - right / 9.0, 1 - 0.06 / height) if corner else (1 - right / 9.0, (cell_height + 0.1) / height)
         legend = figure.legend(
             handles=handles,
@@ -174,6 +180,11 @@ def _panel(axes: Axes, trajectory: Trajectory, edge: int, highest: float) -> Non
 def _mark(axes: Axes, op: str) -> None:
     axes.set_facecolor("#FBF6E3")
     axes.text(0.03, 0.96, plain(op), transform=axes.transAxes, fontsize=7.5, fontweight="bold", va="top", color=INK)
+
+
+def _mark_instead(axes: Axes, op: str) -> None:
+    words = f"found: {plain(op)}"
+    axes.text(0.03, 0.78, words, transform=axes.transAxes, fontsize=7, va="top", color="#A33F00")
 
 
 def _kept(cell: Cell) -> dict[tuple[int, int], str]:

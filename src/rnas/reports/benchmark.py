@@ -1,15 +1,22 @@
-"""Where the cells that a search found stand among all cells of NAS-RobBench-201, for the terminal."""
+"""Where the cells that a search found stand among all cells of NAS-RobBench-201, for the terminal and the page."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
 from rich.table import Table
+from rich.text import Text
+
+from rnas.errors import RunError
+from rnas.terminal import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["benchmark_table"]
+    from rnas.reports.reading import Part
+
+__all__ = ["benchmark_html", "benchmark_table"]
 
 #: Figure -> heading and how a value is written.
 COLUMNS = {
@@ -22,24 +29,67 @@ COLUMNS = {
     "passes": ("passes", "{:,.0f}"),
 }
 
+#: Seeds below which an interval says less than the values themselves: with two, Student's t stretches it 13-fold.
+FEW = 3
+
 
 def benchmark_table(document: Mapping[str, Any]) -> Table:
-    """A row a seed, then the means and half of their 95% intervals.
+    """A row a seed, then the means; from three seeds on also half of their 95% intervals.
 
     Args:
         document: what `rnas.recipes.run_benchmark` returns.
     """
-    searches, means = document["searches"], document["means"]
-    shown = Table(title=f"{searches[0]['algorithm']} on NAS-RobBench-201", title_justify="left")
+    title = Text(f"{printable(str(document['searches'][0]['algorithm']))} on NAS-RobBench-201")
+    shown = Table(title=title, title_justify="left")
     shown.add_column("seed")
     for heading, _ in COLUMNS.values():
         shown.add_column(heading, justify="right")
-    for search in searches:
-        shown.add_row(str(search["seed"]), *(form.format(search[key]) for key, (_, form) in COLUMNS.items()))
+    searches, summary = _lines(document)
+    for line in searches:
+        shown.add_row(*line)
     shown.add_section()
-    shown.add_row("mean", *(form.format(means[key]["mean"]) for key, (_, form) in COLUMNS.items()))
-    if len(searches) > 1:
-        # Half of the 95% interval.
-        spread = {key: means[key]["high"] - means[key]["mean"] for key in COLUMNS}
-        shown.add_row("+-", *(form.format(spread[key]) for key, (_, form) in COLUMNS.items()), style="dim")
+    for line in summary:
+        shown.add_row(*line, style="dim" if line[0] == "+-" else None)
     return shown
+
+
+def benchmark_html(part: Part) -> Markup:
+    """The same table for the page.
+
+    Args:
+        part: the folder of a finished benchmark.
+
+    Raises:
+        RunError: if its results.json holds something else.
+    """
+    try:
+        searches, summary = _lines(part.summary)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise RunError(
+            f"{part.path / 'results.json'} is damaged: not the results of a benchmark ({error!r})"
+        ) from error
+    heads = ["seed", *(heading for heading, _ in COLUMNS.values())]
+    head = Markup("").join(Markup('<th scope="col">{}</th>').format(text) for text in heads)
+    rows = [
+        Markup('<tr><th scope="row">{}</th>{}</tr>').format(
+            line[0], Markup("").join(Markup("<td>{}</td>").format(text) for text in line[1:])
+        )
+        for line in [*searches, *summary]
+    ]
+    return Markup("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>").format(head, Markup("\n").join(rows))
+
+
+def _lines(document: Mapping[str, Any]) -> tuple[list[list[str]], list[list[str]]]:
+    """The rows of the searches, and those that sum them up; with one search nothing is left to sum up."""
+    searches, means = document["searches"], document["means"]
+    lines = [
+        [printable(str(search["seed"])), *(form.format(search[key]) for key, (_, form) in COLUMNS.items())]
+        for search in searches
+    ]
+    if len(searches) == 1:
+        return lines, []
+    summary = [["mean", *(form.format(means[key]["mean"]) for key, (_, form) in COLUMNS.items())]]
+    if len(searches) >= FEW:
+        spread = {key: means[key]["high"] - means[key]["mean"] for key in COLUMNS}
+        summary.append(["+-", *(form.format(spread[key]) for key, (_, form) in COLUMNS.items())])
+    return lines, summary

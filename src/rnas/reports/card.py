@@ -13,6 +13,7 @@ from rnas.manifests import early_stop
 from rnas.reports.facts import facts
 from rnas.reports.figures import cell_name
 from rnas.reports.reading import read_folder
+from rnas.reports.sharing import shareable, shareable_command
 from rnas.reports.tables import markdown, percent
 from rnas.reports.wording import describe_images, describe_settings
 
@@ -81,7 +82,7 @@ def model_card(folder: Path, network: NetworkFacts, files: Sequence[ExportedFile
     environment = jinja2.Environment(
         autoescape=False, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["md"] = lambda value: markdown(str(value))
+    environment.filters["md"] = lambda value: markdown(shareable(str(value)))
     results = part.results
     return environment.from_string(text).render(
         name=part.name,
@@ -102,7 +103,7 @@ def model_card(folder: Path, network: NetworkFacts, files: Sequence[ExportedFile
             for attack in (results.attacks if results else ())
         ],
         provenance=provenance(contents, part),
-        run=folder,
+        run=folder.resolve().name,
     )
 
 
@@ -115,7 +116,11 @@ def provenance(contents: Contents, part: Part) -> list[tuple[str, list[tuple[str
     described = []
     for titles, manifest in calls.values():
         versions = ", ".join(f"{name} {version}" for name, version in (manifest.get("versions") or {}).items())
-        described.append((", ".join(titles), [*facts(contents, manifest, ""), ("Versions", versions)]))
+        known = [
+            (name, shareable_command(value) if name == "Command" else value)
+            for name, value in facts(contents, manifest, "")
+        ]
+        described.append((", ".join(titles), [*known, ("Versions", versions)]))
     return described
 
 

@@ -89,7 +89,8 @@ def corrupted_figure(folder: Path, classes: Sequence[str] = ()) -> tuple[Figure,
         for axes, title in zip(grid[0], ["clean", *map(_words, names)], strict=True):
             axes.set_title(title.replace(" ", "\n"), color=MUTED, loc="center", fontweight="normal", fontsize=8)
     words = (
-        f"one image, from severity {severities[0]} (above) to {severities[-1]} (below), and the class predicted for it "
+        f"one image of class {class_name(label, classes)}, from severity {severities[0]} (above) to "
+        f"{severities[-1]} (below), and the class predicted for it "
         "(bold where it is wrong)"
     )
     return figure, words

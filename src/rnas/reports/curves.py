@@ -64,6 +64,7 @@ def vulnerability_figure(metrics: Metrics, trajectories: Sequence[Trajectory] = 
         axes.set_ylabel("vulnerability F")
         axes.margins(y=0.08)
         axes.set_ylim(bottom=0)
+        _fit(axes, metrics, list(zip(steps, values, strict=True)))
         axes.set_title("F against its bound H")
         if lower:
             _none_panel(panels[1, 0], trajectories, masses)
@@ -81,8 +82,8 @@ def search_figure(metrics: Metrics) -> Figure | None:
         RunError: if a record holds something that is not a number.
     """
     lines = (
-        ("theta", "weights, adversarial", _BLUE, {"loss": "loss", "accuracy": "accuracy"}),
-        ("alpha_step", "alpha, adversarial", _RED, {"loss": "adversarial_loss", "accuracy": "accuracy"}),
+        ("theta", "weights, under attack", _BLUE, {"loss": "loss", "accuracy": "accuracy"}),
+        ("alpha_step", "alpha, under attack", _RED, {"loss": "adversarial_loss", "accuracy": "accuracy"}),
         ("alpha_step", "alpha, clean", _GREEN, {"loss": "clean_loss"}),
     )
     losses, accuracies = (
@@ -96,22 +97,24 @@ def search_figure(metrics: Metrics) -> Figure | None:
     return figure
 
 
-def training_figure(metrics: Metrics, title: str = "") -> Figure | None:
+def training_figure(metrics: Metrics, title: str = "", *, attacked: bool = False) -> Figure | None:
     """Draw a training's loss and accuracies, or return None if there are none.
 
     Args:
         metrics: a model's metrics.
         title: the model's name.
+        attacked: whether the training attacks its images, so that its accuracy is that of adversarial ones.
 
     Raises:
         RunError: if a record holds something that is not a number.
     """
+    batches = "training batches, under attack" if attacked else "training batches"
     accuracies = [
-        ("training batches", _BLUE, *metrics.column("step", "accuracy")),
+        (batches, _BLUE, *metrics.column("step", "accuracy")),
         ("validation, clean", _GREEN, *metrics.column("epoch", "validation_clean")),
-        ("validation, attacked", _RED, *metrics.column("epoch", "validation_robust")),
+        ("validation, under attack", _RED, *metrics.column("epoch", "validation_robust")),
     ]
-    figure = _pair([("training batches", _BLUE, *metrics.column("step", "loss"))], accuracies)
+    figure = _pair([(batches, _BLUE, *metrics.column("step", "loss"))], accuracies)
     if figure is not None and title:
         with style():
             figure.suptitle(plain(title), x=0.01, ha="left", fontsize=10.5, fontweight="bold")
@@ -201,6 +204,40 @@ def _bound(axes: Axes, metrics: Metrics, end: float) -> None:
         right = axes.secondary_yaxis("right", functions=_scaling(bound))
         right.set_ylabel("F / H")
         right.spines["right"].set_visible(True)
+
+
+def _fit(axes: Axes, metrics: Metrics, recorded: Sequence[tuple[float, float]]) -> None:
+    """End the axis of F where the search and its bound need it; points of the warm-up that lie above are told.
+
+    The weights of a supernet that has hardly trained are so vulnerable that all that follows would be a flat line.
+    """
+    begun = metrics.column("alpha_step", "loss")[0]
+    if not begun:
+        return
+    needed = [value for step, value in recorded if step >= begun[0]]
+    for kind, keys in (("projection", ("before", "after", "bound")), ("vulnerability", ("H",))):
+        needed += [value for key in keys for value in metrics.column(kind, key)[1]]
+    needed = [value for value in needed if math.isfinite(value)]
+    warm = [point for point in recorded if point[0] < begun[0] and math.isfinite(point[1])]
+    if not needed or not warm:
+        return
+    needed.append(min(value for _, value in warm))  # so that the curve comes in from the warm-up
+    top = 1.15 * max(needed)
+    if top <= 0 or max(value for _, value in warm) <= 1.5 * top:
+        return
+    axes.set_ylim(0, top)
+    for step, value in warm:
+        if value > top:
+            axes.annotate(
+                f"{value:.3g}",
+                (step, top),
+                xytext=(0, -12),
+                textcoords="offset points",
+                fontsize=7.5,
+                color=_BLUE,
+                ha="left",
+            )
+            axes.plot([step], [top], "^", color=_BLUE, markersize=6, clip_on=False, zorder=4)
 
 
 def _scaling(bound: float) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:

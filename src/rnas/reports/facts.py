@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rnas.reports.reading import Contents, Part
     from rnas.reports.results import AttackResult
 
-__all__ = ["facts", "headline", "measurements", "outcome", "sources", "stage"]
+__all__ = ["bound", "facts", "headline", "measurements", "outcome", "sources", "stage"]
 
 _NAMES = {
     "none": "mass on none",
@@ -23,6 +23,7 @@ _NAMES = {
     "passes": "passes of the supernet",
 }
 _COMMANDS: Final = 5
+_TOLERANCE: Final = 1e-3  # on F / H - 1, where a manifest names none
 
 
 def headline(contents: Contents) -> str:
@@ -105,13 +106,22 @@ def _time(value: object) -> str:
 def _finished(manifest: Mapping[str, Any]) -> str:
     if not manifest.get("finished"):
         return "not yet"
+    span = _span(manifest)
+    return f"{_time(manifest['finished'])}, {span} after the beginning" if span else _time(manifest["finished"])
+
+
+def _span(manifest: Mapping[str, Any]) -> str:
+    """The time from the beginning of a manifest's work to its end, in words; empty if it is not recorded."""
     try:
         span = datetime.fromisoformat(str(manifest["finished"])) - datetime.fromisoformat(str(manifest["created"]))
     except (KeyError, TypeError, ValueError):
-        return _time(manifest["finished"])
-    minutes, seconds = divmod(round(span.total_seconds()), 60)
-    took = f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {seconds} s"
-    return f"{_time(manifest['finished'])}, {took} after the beginning"
+        return ""
+    return _duration(span.total_seconds())
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(max(0.0, seconds)), 60)  # a clock may be set back
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {seconds} s"
 
 
 def _hardware(hardware: object) -> str:
@@ -125,11 +135,22 @@ def _hardware(hardware: object) -> str:
     return ", ".join(words)
 
 
-def stage(part: Part) -> tuple[str, str, str, str]:
-    """Name of a stage, what it is, when it finished and its state."""
-    trained = "evaluation" if part.manifest.get("kind") == "evaluate" else "training and evaluation"
-    what = "search" if part.kind == "search" else trained
-    return part.name, what, _finished(part.manifest) if part.manifest.get("finished") else "", part.state
+def stage(part: Part) -> tuple[str, str, str, str, str]:
+    """Name of a stage, what it is, its state, its own time from beginning to end, and when it ended."""
+    ended = bool(part.manifest.get("finished"))
+    span = _span(part.manifest) if ended else ""
+    what = part.kind if part.kind != "vulnerability" else "vulnerability of trained networks"
+    if part.kind == "model":
+        attacks = part.results.attacks if part.results else ()
+        # What a worst case took is that of its attacks.
+        spent = [row.seconds for row in attacks if row.seconds is not None and not row.name.startswith("worst_case")]
+        attacked = _duration(sum(spent)) if spent else ""
+        if part.manifest.get("kind") == "evaluate":
+            what, span = "evaluation", attacked
+        else:
+            what = "training and evaluation" if part.results else "training"
+            span = ", ".join(f"{name} {time}" for name, time in (("training", span), ("attacks", attacked)) if time)
+    return part.name, what, part.state, span, _time(part.manifest["finished"]) if ended else ""
 
 
 def measurements(contents: Contents) -> list[tuple[str, ...]]:
@@ -157,16 +178,27 @@ def measurements(contents: Contents) -> list[tuple[str, ...]]:
 
 
 def outcome(search: Part) -> list[tuple[str, str]]:
-    """What the search says about itself, and the ratio that matters."""
-    bound, reached = search.summary.get("H"), search.summary.get("F")
-    said = [
+    """What the search says about itself; what a search of its kind does not have is left out."""
+    return [
         (_NAMES.get(name, name), _quantity(value))
         for name, value in search.summary.items()
-        if isinstance(value, (int, float, str)) and not isinstance(value, bool)
+        if isinstance(value, (int, float, str)) and not isinstance(value, bool) and value != ""
     ]
-    if isinstance(bound, (int, float)) and isinstance(reached, (int, float)) and bound > 0:
-        said.insert(0, ("F / H", f"{reached / bound:.3f}"))
-    return said
+
+
+def bound(search: Part) -> tuple[str, bool] | None:
+    """Whether F ended within its bound H.
+
+    Returns:
+        In words, ``"bound NOT met: F / H = 1.56"``, and whether it was met; None where there is no bound.
+    """
+    limit, reached = search.summary.get("H"), search.summary.get("F")
+    if not isinstance(limit, (int, float)) or not isinstance(reached, (int, float)) or limit <= 0:
+        return None
+    tolerance = search.setting("search", "constraint", "tolerance")
+    met = reached / limit <= 1 + (tolerance if isinstance(tolerance, float) else _TOLERANCE)
+    ratio = f"F / H = {reached / limit:.4g}"
+    return (f"bound met: {ratio}" if met else f"bound NOT met: {ratio}"), met
 
 
 def _quantity(value: float | str) -> str:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rnas.reports.reading import Contents
 
-__all__ = ["csv_text", "provenance", "results_csv"]
+__all__ = ["csv_text", "harmless", "provenance", "results_csv", "written"]
+
+#: What spreadsheets take for a formula, also behind apostrophes, of which each keeps the next as it is.
+_FORMULA: Final = re.compile(r"'*[=+\-@\t\r\n]")
 
 
 def results_csv(contents: Contents) -> str:
@@ -54,8 +58,29 @@ def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
     if rows:
         writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({key: harmless(value) for key, value in row.items()} for row in rows)
     return text.getvalue()
+
+
+def harmless(value: Any) -> Any:
+    """A value as a cell that no spreadsheet takes for a formula: such text gets an apostrophe before it.
+
+    Numbers stay as they are, also those that are written as text. `written` takes the apostrophe off again.
+    """
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) and not _is_number(value) else value
+
+
+def written(cell: str) -> str:
+    """The text that `harmless` made a cell of."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def provenance(manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,82 +2,34 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from rnas.errors import RunError
 from rnas.files import refuse_link, write_atomically
 from rnas.reports.adversarial import adversarial_figure, adversarial_files
-from rnas.reports.alpha import alpha_figure, trajectories
+from rnas.reports.benchmark import benchmark_html
 from rnas.reports.cells import draw_genotype
 from rnas.reports.corruptions import corrupted_figure, corruptions_figure
-from rnas.reports.curves import search_figure, training_figure, vulnerability_figure
+from rnas.reports.curves import search_figure, training_figure
 from rnas.reports.dots import accuracy_figure
-from rnas.reports.facts import facts, headline, measurements, outcome, sources, stage
-from rnas.reports.figures import cell_name, save
+from rnas.reports.facts import facts, headline, measurements, sources, stage
+from rnas.reports.figures import cell_name
+from rnas.reports.gallery import Gallery, Picture
 from rnas.reports.ledger import results_csv
 from rnas.reports.reading import Contents, Part, read_folder
+from rnas.reports.searches import SearchSection, search_section
 from rnas.reports.tables import html_table
-from rnas.reports.wording import describe_eps
+from rnas.reports.trained import Measurement, measurement
+from rnas.reports.wording import describe_cell, describe_eps
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from matplotlib.figure import Figure
 
-    from rnas.genotype import Cell
-
 __all__ = ["report"]
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure as the page shows it.
-
-    Args:
-        source: its data URI.
-        alternative: what it shows, for those who cannot see it.
-        caption: stands below it.
-        name: its files' name, without suffix.
-    """
-
-    source: str
-    alternative: str
-    caption: str
-    name: str
-
-
-class Gallery:
-    """Saves figures into a folder under names that are safe and distinct.
-
-    Args:
-        folder: the folder of the figures.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._names: set[str] = set()
-
-    def add(self, figure: Figure, name: str, alternative: str, caption: str = "") -> Picture:
-        """Save a figure.
-
-        Args:
-            figure: the figure.
-            name: for its files; what a file's name should not hold becomes an underscore.
-            alternative: what it shows, in one sentence.
-            caption: stands below it.
-        """
-        safe = name = re.sub(r"[^A-Za-z0-9_-]+", "_", name)
-        count = 2
-        while safe in self._names:
-            safe, count = f"{name}_{count}", count + 1
-        self._names.add(safe)
-        return Picture(save(figure, self._folder, safe), alternative, caption, safe)
 
 
 def report(folder: Path) -> Path:
@@ -97,7 +49,6 @@ def report(folder: Path) -> Path:
     contents = read_folder(folder)
     refuse_link(folder / "figures")
     gallery = Gallery(folder / "figures")
-    search = contents.search
     manifest, of, made_by = sources(contents)
     attacks = [attack for model in contents.results for attack in model.attacks]
     page = _template().render(
@@ -119,11 +70,9 @@ def report(folder: Path) -> Path:
         adversarial=_adversarial(contents, gallery),
         eps=describe_eps(contents.results),
         cells=_cells(contents, gallery),
-        alpha=_alpha(search, gallery) if search else [],
-        vulnerability=_vulnerability(search, gallery) if search else None,
-        search=search,
-        other_searches=contents.other_searches,
-        outcome=outcome(search) if search else [],
+        searches=_searches(contents, gallery),
+        trained=_trained(contents),
+        benchmarks=[(part.name, benchmark_html(part)) for part in contents.benchmarks if part.ended],
         losses=_losses(contents, gallery),
         configurations=_configurations(contents),
         versions=manifest.get("versions") if isinstance(manifest.get("versions"), dict) else {},
@@ -186,64 +135,40 @@ def _cells(contents: Contents, gallery: Gallery) -> list[Picture]:
     pictures = []
     for genotype, parts in owners.items():
         names = " and ".join(part.name for part in parts)
-        words = "; ".join(f"{cell_name(kind)}: {_in_words(cell)}" for kind, cell in genotype.cells)
+        words = "; ".join(f"{cell_name(kind)}: {describe_cell(cell)}" for kind, cell in genotype.cells)
         name = "cells" if len(owners) == 1 else f"cells_{parts[0].name}"
         pictures.append(gallery.add(draw_genotype(genotype), name, f"Drawing of the cells. {words}.", f"Of {names}."))
     return pictures
 
 
-def _in_words(cell: Cell) -> str:
-    """A cell for those who cannot see its drawing, with the drawing's names."""
-    names = [f"c_(k-{cell.inputs - i})" for i in range(cell.inputs)] + [f"node {i}" for i in range(len(cell.nodes))]
-    return ", ".join(
-        f"{names[index]} is " + (" plus ".join(f"{edge.op} of {names[edge.source]}" for edge in edges) or "unused")
-        for index, edges in enumerate(cell.nodes, start=cell.inputs)
-    )
+def _trained(contents: Contents) -> list[Measurement]:
+    searched = {part.name for part in contents.models if part.genotype is not None} if contents.searches else set()
+    return [measurement(part, searched) for part in contents.measurements if part.ended]
 
 
-def _alpha(search: Part, gallery: Gallery) -> list[Picture]:
-    pictures = []
-    for trajectory in trajectories(search.metrics, _operations(search)):
-        kinds = search.genotype.kinds if search.genotype else ()
-        cell = search.genotype[trajectory.kind] if search.genotype and trajectory.kind in kinds else None
-        words = cell_name(trajectory.kind)
-        pictures.append(
-            gallery.add(
-                alpha_figure(trajectory, cell),
-                f"alpha_{trajectory.kind}",
-                f"Probability of every operation on every edge of the {words} over the steps of the search.",
-                f"{words[:1].upper()}{words[1:]}.",
-            )
-        )
-    return pictures
-
-
-def _operations(search: Part) -> Sequence[str] | None:
-    names = search.summary.get("operations")
-    if names is None:
-        return None
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise RunError(f"{search.path / 'results.json'}: 'operations' should be a list of names, is {names!r}"[:200])
-    return names
-
-
-def _vulnerability(search: Part, gallery: Gallery) -> Picture | None:
-    figure = vulnerability_figure(search.metrics, trajectories(search.metrics, _operations(search)))
-    if figure is None:
-        return None
-    words = "Vulnerability F and its bound H over the steps of the search, and the probability of the operation none."
-    return gallery.add(figure, "vulnerability", words)
+def _searches(contents: Contents, gallery: Gallery) -> list[SearchSection]:
+    several = len(contents.searches) > 1
+    return [search_section(search, gallery, f"_{search.name}" if several else "") for search in contents.searches]
 
 
 def _losses(contents: Contents, gallery: Gallery) -> list[Picture]:
     pictures = []
     for part in contents.parts:
-        figure = search_figure(part.metrics) if part.kind == "search" else training_figure(part.metrics)
+        figure = _curves(part)
         if figure is not None:
-            what = "Search" if part.kind == "search" else f"Training of {part.name}"
-            name = "losses_search" if part.kind == "search" else f"losses_{part.name}"
+            what = f"Training of {part.name}"
+            name = f"losses_{part.name}"
+            if part.kind == "search":
+                several = len(contents.searches) > 1
+                what, name = (f"Search {part.name}", name) if several else ("Search", "losses_search")
             pictures.append(gallery.add(figure, name, f"{what}: loss and accuracy over the steps.", f"{what}."))
     return pictures
+
+
+def _curves(part: Part) -> Figure | None:
+    if part.kind == "search":
+        return search_figure(part.metrics)
+    return training_figure(part.metrics, attacked=part.setting("training", "objective") not in (None, "standard"))
 
 
 def _configurations(contents: Contents) -> list[tuple[str, str]]:

@@ -25,16 +25,17 @@ __all__ = ["Contents", "Part", "load_results", "read_folder"]
 
 _DEPTH = 3  # runs/study/recipe/model: what lies deeper is not a run's
 
+_KINDS = ("search", "model", "benchmark", "vulnerability")
 _SEARCH_RECORDS = frozenset({"theta", "alpha_step", "vulnerability", "projection", "alpha"})
 
 
 @dataclass(frozen=True)
 class Part:
-    """A search or a model: the content of one directory.
+    """A search, a model, a benchmark or a measurement of vulnerabilities: the content of one directory.
 
     Args:
         name: how the report calls it.
-        kind: "search" or "model".
+        kind: "search", "model", "benchmark" or "vulnerability".
         path: its directory.
         manifest: content of manifest.json, empty if there is none.
         configuration: the full configuration as YAML text, empty if there is none.
@@ -62,7 +63,7 @@ class Part:
     @property
     def complete(self) -> bool:
         """Whether nothing is left to do."""
-        return not self.manifest or bool(self.ended and (self.kind == "search" or self.results))
+        return not self.manifest or bool(self.ended and (self.kind != "model" or self.results))
 
     @property
     def state(self) -> str:
@@ -75,6 +76,13 @@ class Part:
         last = self.metrics.last_step
         return "unfinished" if last is None else f"unfinished, last record at step {last}"
 
+    def setting(self, *keys: str) -> object:
+        """A setting that its manifest names, by the keys that lead to it; None if there is none."""
+        value: object = self.manifest.get("config")
+        for key in keys:
+            value = value.get(key) if isinstance(value, dict) else None
+        return value
+
 
 @dataclass(frozen=True)
 class Contents:
@@ -84,28 +92,30 @@ class Contents:
         path: the folder.
         manifest: of the whole run, empty if the folder is not a run.
         configuration: of the whole run, as YAML text.
-        search: the search, or None.
+        searches: the searches.
         models: the models, those made of cells first.
-        other_searches: paths in the folder of searches that belong to other runs.
+        benchmarks: repeated searches, looked up in a table; the searches themselves are among `searches`.
+        measurements: of the vulnerability of trained networks.
     """
 
     path: Path
     manifest: Mapping[str, Any]
     configuration: str
-    search: Part | None
+    searches: tuple[Part, ...]
     models: tuple[Part, ...]
-    other_searches: tuple[str, ...] = ()
+    benchmarks: tuple[Part, ...] = ()
+    measurements: tuple[Part, ...] = ()
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """The search, if there is one, and the models."""
-        return ((self.search,) if self.search else ()) + self.models
+        """All that was made: searches, models, measurements."""
+        return self.searches + self.models + self.measurements
 
     @property
     def only_evaluated(self) -> bool:
         """Whether everything was made elsewhere and attacked here."""
         kinds = {part.manifest.get("kind") for part in self.parts}
-        return kinds == {"evaluate"} and not self.manifest and not self.other_searches
+        return kinds == {"evaluate"} and not self.manifest
 
     @property
     def results(self) -> tuple[ModelResults, ...]:
@@ -125,29 +135,23 @@ def read_folder(folder: Path) -> Contents:
     if not folder.is_dir():
         raise RunError(f"{folder}: no such folder" if not folder.exists() else f"{folder} is a file, expected a folder")
     own = _read_part(folder)
-    parts = [own] if own is not None else []
-    if not parts:
-        parts = _read_parts(folder, _DEPTH)
-    searches = [part for part in parts if part.kind == "search"]
-    # Of a folder with several runs in it, each with its search, the page shows the models.
-    own_searches = searches if len(searches) == 1 else [part for part in searches if part.path.parent == folder]
-    if len(own_searches) > 1:
-        names = ", ".join(part.path.name for part in own_searches)
-        raise RunError(f"{folder} holds {len(own_searches)} searches ({names}), expected one: report them one by one")
-    manifest = (read_object(folder / "manifest.json", finite=False) or {}) if own is None else {}
+    whole = own is None or own.kind == "benchmark"
+    parts = ([own] if own is not None else []) + (_read_parts(folder, _DEPTH) if whole else [])
+    manifest = (read_object(folder / "manifest.json", finite=False) or {}) if whole else {}
     if not parts and not manifest:
         raise RunError(
             f"{folder} has nothing to report: expected a run's folder, a search's or a model's "
             "(with manifest.json, metrics.jsonl, genotype.json or results.json)"
         )
-    models = sorted((part for part in parts if part.kind == "model"), key=lambda part: part.genotype is None)
+    found = {kind: [part for part in parts if part.kind == kind] for kind in _KINDS}
     return Contents(
         path=folder,
         manifest=manifest,
         configuration=_configuration(folder, manifest) if manifest else "",
-        search=own_searches[0] if own_searches else None,
-        other_searches=tuple(str(part.path.relative_to(folder)) for part in searches if part not in own_searches),
-        models=_distinct(models, folder),
+        searches=_distinct(found["search"], folder),
+        models=_distinct(sorted(found["model"], key=lambda part: part.genotype is None), folder),
+        benchmarks=_distinct(found["benchmark"], folder),
+        measurements=_distinct(found["vulnerability"], folder),
     )
 
 
@@ -161,7 +165,7 @@ def load_results(folder: Path) -> tuple[ModelResults, ...]:
 
 
 def _read_parts(folder: Path, depth: int) -> list[Part]:
-    """The searches and models below a folder; a directory that is one of these is not looked into."""
+    """What lies below a folder; a directory that is a search, a model or a measurement is not looked into."""
     try:
         children = sorted(child for child in folder.iterdir() if child.is_dir() and child.name[0] != ".")
     except OSError as error:
@@ -171,13 +175,13 @@ def _read_parts(folder: Path, depth: int) -> list[Part]:
         part = _read_part(child)
         if part is not None:
             parts.append(part)
-        elif depth > 1:
+        if depth > 1 and (part is None or part.kind == "benchmark"):
             parts += _read_parts(child, depth - 1)
     return parts
 
 
 def _read_part(path: Path) -> Part | None:
-    """The search or model in a directory, or None if it holds neither."""
+    """What a directory is, or None if it is nothing by itself."""
     manifest = read_object(path / "manifest.json", finite=False) or {}
     summary = read_object(path / "results.json") or {}
     metrics = read_metrics(path / "metrics.jsonl")
@@ -211,8 +215,8 @@ def _kind(
 ) -> str | None:
     if manifest.get("kind") == "run":
         return None
-    if manifest.get("kind") == "search":
-        return "search"
+    if manifest.get("kind") in ("search", "benchmark", "vulnerability"):
+        return str(manifest["kind"])
     if manifest.get("kind") in ("train", "evaluate") or "attacks" in summary:
         return "model"
     if metrics.records:
@@ -228,15 +232,15 @@ def _configuration(path: Path, manifest: Mapping[str, Any]) -> str:
         return yaml.safe_dump(config, sort_keys=False).strip() if config else ""
 
 
-def _distinct(models: list[Part], folder: Path) -> tuple[Part, ...]:
-    """The models, named so that no two share a name: those that did also show their folder."""
-    names = [model.name for model in models]
-    parts = []
-    for model in models:
-        if names.count(model.name) > 1:
-            name = f"{model.name} ({model.path.relative_to(folder)})"
-            results = replace(model.results, name=name) if model.results else None
-            parts.append(replace(model, name=name, results=results))
+def _distinct(parts: list[Part], folder: Path) -> tuple[Part, ...]:
+    """Parts of one kind, named so that no two share a name: those that did also show their folder."""
+    names = [part.name for part in parts]
+    named = []
+    for part in parts:
+        if names.count(part.name) > 1:
+            name = f"{part.name} ({part.path.relative_to(folder)})"
+            results = replace(part.results, name=name) if part.results else None
+            named.append(replace(part, name=name, results=results))
         else:
-            parts.append(model)
-    return tuple(parts)
+            named.append(part)
+    return tuple(named)

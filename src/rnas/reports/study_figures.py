@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rnas.reports.figures import INK, plain, style
-from rnas.reports.layers import LayerRow, draw_layers, layer_quotients, left_out
+from rnas.reports.layer_figures import draw_layers, left_out
+from rnas.reports.layers import LayerRow, layer_quotients
 from rnas.reports.palette import MODEL_COLOURS, MODEL_MARKERS
 from rnas.reports.studies import ACCURACIES, PARAMETERS, StudyRow, words
 

@@ -9,9 +9,10 @@ from rnas.documents import is_number
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from rnas.genotype import Cell
     from rnas.reports.results import AttackResult, ModelResults
 
-__all__ = ["describe_distance", "describe_eps", "describe_images", "describe_settings"]
+__all__ = ["describe_cell", "describe_distance", "describe_eps", "describe_images", "describe_settings"]
 
 _DISTANCES = ("eps", "step_size")
 
@@ -22,6 +23,15 @@ def describe_eps(models: Sequence[ModelResults]) -> str:
     if len(set(radii.values())) <= 1:
         return "".join(f"eps = {eps}" for eps in set(radii.values()))
     return "; ".join(f"{name}: eps = {eps}" for name, eps in radii.items())
+
+
+def describe_cell(cell: Cell) -> str:
+    """A cell for those who cannot see its drawing, with the drawing's names."""
+    names = [f"c_(k-{cell.inputs - i})" for i in range(cell.inputs)] + [f"node {i}" for i in range(len(cell.nodes))]
+    return ", ".join(
+        f"{names[index]} is " + (" plus ".join(f"{edge.op} of {names[edge.source]}" for edge in edges) or "unused")
+        for index, edges in enumerate(cell.nodes, start=cell.inputs)
+    )
 
 
 def describe_distance(value: float, digits: int = 6) -> str:
