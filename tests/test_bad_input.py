@@ -22,7 +22,9 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from rnas.checkpoints import save_tensors
 from rnas.cli import main
+from rnas.integrity import KEY, seal_document
 
 TINY = "--data.limit 40 --checkpoint_every 2 --threads 1"
 SEARCH = (
@@ -109,7 +111,7 @@ def content(folder: Path) -> dict[str, str]:
 def change_json(path: Path, change: Callable[[Any], object]) -> None:
     document = json.loads(path.read_text())
     change(document)
-    path.write_text(json.dumps(document))
+    path.write_bytes(seal_document(document))
 
 
 def cut(path: str) -> Callable[[], object]:
@@ -147,7 +149,23 @@ OTHER_CELL = {"nodes": [[{"op": "skip_connect", "from": 1}]] * 4, "concat": [2, 
 def drop_a_weight() -> None:
     state = load_file("train/weights.safetensors")
     del state["classifier.weight"]
-    save_file(state, "train/weights.safetensors")
+    save_tensors(Path("train/weights.safetensors"), state)
+
+
+def change_older_manifest(change: Callable[[Any], object]) -> Callable[[], object]:
+    """Damage: the manifest of a training is changed, and no file has a checksum, as older versions left them."""
+
+    def damage() -> None:
+        for name in ("manifest.json", "model.json"):
+            path = Path("train", name)
+            document = json.loads(path.read_text())
+            del document[KEY]
+            if name == "manifest.json":
+                change(document)
+            path.write_text(json.dumps(document))
+        save_file(load_file("train/weights.safetensors"), "train/weights.safetensors")
+
+    return damage
 
 
 @dataclass(frozen=True)
@@ -279,16 +297,16 @@ CASES = {
     "manifest without settings": Case(
         f"evaluate train {ATTACK}",
         ("train/manifest.json is damaged", "'config'", "dict", "str"),
-        edit("train/manifest.json", lambda manifest: manifest.update(config="x")),
+        change_older_manifest(lambda manifest: manifest.update(config="x")),
     ),
     "manifest without data": Case(
         f"evaluate train {ATTACK}",
         ("train/manifest.json is damaged", "data"),
-        edit("train/manifest.json", lambda manifest: manifest["config"].pop("data")),
+        change_older_manifest(lambda manifest: manifest["config"].pop("data")),
     ),
     "report of a damaged manifest": Case("report train", ("train/manifest.json", "JSON"), cut("train/manifest.json")),
     "report of damaged metrics": Case(
-        "report train", ("metrics.jsonl, line 1", "not JSON"), write("train/metrics.jsonl", "{]\n")
+        "report train", ("train/metrics.jsonl is not what", "damaged"), write("train/metrics.jsonl", "{]\n")
     ),
     "report of an empty folder": Case("report nothing", ("nothing", "nothing to report")),
     "report of a missing folder": Case("report absent", ("absent", "no such folder")),
@@ -322,7 +340,7 @@ CASES = {
     "evaluate the untrained": Case(f"evaluate half {ATTACK}", ("half", "training has not finished")),
     "weights of another network": Case(
         f"evaluate train {ATTACK}",
-        ("train/weights.safetensors", "'stem.0.weight' has shape", "the network expects"),
+        ("train/weights.safetensors and train/manifest.json are of two runs",),
         copy("cells/weights.safetensors", "train/weights.safetensors"),
     ),
     "weights of another width": Case(

@@ -6,7 +6,7 @@ import pytest
 
 from rnas.config import plain
 from rnas.errors import RunError
-from rnas.manifests import ADDED
+from rnas.integrity import ADDED
 from rnas.runs import open_run
 from rnas.training.config import TrainingConfig
 

@@ -136,7 +136,7 @@ def test_lost_weights_are_told_with_what_to_do(place: Path, capsys: pytest.Captu
     lose(place / "train" / "weights.safetensors", "truncated")
     assert main(["export", "train"]) == 2
     assert capsys.readouterr().err == (
-        "rnas: error: train/weights.safetensors is damaged, truncated or no safetensors file; "
+        "rnas: error: train/weights.safetensors is damaged: its checksum does not fit its content; "
         "run its training again to write it anew\n"
     )
     lose(place / "train" / "weights.safetensors", "removed")

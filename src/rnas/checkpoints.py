@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import warnings
 import zipfile
@@ -12,28 +13,47 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from rnas.errors import ModelError, RunError
-from rnas.files import require_regular, write_atomically
+from rnas.files import MEBIBYTE, read_bytes, read_sealed, write_atomically
+from rnas.integrity import KEY, blank
+from rnas.integrity import seal as sealed
 
-__all__ = ["fill", "load_checkpoint", "load_weights", "read_weights", "save_checkpoint", "save_weights"]
+__all__ = [
+    "fill",
+    "load_checkpoint",
+    "load_weights",
+    "read_weights",
+    "save_checkpoint",
+    "save_tensors",
+    "save_weights",
+]
+
+#: Bytes of the weights of a network, or of the state of a search.
+LARGEST = 64 * 1024 * MEBIBYTE
 
 
-def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+def save_checkpoint(path: Path, state: dict[str, Any], about: Mapping[str, Any] | None = None) -> None:
     """Write tensors and plain values.
+
+    torch's archive has checksums that loading ignores, and none of its own structure; so the comment of the archive
+    holds a seal.
 
     Args:
         path: the file.
         state: nested dictionaries and lists of tensors, numbers, strings and None, nothing else.
+        about: JSON values that `rnas.integrity.read_comment` reads without torch.
 
     Raises:
         RunError: if it cannot be written.
     """
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    write_atomically(path, buffer.getvalue())
+    archive, comment = buffer.getvalue(), json.dumps({**(about or {}), KEY: blank()}).encode()
+    # The archive ends with the length of its comment, 0.
+    write_atomically(path, sealed(archive[:-2] + len(comment).to_bytes(2, "little") + comment))
 
 
 def load_checkpoint(path: Path, *, device: torch.device | str = "cpu") -> dict[str, Any]:
@@ -42,14 +62,18 @@ def load_checkpoint(path: Path, *, device: torch.device | str = "cpu") -> dict[s
     Raises:
         RunError: if the file is missing, truncated, damaged, or holds anything but tensors and plain values.
     """
-    require_regular(path)
     try:
+        content, seal = read_sealed(path, limit=LARGEST)
+        if seal is None:
+            check_archive(content)
         with warnings.catch_warnings():
             # Of files that are no checkpoint; what follows says so in one line.
             warnings.simplefilter("ignore")
-            state = torch.load(path, map_location=device, weights_only=True)
-    except FileNotFoundError as error:
+            state = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise RunError(f"no checkpoint at {path}") from error
+    except RunError as error:
+        raise RunError(f"{error}; delete it to start this stage again, or restore it from a copy") from error
     except pickle.UnpicklingError as error:
         raise RunError(
             f"{path} is no checkpoint of tensors and plain values, and loading it might run code: refused"
@@ -63,14 +87,33 @@ def load_checkpoint(path: Path, *, device: torch.device | str = "cpu") -> dict[s
     return state
 
 
-def save_weights(path: Path, network: nn.Module) -> None:
-    """Write a network's parameters and buffers as safetensors.
+def check_archive(content: bytes) -> None:
+    """Check the sums of an archive without a seal, as older versions wrote it; raises ValueError if one is wrong."""
+    if not zipfile.is_zipfile(io.BytesIO(content)):
+        return  # what else it is, torch will say
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if (record := archive.testzip()) is not None:
+            raise ValueError(f"the checksum of {record} is wrong")
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], *, run: str = "") -> None:
+    """Write tensors as safetensors, with a seal in the header.
+
+    Args:
+        path: the file.
+        tensors: by name, on any device.
+        run: the identity of the run that they belong to; empty for none.
 
     Raises:
         RunError: if the file cannot be written.
     """
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    write_atomically(path, save(state))
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_atomically(path, sealed(save(state, metadata={KEY: blank(run)})))
+
+
+def save_weights(path: Path, network: nn.Module) -> None:
+    """Write a network's parameters and buffers as safetensors; errors are those of `save_tensors`."""
+    save_tensors(path, network.state_dict())
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -79,12 +122,11 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         RunError: if the file is missing or damaged.
     """
-    require_regular(path)
     try:
-        return load_file(path)
-    except FileNotFoundError as error:
+        return load(read_bytes(path, limit=LARGEST))
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise RunError(f"no weights at {path}") from error
-    except (OSError, SafetensorError) as error:
+    except SafetensorError as error:
         raise RunError(f"{path} is damaged, truncated or no safetensors file") from error
 
 

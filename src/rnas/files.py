@@ -18,6 +18,7 @@ from typing import Any
 
 from rnas.documents import parse_object
 from rnas.errors import RunError
+from rnas.integrity import Seal, check_owner, verify
 
 __all__ = [
     "MEBIBYTE",
@@ -26,12 +27,15 @@ __all__ = [
     "make_folder",
     "read_bytes",
     "read_object",
+    "read_sealed",
     "read_summary",
     "refuse_link",
     "require_regular",
     "sync",
     "write_atomically",
 ]
+
+MANIFEST = "manifest.json"
 
 MEBIBYTE = 2**20
 
@@ -203,7 +207,12 @@ def _require_file(path: Path, mode: int) -> None:
 
 
 def read_bytes(path: Path, *, limit: int = 64 * MEBIBYTE) -> bytes:
-    """The content of a file.
+    """The content of a file; arguments and errors are those of `read_sealed`."""
+    return read_sealed(path, limit=limit)[0]
+
+
+def read_sealed(path: Path, *, limit: int = 64 * MEBIBYTE) -> tuple[bytes, Seal | None]:
+    """The content of a file, checked against its seal and the manifest beside it (`rnas.integrity`); and the seal.
 
     Args:
         path: the file; a link to one will do.
@@ -211,18 +220,29 @@ def read_bytes(path: Path, *, limit: int = 64 * MEBIBYTE) -> bytes:
 
     Raises:
         FileNotFoundError, NotADirectoryError: if there is no such file: the caller knows what that means.
-        RunError: if it is too large, no regular file, or cannot be read.
+        RunError: if it is too large, no regular file, cannot be read, is not what was written, or belongs to another
+            run than the manifest.
     """
+    # The manifest first: of a run that ends meanwhile it then says too little, and nothing wrong.
+    manifest = None if path.name == MANIFEST else read_object(path.with_name(MANIFEST), finite=False)
     try:
         with os.fdopen(_open(path, os.O_RDONLY), "rb") as file:
-            content = file.read(limit + 1)
+            # Python takes memory for as much as is asked for.
+            content = file.read(min(limit, os.fstat(file.fileno()).st_size) + 1)
     except (FileNotFoundError, NotADirectoryError):
         raise
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror or error}") from error
     if len(content) > limit:
         raise RunError(f"{path} is no file of this kind: expected at most {limit // MEBIBYTE} MiB")
-    return content
+    try:
+        seal = verify(content)
+    except ValueError as error:
+        hint = "; if it was edited by hand, undo that" if path.suffix == ".json" else ""
+        raise RunError(f"{path} is damaged: {error}{hint}") from error
+    if manifest is not None:
+        check_owner(path, content, seal, manifest)
+    return content, seal
 
 
 def read_object(path: Path, *, finite: bool = True) -> dict[str, Any] | None:

@@ -137,7 +137,11 @@ class Genotype:
 
     def to_json(self) -> str:
         """The genotype as the text of a JSON file; `from_json` reads it back."""
-        document = {
+        return json.dumps(self.to_document(), indent=1) + "\n"
+
+    def to_document(self) -> dict[str, Any]:
+        """The genotype as JSON values."""
+        return {
             "cells": {
                 kind: {
                     "inputs": cell.inputs,
@@ -147,7 +151,6 @@ class Genotype:
                 for kind, cell in self.cells
             }
         }
-        return json.dumps(document, indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Genotype:

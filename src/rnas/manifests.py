@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,15 +12,9 @@ import yaml
 from rnas import plugins, provenance
 from rnas.errors import RunError
 from rnas.files import read_object, write_atomically
+from rnas.integrity import identifying, seal_document
 
-__all__ = ["describe", "early_stop", "identifying", "now", "prepare", "read_manifest"]
-
-#: Settings that say where and how comfortably, not what: a run may be continued with others. A genotype's path is one,
-#: and those of models, because `Run.record` keeps what the files hold.
-ELSEWHERE = ("out", "device", "checkpoint_every", "genotype", "models")
-
-#: Settings that older versions did not have, by group and name, and what those did: their runs can be continued.
-ADDED: dict[tuple[str, str], object] = {("fast_at", "mode"): "evaluation"}
+__all__ = ["describe", "early_stop", "now", "prepare", "read_manifest"]
 
 #: What of manifest.json is read again, besides when the run was finished.
 MANIFEST_TYPES = {"kind": str, "config": dict, "inputs": dict, "seed": int}
@@ -44,7 +37,7 @@ def prepare(path: Path, kind: str, config: Mapping[str, Any], *, seed: int, devi
         raise RunError(f"{path} is not a run directory (no manifest.json, but {others[0]}); choose another --out")
     manifest = describe(kind, config, seed=seed, device=device)
     write_atomically(path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
-    write_atomically(path / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+    write_atomically(path / "manifest.json", seal_document(manifest))
     return manifest
 
 
@@ -90,16 +83,9 @@ def read_manifest(path: Path) -> dict[str, Any]:
             raise RunError(f"{file} is damaged: expected {key!r} of type {kind.__name__}, got {came}")
     if "finished" not in manifest:
         raise RunError(f"{file} is damaged: 'finished' is missing")
+    if manifest["config"].get("seed", manifest["seed"]) != manifest["seed"]:
+        raise RunError(f"{file} is damaged: its seed is {manifest['seed']}, that of its settings is another")
     return manifest
-
-
-def identifying(config: Mapping[str, Any], group: str = "") -> dict[str, Any]:
-    """The part of a configuration, or of a group of its settings, that decides the results."""
-    return {
-        key: identifying(value, key) if isinstance(value, Mapping) else value
-        for key, value in config.items()
-        if key not in ELSEWHERE and ((group, key) not in ADDED or value != ADDED[group, key])
-    }
 
 
 def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> None:

@@ -25,11 +25,14 @@ from rnas import parallel
 from rnas.directories import locked
 from rnas.documents import is_number
 from rnas.errors import DivergenceError, RnasError, RunError
-from rnas.files import append, cut_back, sync, write_atomically
-from rnas.manifests import identifying, now, prepare, read_manifest
+from rnas.files import append, cut_back, read_bytes, sync, write_atomically
+from rnas.integrity import SEALED, identity, seal_document
+from rnas.manifests import now, prepare, read_manifest
 from rnas.terminal import warn
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from rnas.events import EventFile
 
 __all__ = ["Run", "locked", "open_run", "read_manifest"]
@@ -47,6 +50,8 @@ class Run:
         self.path = path
         self.manifest = manifest
         self._metrics = path / "metrics.jsonl"
+        #: Results in formats without a place for a seal.
+        self._unsealed = [self._metrics]
         self._events: EventFile | None = None
 
     def complete(self, read: Callable[[Path], object]) -> bool:
@@ -63,6 +68,7 @@ class Run:
     def _intact(self, read: Callable[[Path], object]) -> bool:
         try:
             read(self.path)
+            self._check_files()
         except RnasError as error:
             # What logs no step, such as a random search, is made again from its settings.
             if self._metrics.exists() or (self.path / "checkpoint.pt").exists():
@@ -70,6 +76,16 @@ class Run:
             warn(f"{error}; {self.path} was finished: making it again")
             return False
         return True
+
+    def _check_files(self) -> None:
+        """Raise RunError if a file is not what the finished run left."""
+        recorded = self.manifest.get("files", {})
+        for name in (*recorded, *SEALED):
+            try:
+                read_bytes(self.path / name)
+            except FileNotFoundError as error:
+                if name in recorded:
+                    raise RunError(f"there is no {self.path / name}") from error
 
     def _check_checkpoint(self, problem: RnasError) -> None:
         """Raise RunError if the results, lost by a problem, cannot be made again without training anew."""
@@ -87,8 +103,7 @@ class Run:
     @property
     def identity(self) -> str:
         """A hash of all that decides the results: settings and recorded inputs."""
-        decisive = {"config": identifying(self.manifest["config"]), "inputs": self.manifest["inputs"]}
-        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+        return identity(self.manifest)
 
     def record(self, name: str, content: str) -> None:
         """Keep in the manifest what the run is made from, besides its settings.
@@ -103,7 +118,7 @@ class Run:
         known = self.manifest["inputs"].get(name)
         if known is None:
             self.manifest["inputs"][name] = content
-            self.write_json("manifest.json", self.manifest)
+            self._write_manifest()
         elif known != content:
             raise RunError(f"{self.path} was begun with other {name} than there are now; choose another --out")
 
@@ -142,15 +157,20 @@ class Run:
         """
         from rnas.checkpoints import save_checkpoint
 
-        size = 0
+        logged = b""
         if self._metrics.exists():
             # After a power failure a checkpoint must not tell of lines that are lost.
             try:
                 sync(self._metrics)
             except OSError as error:
                 raise RunError(f"cannot write {self._metrics}: {error.strerror or error}") from error
-            size = self._metrics.stat().st_size
-        save_checkpoint(self.path / "checkpoint.pt", {**state, "run": self.identity, "metrics_bytes": size})
+            logged = self._metrics.read_bytes()
+        about = {
+            "run": self.identity,
+            "metrics_bytes": len(logged),
+            "metrics_sha256": hashlib.sha256(logged).hexdigest(),
+        }
+        save_checkpoint(self.path / "checkpoint.pt", {**state, **about}, about)
 
     def load_checkpoint(self) -> dict[str, Any] | None:
         """The last saved state, or None if there is none; cuts metrics.jsonl back to it.
@@ -165,11 +185,18 @@ class Run:
         if state is not None and state.get("run") != self.identity:
             raise RunError(f"{path} belongs to another run: its settings or its images are not those of {self.path}")
         kept = state["metrics_bytes"] if state else 0
-        present = self._metrics.stat().st_size if self._metrics.exists() else 0
+        logged = self._metrics.read_bytes() if self._metrics.exists() else b""
+        present = len(logged)
         if present < kept:
             raise RunError(
                 f"{self._metrics} has lost lines: expected the {kept} bytes up to the last checkpoint, got {present}; "
                 f"restore it from a copy, or delete {path} to start this stage again"
+            )
+        known = None if state is None else state.get("metrics_sha256")  # none from an older version
+        if known is not None and hashlib.sha256(logged[:kept]).hexdigest() != known:
+            raise RunError(
+                f"{self._metrics} was damaged or edited: its first {kept} bytes are not those that the last checkpoint "
+                f"followed; restore it from a copy, or delete {path} to start this stage again"
             )
         if present > kept:
             cut_back(self._metrics, kept)
@@ -200,18 +227,30 @@ class Run:
         path = self.path / "checkpoint.pt"
         return str(path) if path.exists() else "the start: no checkpoint was written yet"
 
-    def write(self, name: str, content: str | bytes) -> None:
-        """Write a result file atomically."""
-        write_atomically(self.path / name, content)
+    def write(self, name: str, text: str) -> None:
+        """Write a result file of lines, atomically; its checksum will stand in the manifest of the finished run."""
+        write_atomically(self.path / name, text)
+        self._unsealed.append(self.path / name)
 
-    def write_json(self, name: str, document: Any) -> None:
-        """Write a result file as JSON."""
-        self.write(name, json.dumps(document, indent=1) + "\n")
+    def write_json(self, name: str, document: Mapping[str, Any]) -> None:
+        """Write a result file as JSON, atomically, with its checksum in it."""
+        write_atomically(self.path / name, seal_document(document, self.identity))
+
+    def write_tensors(self, name: str, tensors: Mapping[str, Tensor]) -> None:
+        """Write a result file as safetensors, atomically, with its checksum in it."""
+        from rnas.checkpoints import save_tensors
+
+        save_tensors(self.path / name, tensors, run=self.identity)
 
     def finish(self) -> None:
         """Mark the run as finished; opening it again repeats nothing."""
         self.manifest["finished"] = now()
-        self.write_json("manifest.json", self.manifest)
+        present = [path for path in self._unsealed if path.exists()]
+        self.manifest["files"] = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in present}
+        self._write_manifest()
+
+    def _write_manifest(self) -> None:
+        write_atomically(self.path / "manifest.json", seal_document(self.manifest))
 
     def close(self) -> None:
         """Flush and close the event file."""

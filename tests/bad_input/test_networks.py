@@ -9,6 +9,7 @@ import pytest
 
 from rnas.checkpoints import save_weights
 from rnas.cli import main
+from rnas.integrity import seal_document
 from rnas.networks import NetworkConfig, NetworkSpec
 
 
@@ -30,7 +31,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def change(**values: object) -> Callable[[], object]:
     path = Path("racl/model.json")
-    return lambda: path.write_text(json.dumps(json.loads(path.read_text()) | values))
+    return lambda: path.write_bytes(seal_document(json.loads(path.read_text()) | values))
 
 
 @pytest.mark.parametrize(

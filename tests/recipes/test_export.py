@@ -11,6 +11,7 @@ import torch
 
 import rnas
 from rnas.cli import main
+from rnas.integrity import seal_document
 from rnas.networks import exporting
 from rnas.reports import model_card
 from rnas.reports.card import ExportedFile, NetworkFacts
@@ -81,7 +82,7 @@ def test_a_network_that_was_not_attacked_says_how_to_do_it(trained: Path, tmp_pa
     (run / "results.json").unlink()
     manifest = json.loads((run / "manifest.json").read_text())
     stop = {"epoch": 3, "epochs": 9, "patience": 2, "kept": 1}
-    (run / "manifest.json").write_text(json.dumps({**manifest, "early_stop": stop}))
+    (run / "manifest.json").write_bytes(seal_document({**manifest, "early_stop": stop}))
     assert main(["export", str(run)]) == 0
     assert "Training stopped early after epoch 3 of 9" in (run / "export" / "README.md").read_text(encoding="utf-8")
     assert "Not measured yet: `rnas evaluate run`" in (run / "export" / "README.md").read_text(encoding="utf-8")
@@ -129,7 +130,7 @@ def test_a_run_that_does_not_record_the_size_of_its_images_says_what_to_add(
     shutil.copytree(trained, run)
     document = json.loads((run / "model.json").read_text())
     assert document.pop("image_size") == [8, 8]
-    (run / "model.json").write_text(json.dumps(document))
+    (run / "model.json").write_bytes(seal_document(document))
     assert main(["export", str(run)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert 'add to it, for 32x32, "image_size": [32, 32]' in line

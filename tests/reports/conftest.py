@@ -168,8 +168,8 @@ def write_model(folder: Path, name: str, parameters: int, robust: tuple[int, int
 def run_folder(tmp_path: Path) -> Path:
     """The folder of a finished run: a search, its network and a baseline."""
     folder = tmp_path / "quickstart"
-    write_json(folder / "manifest.json", manifest("run"))
     config = {"recipe": "quickstart", "data": {"source": "digits"}, "search": {"bound": "50%"}}
+    write_json(folder / "manifest.json", {**manifest("run"), "config": config})
     (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     write_search(folder / "search")
     write_model(folder / "searched", "searched", 123_456, (243, 211, 200, 190, 48))

@@ -14,6 +14,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pytest
+import yaml
 from safetensors.numpy import save_file
 
 from rnas.errors import RunError
@@ -191,10 +192,11 @@ def test_a_genotype_alone(run_folder: Path, tmp_path: Path) -> None:
 
 def test_malicious_names_are_escaped(run_folder: Path, change: Callable[[str, dict[str, object]], None]) -> None:
     evil = "\"><script>alert('x')</script><img src=x>$$"
-    change("manifest.json", {"command": evil, "versions": {evil: evil}, "hardware": {"cpu": evil}})
+    config = {"evil": f"{evil}\n</pre><script>"}
+    change("manifest.json", {"command": evil, "versions": {evil: evil}, "hardware": {"cpu": evil}, "config": config})
     change("resnet18/results.json", {"model": {"name": evil}})
     change("search/results.json", {evil: evil, "metric": evil})
-    (run_folder / "config.yaml").write_text(f"evil: {evil}\n</pre><script>", encoding="utf-8")
+    (run_folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     (run_folder / "searched").rename(run_folder / "<b>..%2e")
     page = read(report(run_folder))
     assert "script" not in page.tags

@@ -53,6 +53,8 @@ def read(file: Path) -> Decoded | None:
         train = LabelledImages(tensors["train_images"], tensors["train_labels"])
         test = LabelledImages(tensors["test_images"], tensors["test_labels"]) if "test_images" in tensors else None
         sound = content_hash(class_names, train, test) == metadata["content"]
+        # A file of another data set is as good as a damaged one; older versions did not write the name.
+        sound &= metadata.get("name", file.name) == file.name
     except FileNotFoundError:
         return None
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, DataError) as error:
@@ -69,6 +71,7 @@ def write(file: Path, decoded: Decoded) -> None:
     metadata = {
         "class_names": json.dumps(decoded.class_names),
         "content": content_hash(decoded.class_names, decoded.train, decoded.test),
+        "name": file.name,
     }
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -21,11 +21,15 @@ from safetensors.torch import save
 from torch import Tensor
 
 from rnas.errors import RunError
-from rnas.files import make_folder, require_regular, write_atomically
+from rnas.files import MEBIBYTE, make_folder, read_bytes, write_atomically
+from rnas.integrity import KEY, blank, owner_of, seal
 
 __all__ = ["Examples"]
 
 FOLDER = "adversarial"
+
+#: Bytes of a file of images.
+LARGEST = 16 * 1024 * MEBIBYTE
 
 
 class Examples:
@@ -44,18 +48,19 @@ class Examples:
     def __init__(self, folder: Path, name: str, wanted: Tensor, made_by: dict[str, Any]) -> None:
         self.folder = folder
         self.path = path = folder / FOLDER / f"{name}.safetensors"
+        self.owner = owner_of(str(made_by["model"]), name)
         self.wanted = wanted.tolist()
         self.made_by = json.dumps(made_by, sort_keys=True)
         self.rows: dict[int, dict[str, Tensor]] = {}
         if path.exists():
-            require_regular(path)
             try:
+                read_bytes(path, limit=LARGEST)
                 with safe_open(path, framework="pt") as file:
                     if (file.metadata() or {}).get("made_by") == self.made_by:
                         columns = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                         for row, index in enumerate(columns["image"].tolist()):
                             self.rows[index] = {name: column[row] for name, column in columns.items()}
-            except (OSError, SafetensorError, KeyError) as error:
+            except (RunError, OSError, SafetensorError, KeyError) as error:
                 raise RunError(f"{path} is damaged, truncated or no file of images: remove it") from error
 
     def lacks(self, batch: Tensor) -> bool:
@@ -79,4 +84,4 @@ class Examples:
         if len(self.rows) > before:
             make_folder(self.folder, *self.path.parent.relative_to(self.folder).parts)
             tensors = {name: torch.stack([row[name] for row in kept]).contiguous() for name in kept[0]}
-            write_atomically(self.path, save(tensors, metadata={"made_by": self.made_by}))
+            write_atomically(self.path, seal(save(tensors, metadata={"made_by": self.made_by, KEY: blank(self.owner)})))

@@ -24,6 +24,7 @@ from rnas.documents import parse_object
 from rnas.errors import RunError
 from rnas.evaluation.card import Settings
 from rnas.files import MEBIBYTE, make_folder, read_bytes, write_atomically
+from rnas.integrity import KEY, blank, seal
 
 __all__ = ["FILE_NAME", "Outcomes", "Record", "read_outcomes"]
 
@@ -223,8 +224,10 @@ class Record:
             }
             table = self.outcomes.to_table().replace_schema_metadata({METADATA_KEY: json.dumps(about).encode()})
             buffer = io.BytesIO()
-            pq.write_table(table, buffer)
-            write_atomically(self.path, buffer.getvalue())
+            with pq.ParquetWriter(buffer, table.schema) as writer:
+                writer.write_table(table)
+                writer.add_key_value_metadata({KEY: blank()})
+            write_atomically(self.path, seal(buffer.getvalue()))
 
     def _require_same(self, name: str, recorded: object, asked: object) -> None:
         if recorded != asked:

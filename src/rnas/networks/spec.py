@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from rnas.config import require
 from rnas.errors import ConfigError, GenotypeError, ModelError, RunError, UnknownNameError
 from rnas.files import read_object, write_atomically
 from rnas.genotype import Genotype
+from rnas.integrity import seal_document
 from rnas.networks import zoo
 from rnas.networks.cells import CellNetwork
 from rnas.networks.config import NetworkConfig
@@ -116,8 +116,13 @@ class NetworkSpec:
                 in_channels=self.in_channels,
             )
 
-    def save(self, folder: Path) -> None:
-        """Write model.json, and genotype.json where there are cells."""
+    def save(self, folder: Path, *, run: str = "") -> None:
+        """Write model.json, and genotype.json where there are cells.
+
+        Args:
+            folder: where.
+            run: the identity of the run that the network belongs to; empty for none.
+        """
         document: dict[str, Any] = {
             "network": self.name or "genotype.json",
             "num_classes": self.num_classes,
@@ -127,8 +132,8 @@ class NetworkSpec:
             "image_size": self.image_size,
         }
         if (genotype := self.cell_genotype) is not None:
-            write_atomically(folder / "genotype.json", genotype.to_json())
-        write_atomically(folder / "model.json", json.dumps(document, indent=1) + "\n")
+            write_atomically(folder / "genotype.json", seal_document(genotype.to_document(), run))
+        write_atomically(folder / "model.json", seal_document(document, run))
 
     @classmethod
     def load(cls, folder: Path) -> NetworkSpec:

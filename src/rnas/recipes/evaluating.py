@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from rnas.checkpoints import LARGEST
 from rnas.config import Distance, plain
 from rnas.data import ImageDataset, load
 from rnas.data.config import DataConfig
@@ -19,9 +19,11 @@ from rnas.devices import cpu_threads, select_device
 from rnas.errors import ConfigError, ModelError, RnasError, RunError
 from rnas.evaluation import evaluate
 from rnas.evaluation.config import PAPER_EPS, EvaluationSettings
+from rnas.evaluation.fingerprints import model_fingerprint
 from rnas.evaluation.outcomes import Record
 from rnas.evaluation.summary import Evaluation
-from rnas.files import read_object, refuse_link, write_atomically
+from rnas.files import read_object, read_sealed, refuse_link, write_atomically
+from rnas.integrity import identity, seal_document
 from rnas.manifests import describe, now
 from rnas.networks.resolve import LoadedModel, load_model
 from rnas.networks.zoo import count_parameters
@@ -71,14 +73,21 @@ def run_evaluation(models: Sequence[str], command: EvaluateCommand) -> list[dict
             name = model.name if names.count(model.name) == 1 else model.text
             with locked(folder), kept(documents):
                 manifest = describe("evaluate", plain(command), seed=command.seed, device=str(device))
-                if model.folder != folder:
-                    write_json(folder / "manifest.json", manifest)
+                manifest["inputs"]["model"] = model_fingerprint(model.network)
+                own = model.folder != folder
+                if own:
+                    check_model_of(folder, manifest)
+                before = read_object(folder / "results.json") or {}
+                if own:
+                    write_atomically(folder / "manifest.json", seal_document(manifest))
                 document = evaluate_model(model, name, folder, command, second)
+                document["model"]["fingerprint"] = manifest["inputs"]["model"]
                 manifest["finished"] = now()
-                keep_calls(document, read_object(folder / "results.json") or {}, manifest)
-                write_json(folder / "results.json", document)
-                if model.folder != folder:
-                    write_json(folder / "manifest.json", manifest)
+                keep_calls(document, before, manifest)
+                owner = identity(manifest if own else read_manifest(folder))
+                write_atomically(folder / "results.json", seal_document(document, owner))
+                if own:
+                    write_atomically(folder / "manifest.json", seal_document(manifest))
             documents.append(document)
     return documents
 
@@ -93,8 +102,12 @@ def kept(documents: Sequence[dict[str, Any]]) -> Iterator[None]:
         raise type(error)(f"{error}; results of {names} are kept" if names else str(error)) from error
 
 
-def write_json(path: Path, document: dict[str, Any]) -> None:
-    write_atomically(path, json.dumps(document, indent=1) + "\n")
+def check_model_of(folder: Path, manifest: dict[str, Any]) -> None:
+    """Make sure that the results in a folder, if there are any, are of the model that is to be evaluated."""
+    if (folder / "manifest.json").exists():
+        before = identity(read_manifest(folder))
+        if before not in ("", identity(manifest)):
+            raise RunError(f"{folder} holds results of another model; choose another --out")
 
 
 def destinations(models: Sequence[LoadedModel], command: EvaluateCommand) -> list[Path]:
@@ -169,8 +182,15 @@ def evaluate_model(
     # Also what earlier calls found, within the same bounds.
     everything = Evaluation.of(Record(folder, {}), settings, examined=evaluation.examined)
     names = list(data.class_names)
+    weights = None if model.folder is None else read_sealed(model.folder / "weights.safetensors", limit=LARGEST)[1]
     return {
-        "model": {"name": name, "parameters": count_parameters(model.network) or None, "source": model.text},
+        "model": {
+            "name": name,
+            "parameters": count_parameters(model.network) or None,
+            "source": model.text,
+            # So that results of these weights are not shown for others.
+            **({} if weights is None else {"weights": weights.digest}),
+        },
         "data": {
             "name": data.name,
             "fingerprint": data.fingerprint,

@@ -12,7 +12,8 @@ from rnas.errors import RunError
 from rnas.evaluation import ATTACKS
 from rnas.evaluation.config import EvaluationConfig, EvaluationSettings
 from rnas.files import read_object
-from rnas.manifests import identifying, read_manifest
+from rnas.integrity import identifying
+from rnas.manifests import read_manifest
 from rnas.recipes.config import EvaluateCommand, RunCommand, VulnerabilityCommand
 from rnas.reports.results import AttackResult, parse_results
 

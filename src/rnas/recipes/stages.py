@@ -125,7 +125,7 @@ def run_training(command: TrainCommand) -> Path:
             if spec.cell_genotype is None:
                 # Of an attempt that failed before its first step, with other settings.
                 (run.path / "genotype.json").unlink(missing_ok=True)
-            spec.save(run.path)
+            spec.save(run.path, run=run.identity)
             train(
                 network,
                 data,

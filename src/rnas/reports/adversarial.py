@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from matplotlib.figure import Figure
 from safetensors import SafetensorError
-from safetensors.numpy import load_file
+from safetensors.numpy import load
 
 from rnas.errors import RunError
-from rnas.files import require_regular
+from rnas.files import MEBIBYTE, read_bytes
 from rnas.reports.figures import INK, MUTED, plain, style
 from rnas.reports.wording import describe_distance
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["MOST", "SavedImages", "adversarial_figure", "adversarial_files", "class_name", "read_images", "show_image"]
 
 MOST: Final = 10  # images in a figure: more are kept, but would be too small to see
+LARGEST: Final = 16 * 1024 * MEBIBYTE  # of a file of images
 _LETTERS: Final = 9  # of a class's name: more are wider than a small image
 _ROWS: Final = ("clean", "change", "adversarial")
 _FALLEN: Final = "#D55E00"
@@ -58,9 +59,8 @@ def read_images(path: Path) -> SavedImages:
     Raises:
         RunError: if the file cannot be read or holds something else.
     """
-    require_regular(path)
     try:
-        file = load_file(path)
+        file = load(read_bytes(path, limit=LARGEST))
         clean, adversarial = (file[name].transpose(0, 2, 3, 1) for name in ("clean", "adversarial"))
         labels, before, after = (file[name].tolist() for name in ("label", "clean_prediction", "prediction"))
     except (OSError, SafetensorError, KeyError, ValueError) as error:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rnas.documents import is_number, parse_object
 from rnas.errors import RunError
-from rnas.files import MEBIBYTE, read_bytes
+from rnas.files import MEBIBYTE, read_bytes, read_object
+from rnas.integrity import identity, read_comment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,12 +82,23 @@ def read_metrics(path: Path) -> Metrics:
     A last line without its end is one that a running or killed process has not finished: it is left out.
 
     Raises:
-        RunError: if another line is not an object with a kind (a name) and a step (an integer).
+        RunError: if another line is not an object with a kind (a name) and a step (an integer), or the lines are not
+            those that the run wrote, as far as its last checkpoint knows.
     """
+    manifest = read_object(path.with_name("manifest.json"), finite=False) or {}
+    about = read_comment(path.with_name("checkpoint.pt"))  # before the lines, which may become more meanwhile
     try:
-        lines = read_bytes(path, limit=LONGEST).split(b"\n")[:-1]
-    except (FileNotFoundError, NotADirectoryError):
+        content = read_bytes(path, limit=LONGEST)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if path.name in manifest.get("files", {}):
+            raise RunError(f"{path} is missing, though its run has finished") from error
         return Metrics()
+    if not content and manifest.get("finished"):
+        raise RunError(f"{path} is empty, though its run has finished")
+    known = about.get("metrics_bytes", 0) if about.get("run") == identity(manifest) else 0
+    if known and hashlib.sha256(content[:known]).hexdigest() != about.get("metrics_sha256"):
+        raise RunError(f"{path} is not what the run wrote up to its last checkpoint: it was damaged or edited")
+    lines = content.split(b"\n")[:-1]
     records = []
     for number, line in enumerate(lines, start=1):
         where = f"{path}, line {number}"

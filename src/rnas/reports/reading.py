@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from rnas.errors import GenotypeError, RunError
-from rnas.files import read_bytes, read_object
+from rnas.files import MEBIBYTE, read_bytes, read_object, read_sealed
 from rnas.genotype import Genotype
+from rnas.integrity import owner_of
 from rnas.manifests import early_stop
 from rnas.reports.documents import Metrics, read_metrics
 from rnas.reports.results import ModelResults, parse_results
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Contents", "Part", "load_results", "read_folder"]
 
+LARGEST = 64 * 1024 * MEBIBYTE  # bytes of weights and images
 _DEPTH = 3  # runs/study/recipe/model: what lies deeper is not a run's
 
 _KINDS = ("search", "model", "benchmark", "vulnerability")
@@ -197,6 +199,9 @@ def _read_part(path: Path) -> Part | None:
     results = None
     if kind == "model" and "attacks" in summary:
         results = parse_results(summary, str(path / "results.json"), name=path.name)
+    if kind == "model":
+        _check_weights(path, results)
+        _check_images(path, results)
     return Part(
         name=results.name if results else path.name,
         kind=kind,
@@ -208,6 +213,27 @@ def _read_part(path: Path) -> Part | None:
         summary=summary,
         results=results,
     )
+
+
+def _check_weights(path: Path, results: ModelResults | None) -> None:
+    """Raise RunError if a model's weights are damaged, of another run, or not those that were attacked."""
+    weights = path / "weights.safetensors"
+    if not weights.exists():
+        return
+    _, seal = read_sealed(weights, limit=LARGEST)
+    if seal is not None and results is not None and results.weights not in ("", seal.digest):
+        raise RunError(f"{path / 'results.json'} tells of other weights than {weights} holds: evaluate them again")
+
+
+def _check_images(path: Path, results: ModelResults | None) -> None:
+    """Raise RunError if saved adversarial images are damaged, or of another model or attack than their place says."""
+    folder = path / "adversarial"
+    for file in sorted(folder.glob("**/*.safetensors")):
+        _, seal = read_sealed(file, limit=LARGEST)
+        attack = file.relative_to(folder).with_suffix("").as_posix()
+        model = "" if results is None else results.model
+        if seal is not None and model and seal.run != owner_of(model, attack):
+            raise RunError(f"{file} holds images of another model or attack: remove it")
 
 
 def _kind(

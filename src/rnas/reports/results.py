@@ -86,6 +86,8 @@ class ModelResults:
         class_names: what they are called, in the order of the labels; empty if they are only numbered.
         eps: radius of the attacks as it was written and where it comes from; empty if it is not recorded.
         sanity: verdicts on the evaluation itself.
+        model: fingerprint of the model that was attacked, or empty.
+        weights: digest of its weights.safetensors as it was then, or empty.
     """
 
     name: str
@@ -98,6 +100,8 @@ class ModelResults:
     class_names: tuple[str, ...] = ()
     eps: str = ""
     sanity: tuple[Verdict, ...] = ()
+    model: str = ""
+    weights: str = ""
 
     @property
     def doubts(self) -> tuple[Verdict, ...]:
@@ -157,6 +161,8 @@ def parse_results(document: Mapping[str, Any], where: str, *, name: str) -> Mode
             Verdict(str(check.get("name")), bool(check.get("passed")), str(check.get("finding")))
             for check in _list(document, "sanity", where)
         ),
+        model=str(model.get("fingerprint") or ""),
+        weights=str(model.get("weights") or ""),
     )
 
 

@@ -16,7 +16,6 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from safetensors.torch import save
 
 from rnas import parallel
 from rnas.data import Batches, DataConfig, ImageDataset, LabelledImages, halves, stratified_subset
@@ -111,9 +110,9 @@ def search(
         device=device,
         checkpoint_every=checkpoint_every,
     )
-    run.write("alpha.safetensors", save({"alpha": state.alpha.detach().cpu()}))
+    run.write_tensors("alpha.safetensors", {"alpha": state.alpha})
     run.write_json("results.json", results(algorithm, state, genotype) | {"candidates": candidates})
-    run.write("genotype.json", genotype.to_json())
+    run.write_json("genotype.json", genotype.to_document())
     return genotype
 
 

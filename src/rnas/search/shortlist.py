@@ -79,7 +79,7 @@ def choose(
         with open_run(folder, "train", settings, seed=candidate_seed, device=str(device)) as candidate:
             if not candidate.complete(read_summary):
                 spec = NetworkSpec(None, genotype, data.num_classes, data.channels, config.channels, config.cells)
-                spec.save(candidate.path)
+                spec.save(candidate.path, run=candidate.identity)
                 train(
                     spec.build(seed=derive(candidate_seed, "network")),
                     data,

@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from rnas import parallel
-from rnas.checkpoints import save_weights
 from rnas.config import require
 from rnas.data import Batches, DataConfig, ImageDataset, LabelledImages, stratified_subset
 from rnas.errors import ConfigError, DataError, DivergenceError, ModelError
@@ -146,7 +145,7 @@ def train(
         counts = {"epoch": epoch, "epochs": config.epochs, "patience": config.validation.patience, "kept": kept}
         run.manifest["early_stop"] = counts
     state.finish()
-    save_weights(run.path / "weights.safetensors", network)
+    run.write_tensors("weights.safetensors", network.state_dict())
 
 
 def check_images(data: ImageDataset, config: TrainingConfig) -> None:
