@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rnas.documents import is_number
 from rnas.errors import GenotypeError, RunError
 from rnas.genotype import Genotype
-from rnas.reports.documents import is_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
