@@ -199,7 +199,8 @@ def test_only_regular_files_are_read(make: Callable[[Path], None], told: str, ru
         read_metrics(run / "metrics.jsonl")
     with pytest.raises(RunError, match=told):
         NetworkSpec.load(run)
-    with pytest.raises(GenotypeError, match=told):
+    # A genotype may be named by the folder that holds it.
+    with pytest.raises(GenotypeError, match="holds no genotype.json" if make is make_folder_there else told):
         Genotype.load(run / "genotype.json")
     with pytest.raises(RunError, match=told):
         read_layers(run / "vulnerability.csv")
