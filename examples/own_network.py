@@ -1,6 +1,7 @@
 """Register a network and an objective of your own, train one with the other, and load the result.
 
-python examples/own_network.py --out runs/own     # a few seconds on a CPU
+python examples/own_network.py --out runs/own     # a few seconds on a CPU; or from the command line:
+rnas train --plugin examples/own_network.py --network three_layers --training.objective logit_pairing
 """
 
 import argparse
@@ -11,7 +12,6 @@ from torch.nn import functional as F
 
 import rnas
 from rnas.config import Distance, PgdConfig
-from rnas.data.config import DataConfig
 from rnas.networks import NetworkConfig, zoo
 from rnas.objectives import OBJECTIVES, Objective
 from rnas.recipes import TrainCommand, run_training
@@ -39,19 +39,22 @@ class LogitPairing(Objective):
         return self.cross_entropy(logits, labels) + 0.5 * F.mse_loss(logits, model(images)), logits
 
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--out", default="runs/own", help="the run directory")
-parser.add_argument("--epochs", type=int, default=10)
-options = parser.parse_args()
-attack = PgdConfig(eps=Distance("0.1"), step_size=Distance("0.05"), steps=3)
-training = TrainingConfig(
-    objective="logit_pairing", epochs=options.epochs, batch_size=32, learning_rate=0.1, attack=attack
-)
-run = run_training(
-    TrainCommand(
-        out=options.out, data=DataConfig("digits"), network=NetworkConfig(name="three_layers"), training=training
+def main() -> None:
+    """Train the network with the objective, and load it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", default="runs/own", help="the run directory")
+    parser.add_argument("--epochs", type=int, default=10)
+    options = parser.parse_args()
+    attack = PgdConfig(eps=Distance("0.1"), step_size=Distance("0.05"), steps=3)
+    training = TrainingConfig(
+        objective="logit_pairing", epochs=options.epochs, batch_size=32, learning_rate=0.1, attack=attack
     )
-)
-network, test = rnas.load(run), rnas.data.load("digits").test
-accuracy = (network(test.floats()).argmax(dim=1) == test.labels).float().mean()
-print(f"{type(network).__name__}: {100 * accuracy:.1f}% of {len(test)} clean test images")
+    command = TrainCommand(out=options.out, network=NetworkConfig(name="three_layers"), training=training)
+    run = run_training(command)
+    network, test = rnas.load(run), rnas.data.load("digits").test
+    accuracy = (network(test.floats()).argmax(dim=1) == test.labels).float().mean()
+    print(f"{type(network).__name__}: {100 * accuracy:.1f}% of {len(test)} clean test images")
+
+
+if __name__ == "__main__":  # a plug-in is imported, and then only registers
+    main()

@@ -434,7 +434,7 @@ def test_no_code_of_a_checkpoint_runs(form: str, place: Path, capsys: pytest.Cap
 @pytest.mark.parametrize(
     ("wrong", "corrected"),
     [
-        (f"{RESNET} --data ./absent", RESNET),
+        (f"{RESNET} --data ./nothing", RESNET),
         (f"{TRAIN} --network.name resnet18 --data.limit 5", f"{TRAIN} --network.name resnet18"),
         (f"{SEARCH} --data ./pair", SEARCH),
     ],
@@ -490,7 +490,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(
 
 def test_metrics_that_cannot_be_written(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (place / "new").mkdir()
-    assert main(f"{RESNET} --out new --data ./absent".split()) == 2
+    assert main(f"{RESNET} --out new --data ./nothing".split()) == 2
     (place / "new" / "metrics.jsonl").symlink_to("/dev/full")
     capsys.readouterr()
     assert main(f"{RESNET} --out new".split()) == 2

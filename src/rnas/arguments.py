@@ -86,7 +86,7 @@ def check_settings(path: Path) -> None:
     except FileNotFoundError:
         pass  # told by the parser
     except RunError as error:
-        raise ConfigError(str(error)) from error
+        raise ConfigError(f"config: {error}") from error
 
 
 @cache
@@ -135,11 +135,14 @@ def checked(parser: ArgumentParser, kind: type, arguments: list[str]) -> Any:
     try:
         parsed = parser.parse_args(arguments)
     except ArgumentError as error:
-        raise ConfigError(explain(error.message, known_keys(kind))) from error
+        raise ConfigError(explain(error.message, known_keys(kind), arguments)) from error
     except (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError) as error:
         # What the parser does not expect of a value or a file: it names neither.
         reason = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
         raise ConfigError(f"{blamed(parser, arguments)} cannot be read: {reason}") from error
+    finally:
+        if hasattr(parser, "print_config"):  # it was asked for: the parser would go on printing
+            parser_for.cache_clear()
     return build(kind, parsed)
 
 

@@ -135,7 +135,7 @@ def require(folder: Path) -> None:
     loaded = {module(name) for name in ASKED + INSTALLED}
     if missing := [name for name in asked if module(name) not in loaded]:
         raise RunError(
-            f"{folder} was made with plug-ins that are not loaded: add --plugin {' --plugin '.join(missing)}"
+            f"{folder} was made with a plug-in that is not loaded: add --plugin {' --plugin '.join(missing)}"
         )
     if missing := [name for name in there if module(name) not in loaded]:
         warn(

@@ -46,7 +46,7 @@ class Reporter:
             for name, value in values.items()
         ]
         if self.bar is not None and self.task is not None:
-            room = WIDTH - len(self.title) - len(f"{self.total}") * 2 - len(self.unit) - 36
+            room = self.bar.console.width - len(self.title) - len(f"{self.total}") * 2 - len(self.unit) - 36
             left = self.left(done, moment)
             self.bar.update(self.task, completed=done, values=escape(fitting(words, room)), left=left)
         elif moment - self.shown >= INTERVAL or done == self.total:

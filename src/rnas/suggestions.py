@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Sequence
 
 from rnas.terminal import shorten
 
@@ -30,15 +31,19 @@ SYNONYMS = {
 }
 
 
-def explain(message: str, known: list[str]) -> str:
+def explain(message: str, known: list[str], arguments: Sequence[str] = ()) -> str:
     """A parser's error in one line, with the nearest setting where one is unknown.
 
     Args:
         message: the parser's.
         known: all settings of the command.
+        arguments: the command line, which the parser repeats without its limits between words.
     """
-    if message.startswith("unrecognized arguments"):
-        return unknown(message.split(":", 1)[1].split(), known)
+    if message.startswith("unrecognized arguments: "):
+        text = message.partition(": ")[2]
+        left = [word for word in arguments if word in text]
+        first = next((place for place, word in enumerate(left) if text.startswith(word) and word.strip()), 0)
+        return unknown(left[first:] or text.split() or [text], known)
     if message.startswith("Unexpected config:"):
         came = shorten(message.partition(":")[2].strip())
         return f"config: expected settings by name, such as seed: 0, got {came!r}"
@@ -57,6 +62,8 @@ def explain(message: str, known: list[str]) -> str:
 
 def refused(message: str) -> str:
     """What the parser says of one value: it lists every type it tried; what was expected and what came is enough."""
+    if "'NestedArg'" in message:
+        return "it has no settings of its own"
     if own := re.search(r"Not of type \w+: (expected .*)", message):
         return own[1]  # our own types say it best
     if long := re.search(r"integer string conversion: value has (\d+) digits", message):
@@ -74,7 +81,7 @@ def refused(message: str) -> str:
 def unknown(words: list[str], known: list[str]) -> str:
     """What is said of arguments that no setting takes, by the first of them that looks like one."""
     place = next((index for index, word in enumerate(words) if word.startswith("--")), 0)
-    word = words[place] if words else ""
+    word = words[place]
     if not word.startswith("-"):
         return f"{shorten(word)!r} is no setting: settings begin with --, what a command takes besides them comes first"
     key, _, value = word.removeprefix("--").partition("=")

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from rnas import plugins
 from rnas.errors import ConfigError
 from rnas.executors.config import ExecutorConfig
 from rnas.executors.jobs import Job, Outcome, attempt
@@ -113,6 +114,8 @@ def perform(job: Job, folder: str, command: list[str]) -> str | None:
         machine = socket.gethostname()
         return f"{folder} cannot be entered on {machine}: {error.strerror}; runs need a folder that all machines share"
     sys.argv = command
+    plugins.load(plugins.taken(command)[0])
+    plugins.load_installed()
     return attempt(job)
 
 
