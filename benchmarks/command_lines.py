@@ -308,7 +308,7 @@ def run(line: list[str]) -> tuple[int | str, str]:
         signal.alarm(0)
         plugins.ASKED.clear()
     err.flush()
-    return code, err.buffer.getvalue().decode("utf-8", "replace")  # type: ignore[attr-defined]
+    return code, err.buffer.getvalue().decode("utf-8", "replace")
 
 
 def fault(line: list[str], code: int | str, said: str) -> str | None:

@@ -16,11 +16,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Each look at the clock is 7 s after the last."""
     ticks = count(0, 7)
     with monkeypatch.context() as patch:
-        patch.setattr(progress.time, "monotonic", lambda: float(next(ticks)))
+        patch.setattr("time.monotonic", lambda: float(next(ticks)))
         yield
 
 
-VALUES = {
+VALUES: dict[str, float | str] = {
     "last": "APGD-CE + APGD-T, L2 on a folded copy",
     "robust": 0.123456789,
     "now": "sanity checks \x1b[31m[red]",
