@@ -65,7 +65,7 @@ def test_the_page_says_which_candidate_won_and_by_what(tmp_path: Path) -> None:
         "the shortlist chose candidate 2, whose operations the panels name",
         "0 (alpha's) 0.18 no 1.400 - 25.0%",
         "2 won 0.1 yes 1.420",
-        "Candidate 0: cell cell: node 0 is nor_conv_3x3 of c_(k-1)",
+        "Candidate 0: cell: node 0 is nor_conv_3x3 of c_(k-1)",
     ):
         assert said in words
     # The panels tint what alpha says and name what was found instead.

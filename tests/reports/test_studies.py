@@ -46,6 +46,13 @@ def test_a_table_has_a_line_a_network_and_a_panel_an_attack() -> None:
     assert "a note" in figure.get_suptitle()
 
 
+def test_a_network_without_a_number_is_no_empty_row() -> None:
+    rows = [row("A", "clean", None, None), row("B", "clean", 60, None), row("C", "clean", None, 65)]
+    (panel,) = table_figure([*rows, row("A", "parameters_millions", None, 3)], "Table", "a note").axes
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["B", "C"]
+    assert points(panel, "o") == [(65, 1)]
+
+
 def test_a_table_of_the_papers_size_overlaps_nothing_and_fits_a_page() -> None:
     measures = ("clean", "fgsm", "pgd20", "cw", "autoattack")
     rows = [row(f"network {index}", name, 80, 100) for index in range(18) for name in measures]

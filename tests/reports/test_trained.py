@@ -18,7 +18,7 @@ BY_IT, ONE = "by this measure the searched network is the", "vulnerable one."
     ("values", "searched", "said"),
     [
         (
-            [0.11, 0.0275],
+            [0.4, 0.1],
             {"a"},
             f"kl: a has the higher F, 0.4 against 0.1 of b, 4 times as high: {BY_IT} more {ONE}",
         ),

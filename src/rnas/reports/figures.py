@@ -77,7 +77,7 @@ def plain(text: str) -> str:
 
 def cell_name(kind: str) -> str:
     """How a kind of cell is called in words: ``"reduce"`` is the reduction cell."""
-    return {"reduce": "reduction cell"}.get(kind, plain(f"{kind} cell"))
+    return {"reduce": "reduction cell", "cell": "cell"}.get(kind, plain(f"{kind} cell"))
 
 
 def step_axis(axes: Axes, label: str = "step") -> None:

@@ -29,13 +29,15 @@ def table_figure(rows: Sequence[StudyRow], title: str, note: str) -> Figure:
         note: how ours was made; stands below the title.
     """
     measures = [name for name in ACCURACIES if any(row.measure == name for row in rows)]
-    labels = list(dict.fromkeys(row.label for row in rows))
+    # Networks of which there is no accuracy yet would be rows with nothing in them.
+    told = [row for row in rows if row.measure in measures and (row.ours is not None or row.paper is not None)]
+    labels = list(dict.fromkeys(row.label for row in told)) or list(dict.fromkeys(row.label for row in rows))
     sizes = {row.label: words(row) for row in rows if row.measure == PARAMETERS}
     with style():
         height = 0.36 * len(labels) + 0.85
         figure, axes = _panels(title, note, len(measures), height=height, width=8.5, sharey=True)
         for panel, measure in zip(axes, measures, strict=True):
-            _draw_column(panel, {labels.index(row.label): row for row in rows if row.measure == measure})
+            _draw_column(panel, {labels.index(row.label): row for row in told if row.measure == measure})
             panel.set_title(ACCURACIES[measure])
         names = [
             f"{plain(label)}\n{' / '.join(sizes[label][:2])} M" if label in sizes else plain(label) for label in labels
