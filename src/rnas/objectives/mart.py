@@ -12,8 +12,8 @@ References:
     authors' code (YisenWang/MART).
 
 Deviations:
-    Logarithms are taken of the logits, where the authors add small constants to probabilities. The smoothing of labels,
-    if any, is that of -log p_y(x~).
+    The start is clipped to the ball and to [0, 1]. Logarithms are taken of the logits, where the authors add small
+    constants to probabilities. The smoothing of labels, if any, is that of -log p_y(x~).
 """
 
 from __future__ import annotations

@@ -8,9 +8,9 @@ References:
 
 Deviations:
     The search script that the authors published (hye999/RNAS, search.py) has no bound either, but is another algorithm:
-    its validation loss is the adversarial one alone, its gradient in alpha is unrolled, with a difference quotient that
-    is multiplied by the small step where it should be divided by it (architect.py), so that the second-order term all
-    but vanishes, and alpha stays as it is for 10 epochs. `hypergradient` unrolled and `warmup_epochs` 10 come nearest.
+    its validation loss is the adversarial one alone; its gradient in alpha is unrolled, but its difference quotient is
+    multiplied by the small step where it has to be divided by it (architect.py), so that the second-order term vanishes
+    and the gradient at the stepped weights is left; its warm-up takes 10 epochs.
 """
 
 from __future__ import annotations
