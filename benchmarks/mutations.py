@@ -289,15 +289,17 @@ def main() -> None:
     signal.signal(signal.SIGALRM, too_long)
     counts: Counter[tuple[str, str, str]] = Counter()
     faults: list[str] = []
-    with contextlib.ExitStack() as stack:
-        runs = arguments.runs or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    with tempfile.TemporaryDirectory() as place:
+        runs = arguments.runs or Path(place) / "made"
         runs.mkdir(exist_ok=True)
-        stack.enter_context(contextlib.chdir(runs))
-        if not Path("table.parquet").exists():
-            make_table(Path("table.parquet"))
-        for command in MAKE:
-            if rnas_command(command.split()) != 0:
-                sys.exit(f"rnas {command}: failed without any mutation")
+        with contextlib.chdir(runs):
+            if not Path("table.parquet").exists():
+                make_table(Path("table.parquet"))
+            for command in MAKE:
+                if rnas_command(command.split()) != 0:
+                    sys.exit(f"rnas {command}: failed without any mutation")
+        shutil.copytree(runs, Path(place) / "tried")
+        os.chdir(Path(place) / "tried")
         folder = Folder()
         attempts = [
             Attempt(document, field, value, content, command)

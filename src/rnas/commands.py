@@ -30,6 +30,7 @@ from rnas.recipes.config import (
 )
 from rnas.recipes.studies.config import ReproduceCommand
 from rnas.search.bound import bound_in_words
+from rnas.search.config import FOUND
 from rnas.terminal import tell, warn
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def search(arguments: list[str]) -> None:
     command: SearchCommand = parse("search", SearchCommand, arguments, resumable=True)
     refuse_early(command.out, command.data.source)
     out = recipes.run_search(command)
-    if words := bound_in_words(parallel.from_first(lambda: read_summary(out))):
+    if words := bound_in_words(parallel.from_first(lambda: read_summary(out, FOUND))):
         tell(words)
     tell(f"found: {out}/genotype.json")
 

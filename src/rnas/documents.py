@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
+from types import NoneType
 from typing import Any, NoReturn
 
 import yaml
 
 from rnas.errors import RunError
 
-__all__ = ["check_yaml", "is_number", "parse_json", "parse_object", "text_of"]
+__all__ = ["check_fields", "check_yaml", "is_number", "parse_json", "parse_object", "text_of"]
 
 #: Of settings: no file of them has half of these.
 DEPTH = 100
@@ -65,7 +67,12 @@ def parse_json(content: bytes | str, where: str, *, finite: bool = True) -> Any:
         return value
 
     try:
-        return json.loads(text, parse_int=whole, parse_float=real, parse_constant=refuse if finite else float)
+        value = json.loads(text, parse_int=whole, parse_float=real, parse_constant=refuse if finite else float)
+        if "\\ud" in text.lower():  # half of a letter, perhaps, which no file and no terminal takes
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
+    except UnicodeEncodeError as error:
+        raise RunError(f"{where} is damaged: it holds halves of letters") from error
     except json.JSONDecodeError as error:
         place = f" (line {error.lineno}, column {error.colno})"
         raise RunError(f"{where} is damaged: not JSON: {error.msg}{place}") from error
@@ -79,6 +86,25 @@ def parse_object(content: bytes | str, where: str, *, finite: bool = True) -> di
     if not isinstance(document, dict):
         raise RunError(f"{where} is damaged: expected a JSON object, got {type(document).__name__}")
     return document
+
+
+def check_fields(document: Mapping[str, Any], fields: Mapping[str, tuple[type, ...]], where: str) -> None:
+    """Make sure that values of a document are of the types that its readers expect.
+
+    Args:
+        document: an object of JSON.
+        fields: key -> types; with None's among them it may be missing. True and False are no integers.
+        where: the file, for errors.
+
+    Raises:
+        RunError: if one is missing or of another type.
+    """
+    for key, kinds in fields.items():
+        value = document.get(key)
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            expected = " or ".join("null" if kind is NoneType else kind.__name__ for kind in kinds)
+            came = json.dumps(value)[:60] if key in document else "missing"
+            raise RunError(f"{where} is damaged: {key!r} should be {expected}, is {came}")
 
 
 def is_number(value: object) -> bool:

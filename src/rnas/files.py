@@ -13,10 +13,11 @@ import os
 import re
 import secrets
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rnas.documents import parse_object
+from rnas.documents import check_fields, parse_object
 from rnas.errors import RunError
 from rnas.integrity import Seal, check_owner, verify
 
@@ -262,8 +263,12 @@ def read_object(path: Path, *, finite: bool = True) -> dict[str, Any] | None:
     return parse_object(content, str(path), finite=finite)
 
 
-def read_summary(folder: Path) -> dict[str, Any]:
+def read_summary(folder: Path, fields: Mapping[str, tuple[type, ...]] | None = None) -> dict[str, Any]:
     """The content of a run directory's results.json.
+
+    Args:
+        folder: the directory.
+        fields: what the caller reads of it, as `rnas.documents.check_fields` takes it.
 
     Raises:
         RunError: if it is missing or damaged.
@@ -272,4 +277,5 @@ def read_summary(folder: Path) -> dict[str, Any]:
     document = read_object(path)
     if document is None:
         raise RunError(f"no results at {path}")
+    check_fields(document, fields or {}, str(path))
     return document

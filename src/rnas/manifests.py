@@ -5,19 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import yaml
 
 from rnas import plugins, provenance
+from rnas.documents import check_fields
 from rnas.errors import RunError
 from rnas.files import read_object, write_atomically
 from rnas.integrity import identifying, seal_document
 
-__all__ = ["describe", "early_stop", "now", "prepare", "read_manifest"]
+__all__ = ["check_manifest", "describe", "early_stop", "now", "prepare", "read_manifest"]
 
 #: What of manifest.json is read again, besides when the run was finished.
 MANIFEST_TYPES = {"kind": str, "config": dict, "inputs": dict, "seed": int}
+
+#: What of a manifest, or of the record of a call, pages and tables read where it is there.
+SHOWN: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("kind", "command", "git_commit", "created", "finished"), (str, NoneType)),
+    **dict.fromkeys(("config", "inputs", "versions", "hardware", "early_stop"), (dict, NoneType)),
+    "git_dirty": (bool, NoneType),
+    "seed": (int, NoneType),
+}
+
+#: Likewise of the settings in it, and of those of a training.
+SETTINGS: dict[str, tuple[type, ...]] = dict.fromkeys(("data", "training"), (dict, NoneType))
+TRAINING: dict[str, tuple[type, ...]] = {"attack": (dict, NoneType), "objective": (str, NoneType)}
+
+STOP: dict[str, tuple[type, ...]] = dict.fromkeys(("epoch", "epochs", "patience", "kept"), (int,))
 
 
 def prepare(path: Path, kind: str, config: Mapping[str, Any], *, seed: int, device: str) -> dict[str, Any]:
@@ -85,7 +101,26 @@ def read_manifest(path: Path) -> dict[str, Any]:
         raise RunError(f"{file} is damaged: 'finished' is missing")
     if manifest["config"].get("seed", manifest["seed"]) != manifest["seed"]:
         raise RunError(f"{file} is damaged: its seed is {manifest['seed']}, that of its settings is another")
+    check_manifest(manifest, str(file))
     return manifest
+
+
+def check_manifest(manifest: Mapping[str, Any], where: str) -> None:
+    """Make sure that what pages and tables show of a manifest, or of the record of a call, can be shown.
+
+    Args:
+        manifest: of any version, or of a folder that has none.
+        where: the file, for errors.
+
+    Raises:
+        RunError: if a part is of another type.
+    """
+    check_fields(manifest, SHOWN, where)
+    config = manifest.get("config") or {}
+    check_fields(config, SETTINGS, where)
+    check_fields(config.get("training") or {}, TRAINING, where)
+    if stop := manifest.get("early_stop"):
+        check_fields(stop, STOP, where)
 
 
 def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> None:
@@ -96,7 +131,7 @@ def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any], pr
             check_same(path, old, new, f"{prefix}{key}.")
         elif old != new:
             raise RunError(
-                f"{path} was made with {prefix}{key} = {old}, now {new}: choose another --out, "
+                f"{path} was made with {prefix}{key} = {str(old)[:80]}, now {str(new)[:80]}: choose another --out, "
                 f"or continue it with --config {path}/config.yaml"
             )
 
@@ -104,7 +139,7 @@ def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any], pr
 def early_stop(manifest: Mapping[str, Any]) -> str:
     """That a training stopped before its last epoch, in words; empty if it did not."""
     stop = manifest.get("early_stop")
-    if not isinstance(stop, Mapping):
+    if not stop:
         return ""
     return (
         f"stopped early after epoch {stop['epoch']} of {stop['epochs']}: robust accuracy of the validation images did "

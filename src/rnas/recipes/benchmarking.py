@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
 from scipy.stats import t as student
 
-from rnas.errors import ConfigError
+from rnas.documents import check_fields
+from rnas.errors import ConfigError, RunError
 from rnas.evaluation.tabular import Benchmark
 from rnas.files import read_summary, refuse_link
 from rnas.genotype import Genotype
 from rnas.recipes.config import BenchmarkCommand, SearchCommand
 from rnas.recipes.stages import run_search, stage
+from rnas.reports.benchmark import COLUMNS
 from rnas.reports.ledger import csv_text, provenance
 from rnas.runs import read_manifest
+from rnas.search.config import FOUND
 from rnas.spaces import nasbench201
 
 __all__ = ["means", "run_benchmark", "standings"]
@@ -44,7 +48,7 @@ def run_benchmark(command: BenchmarkCommand) -> dict[str, Any]:
     for column in (command.column, command.clean_column):
         benchmark.values(column)  # before the searches, not after
     with stage(command, "benchmark") as (run, _):
-        if not run.complete(read_summary):
+        if not run.complete(read_benchmark):
             seeds = range(command.seed, command.seed + command.seeds)
             searches = [search_once(command, seed, benchmark) for seed in seeds]
             document = {"searches": searches, "means": means(searches)}
@@ -53,7 +57,24 @@ def run_benchmark(command: BenchmarkCommand) -> dict[str, Any]:
             run.write("benchmark.csv", csv_text(rows))
             run.write_json("results.json", document)
             run.finish()
-    return read_summary(Path(command.out))
+    return read_benchmark(Path(command.out))
+
+
+def read_benchmark(folder: Path) -> dict[str, Any]:
+    """The results of a benchmark; raises RunError if they are missing or damaged."""
+    where = str(folder / "results.json")
+    document = read_summary(folder, {"searches": (list,), "means": (dict,)})
+    for search in document["searches"]:
+        check_fields({"search": search}, {"search": (dict,)}, where)
+        check_fields(search, {"algorithm": (str,), "seed": (int,), **dict.fromkeys(COLUMNS, (int, float))}, where)
+    check_fields(document["means"], dict.fromkeys(COLUMNS, (dict,)), where)
+    ends = (int, float) if len(document["searches"]) > 1 else (int, float, NoneType)
+    for mean in document["means"].values():
+        check_fields({"mean": mean}, {"mean": (dict,)}, where)
+        check_fields(mean, {"mean": (int, float), "low": ends, "high": ends}, where)
+    if not document["searches"]:
+        raise RunError(f"{where} is damaged: it has no searches")
+    return document
 
 
 def search_once(command: BenchmarkCommand, seed: int, benchmark: Benchmark) -> dict[str, Any]:
@@ -63,7 +84,7 @@ def search_once(command: BenchmarkCommand, seed: int, benchmark: Benchmark) -> d
     refuse_link(out)
     folder = run_search(SearchCommand(out=str(out), seed=seed, **settings))
     genotype = Genotype.load(folder / "genotype.json")
-    results = read_summary(folder)
+    results = read_summary(folder, FOUND)
     columns = {"robust": command.column, "clean": command.clean_column}
     return {
         "algorithm": command.search.algorithm,

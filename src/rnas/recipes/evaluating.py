@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import torch
 from torch import nn
@@ -16,6 +16,7 @@ from rnas.config import Distance, plain
 from rnas.data import ImageDataset, load
 from rnas.data.config import DataConfig
 from rnas.devices import cpu_threads, select_device
+from rnas.documents import check_fields
 from rnas.errors import ConfigError, ModelError, RnasError, RunError
 from rnas.evaluation import evaluate
 from rnas.evaluation.config import PAPER_EPS, EvaluationSettings
@@ -29,10 +30,14 @@ from rnas.networks.resolve import LoadedModel, load_model
 from rnas.networks.zoo import count_parameters
 from rnas.recipes.attack_progress import attack_progress
 from rnas.recipes.config import EvaluateCommand
+from rnas.reports.results import parse_results
 from rnas.runs import locked, read_manifest
 from rnas.seeding import derive
 
 __all__ = ["load_data", "load_second", "run_evaluation", "training_data"]
+
+#: The settings of the data by the types that they have, as `check_fields` takes them.
+DATA = {name: get_args(hint) or (hint,) for name, hint in get_type_hints(DataConfig).items()}
 
 
 def load_data(config: DataConfig, seed: int) -> ImageDataset:
@@ -77,7 +82,7 @@ def run_evaluation(models: Sequence[str], command: EvaluateCommand) -> list[dict
                 own = model.folder != folder
                 if own:
                     check_model_of(folder, manifest)
-                before = read_object(folder / "results.json") or {}
+                before = earlier_results(folder)  # damaged ones are told before the attacks, not hours after
                 if own:
                     write_atomically(folder / "manifest.json", seal_document(manifest))
                 document = evaluate_model(model, name, folder, command, second)
@@ -108,6 +113,15 @@ def check_model_of(folder: Path, manifest: dict[str, Any]) -> None:
         before = identity(read_manifest(folder))
         if before not in ("", identity(manifest)):
             raise RunError(f"{folder} holds results of another model; choose another --out")
+
+
+def earlier_results(folder: Path) -> dict[str, Any]:
+    """The results that a folder holds already, empty if there are none; raises RunError if they are damaged."""
+    path = folder / "results.json"
+    document = read_object(path) or {}
+    if "attacks" in document:
+        parse_results(document, str(path), name=folder.name)
+    return document
 
 
 def destinations(models: Sequence[LoadedModel], command: EvaluateCommand) -> list[Path]:
@@ -222,9 +236,11 @@ def training_data(folder: Path) -> DataConfig:
     Raises:
         RunError: if its manifest is damaged.
     """
+    settings = read_manifest(folder)["config"].get("data")
     try:
-        return DataConfig(**read_manifest(folder)["config"]["data"])
-    except (KeyError, TypeError) as error:
+        check_fields(settings or {}, DATA, f"{folder}/manifest.json")
+        return DataConfig(**settings)
+    except TypeError as error:
         raise RunError(f"{folder}/manifest.json is damaged: its settings of the data cannot be read") from error
 
 
@@ -232,10 +248,12 @@ def eps_of(model: LoadedModel, command: EvaluateCommand) -> tuple[Distance, str]
     """The radius of the attacks, and where it comes from: "command", "training" or "default"."""
     if command.evaluation.eps is not None:
         return command.evaluation.eps, "command"
-    training = read_manifest(model.folder)["config"].get("training", {}) if model.folder is not None else {}
+    training = (read_manifest(model.folder)["config"].get("training") or {}) if model.folder is not None else {}
+    eps = (training.get("attack") or {}).get("eps")
     # Standard training has settings of an attack, too, and makes none.
-    if training.get("objective") != "standard" and "eps" in training.get("attack", {}):
-        return Distance(training["attack"]["eps"]), "training"
+    if training.get("objective") != "standard" and eps is not None:
+        check_fields({"eps": eps}, {"eps": (str, int, float)}, f"{model.folder}/manifest.json")
+        return Distance(eps), "training"
     return PAPER_EPS, "default"
 
 
@@ -249,7 +267,11 @@ def keep_calls(document: dict[str, Any], before: dict[str, Any], manifest: dict[
     """
     kept = ("command", "seed", "git_commit", "git_dirty", "versions", "hardware", "finished")
     this = {key: manifest[key] for key in kept}
-    earlier = {row["name"]: (row, before["calls"][row["call"]]) for row in before.get("attacks", []) if "call" in row}
+    earlier = {
+        row["name"]: (row, before["calls"][row["call"]])
+        for row in before.get("attacks", [])
+        if row.get("call") is not None
+    }
     calls: list[dict[str, Any]] = []
     for row in document["attacks"]:
         same, call = earlier.get(row["name"], ({}, this))

@@ -33,7 +33,9 @@ from rnas.recipes.config import (
 )
 from rnas.recipes.evaluating import load_data, load_second, run_evaluation
 from rnas.recipes.vulnerability import run_vulnerability
+from rnas.reports.results import read_results
 from rnas.runs import Run, open_run
+from rnas.search.config import FOUND
 from rnas.search.loop import search
 from rnas.seeding import derive
 from rnas.terminal import warn
@@ -62,7 +64,7 @@ def read_search(folder: Path) -> None:
     """Make sure that what a search found can be read; raises an RnasError if not."""
     Genotype.load(folder / "genotype.json")
     read_weights(folder / "alpha.safetensors")
-    read_summary(folder)
+    read_summary(folder, FOUND)
 
 
 def read_training(folder: Path) -> None:
@@ -168,7 +170,7 @@ def read_stages(networks: Sequence[str], folder: Path) -> None:
     read_search(folder / "search")
     for name in networks:
         read_training(folder / name)
-        read_summary(folder / name)
+        read_results(folder / name / "results.json")
     if "vulnerability" in read_summary(folder):  # runs of older versions have none
         reports.read_layers(folder / "vulnerability" / "vulnerability.csv")
 

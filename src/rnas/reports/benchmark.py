@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rnas.reports.reading import Part
 
-__all__ = ["benchmark_html", "benchmark_table"]
+__all__ = ["COLUMNS", "benchmark_html", "benchmark_table"]
 
 #: Figure -> heading and how a value is written.
 COLUMNS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -94,7 +95,7 @@ def read_layers(path: Path) -> list[LayerRow]:
     """
     try:
         text = text_of(read_bytes(path), str(path))
-        return [
+        rows = [
             LayerRow(
                 model=written(line["model"]),
                 layer=written(line["layer"]),
@@ -107,7 +108,16 @@ def read_layers(path: Path) -> list[LayerRow]:
             for line in csv.DictReader(io.StringIO(text, newline=""))
         ]
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise RunError(f"{path} is missing or damaged: {error!r}") from error
+        raise RunError(f"{path} is missing or damaged: {repr(error)[:200]}") from error
+    layers: dict[tuple[str, str], list[tuple[str, int, int, int]]] = {}
+    for row in rows:
+        if min(row.channels, row.height, row.width) < 1 or not 0 <= row.vulnerability < math.inf:
+            raise RunError(f"{path} is damaged: layer {row.layer!r} has a size below 1 or no finite vulnerability >= 0")
+        layers.setdefault((row.model, row.metric), []).append((row.layer, row.channels, row.height, row.width))
+    others = {model: found for (model, _), found in layers.items()}
+    if not rows or any(found != others[model] for (model, _), found in layers.items()):
+        raise RunError(f"{path} is damaged: expected the same layers of a model under each metric, and at least one")
+    return rows
 
 
 def layer_tables(rows: Sequence[LayerRow]) -> list[Table]:

@@ -14,7 +14,7 @@ from rnas.errors import GenotypeError, RunError
 from rnas.files import MEBIBYTE, read_bytes, read_object, read_sealed
 from rnas.genotype import Genotype
 from rnas.integrity import owner_of
-from rnas.manifests import early_stop
+from rnas.manifests import check_manifest, early_stop
 from rnas.reports.documents import Metrics, read_metrics
 from rnas.reports.results import ModelResults, parse_results
 
@@ -139,7 +139,7 @@ def read_folder(folder: Path) -> Contents:
     own = _read_part(folder)
     whole = own is None or own.kind == "benchmark"
     parts = ([own] if own is not None else []) + (_read_parts(folder, _DEPTH) if whole else [])
-    manifest = (read_object(folder / "manifest.json", finite=False) or {}) if whole else {}
+    manifest = _manifest(folder) if whole else {}
     if not parts and not manifest:
         raise RunError(
             f"{folder} has nothing to report: expected a run's folder, a search's or a model's "
@@ -184,7 +184,7 @@ def _read_parts(folder: Path, depth: int) -> list[Part]:
 
 def _read_part(path: Path) -> Part | None:
     """What a directory is, or None if it is nothing by itself."""
-    manifest = read_object(path / "manifest.json", finite=False) or {}
+    manifest = _manifest(path)
     summary = read_object(path / "results.json") or {}
     metrics = read_metrics(path / "metrics.jsonl")
     genotype = None
@@ -234,6 +234,13 @@ def _check_images(path: Path, results: ModelResults | None) -> None:
         model = "" if results is None else results.model
         if seal is not None and model and seal.run != owner_of(model, attack):
             raise RunError(f"{file} holds images of another model or attack: remove it")
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    """The content of manifest.json, checked; empty if there is none."""
+    manifest = read_object(folder / "manifest.json", finite=False) or {}
+    check_manifest(manifest, str(folder / "manifest.json"))
+    return manifest
 
 
 def _kind(

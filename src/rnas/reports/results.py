@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from rnas.documents import is_number
+from rnas.documents import check_fields, is_number
 from rnas.errors import RunError
 from rnas.files import read_object
+from rnas.manifests import check_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -141,6 +143,8 @@ def parse_results(document: Mapping[str, Any], where: str, *, name: str) -> Mode
     if not isinstance(attacks, list):
         raise RunError(f"{where}: expected a list 'attacks', got {type(attacks).__name__}")
     calls = _list(document, "calls", where)
+    for call in calls:
+        check_manifest(call, where)
     results = tuple(
         _attack(attack, calls, f"{where}, attack {number}") for number, attack in enumerate(attacks, start=1)
     )
@@ -156,7 +160,7 @@ def parse_results(document: Mapping[str, Any], where: str, *, name: str) -> Mode
         images=_whole(data, "images", where),
         classes=_whole(data, "classes", where),
         class_names=_names(data, "class_names", where),
-        eps=_eps(_part(document, "eps", where)),
+        eps=_eps(_part(document, "eps", where), where),
         sanity=tuple(
             Verdict(str(check.get("name")), bool(check.get("passed")), str(check.get("finding")))
             for check in _list(document, "sanity", where)
@@ -187,7 +191,9 @@ def _names(document: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]
     return tuple(names)
 
 
-def _eps(document: Mapping[str, Any]) -> str:
+def _eps(document: Mapping[str, Any], where: str) -> str:
+    if document:
+        check_fields(document, {"value": (str, int, float), "from": (str, NoneType)}, where)
     return f"{document['value']}{', as in training' if document.get('from') == 'training' else ''}" if document else ""
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,12 @@ __all__ = ["choose"]
 
 #: Draws for each candidate that is wanted; in a small space or under a tight limit there may be no more of them.
 DRAWS = 50
+
+#: What is read of a candidate's results.json.
+MEASURED: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("F", "adversarial_loss"), (int, float)),
+    **dict.fromkeys(("training_passes", "measuring_passes"), (int,)),
+}
 
 
 def choose(
@@ -77,7 +84,7 @@ def choose(
         refuse_link(folder)
         candidate_seed = derive(seed, "candidate", index)
         with open_run(folder, "train", settings, seed=candidate_seed, device=str(device)) as candidate:
-            if not candidate.complete(read_summary):
+            if not candidate.complete(partial(read_summary, fields=MEASURED)):
                 spec = NetworkSpec(None, genotype, data.num_classes, data.channels, config.channels, config.cells)
                 spec.save(candidate.path, run=candidate.identity)
                 train(
@@ -96,7 +103,7 @@ def choose(
                     "results.json", {"parameters": state.space.size(genotype), "training_passes": passes, **measures}
                 )
                 candidate.finish()
-        measured.append(parallel.from_first(lambda: read_summary(candidate.path)))
+        measured.append(parallel.from_first(partial(read_summary, candidate.path, MEASURED)))
         state.passes += measured[-1]["training_passes"] + measured[-1]["measuring_passes"]
     return genotypes[best(measured, config.shortlist.keep)], measured
 

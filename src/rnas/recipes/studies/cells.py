@@ -24,6 +24,7 @@ from rnas.recipes.stages import run_search
 from rnas.recipes.studies.config import ReproduceCommand
 from rnas.recipes.studies.plan import chosen, run_settings, runs_folder, stand_ins
 from rnas.reports import StudyRow, draw_genotypes, study_table
+from rnas.search.config import FOUND
 
 __all__ = ["PUBLISHED", "Cells", "how_searched", "search_job", "search_of"]
 
@@ -50,7 +51,7 @@ class Cells:
         ours: dict[str, float] = {}
         call: dict[str, Any] = {}
         if made(search, "search"):
-            size = read_summary(folder)["parameters"]
+            size = read_summary(folder, FOUND)["parameters"]
             ours = {"parameters_millions": size / 1e6, **operations(Genotype.load(folder / "genotype.json"))}
             call = read_manifest(folder)
         found = f"found with H = {search.search.constraint.bound}"
