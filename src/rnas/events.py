@@ -34,9 +34,9 @@ class EventFile:
 
     def __init__(self, folder: Path, step: int) -> None:
         # The viewer reads files in the order of their names.
-        name = (
-            f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(8)}"
-        )
+        seconds, parts = divmod(time.time_ns(), 10**9)
+        begun = f"{seconds:010d}.{parts:09d}"
+        name = f"events.out.tfevents.{begun}.{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(8)}"
         self._writer = RecordWriter((folder / name).open("xb", buffering=0))
         self._write(Event(step=step, file_version="brain.Event:2"))
         self._write(Event(step=step, session_log=SessionLog(status=SessionLog.START)))
