@@ -6,6 +6,7 @@ Small runs are made of the embedded digits: a recipe with its search, training, 
 vulnerability, a benchmark on made-up accuracies and a study. Then one field at a time (of lists the first two entries)
 is replaced by each of the values below, in the JSON documents, in the last line of each kind of metrics.jsonl and in
 the cells of vulnerability.csv, and the commands that read the document run in this process. What they write is undone.
+The documents are as older versions wrote them, without the checksums that would refuse every mutation at once.
 
 An attempt is refused if the command exits with 2 after one line of at most 500 characters, accepted if it exits with 0;
 anything else is a fault: an exception, more lines, or 120 seconds. The exit code is 1 if there is one.
@@ -45,6 +46,7 @@ import rnas
 from rnas.cli import main as rnas_command
 from rnas.errors import RnasError
 from rnas.files import write_atomically
+from rnas.integrity import KEY
 from rnas.provenance import origin
 from rnas.reports import figures
 from rnas.reports.ledger import csv_text
@@ -207,6 +209,14 @@ def mutations(path: str) -> Iterator[tuple[str, str, str]]:
                 yield title, name, out.getvalue()
 
 
+def unseal() -> None:
+    """Take the checksums out of the documents, as older versions wrote them: else no mutation would be read at all."""
+    for path in Path().rglob("*.json"):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        kept = {key: value for key, value in document.items() if key not in (KEY, "files")}
+        path.write_text(json.dumps(kept, indent=1), encoding="utf-8")
+
+
 class Folder:
     """The working directory, which can be put back to what it was.
 
@@ -300,6 +310,7 @@ def main() -> None:
                     sys.exit(f"rnas {command}: failed without any mutation")
         shutil.copytree(runs, Path(place) / "tried")
         os.chdir(Path(place) / "tried")
+        unseal()
         folder = Folder()
         attempts = [
             Attempt(document, field, value, content, command)
@@ -314,6 +325,7 @@ def main() -> None:
             os.utime(path, ns=(folder.state[path][0] + 1, folder.state[path][0] + 1))
             end, said = run(attempt.command)
             counts[attempt.document, attempt.command, end] += 1
+            print(end, attempt.command, attempt.document, attempt.field, attempt.value, flush=True)
             if end == "fault":
                 faults.append(f"{attempt.command}: {attempt.document}: {attempt.field} = {attempt.value}\n{said}")
                 if faults_file:

@@ -123,12 +123,13 @@ def verify(content: bytes) -> Seal | None:
 def read_comment(path: Path) -> dict[str, Any]:
     """What a checkpoint says of itself; empty if there is none, or one that is damaged or of an older version."""
     try:
-        content = path.read_bytes()
+        # Of a FIFO or a device there is no end.
+        content = path.read_bytes() if path.is_file() else b""
         if verify(content) is None:
             return {}
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             about = json.loads(archive.comment)
-    except (OSError, ValueError, zipfile.BadZipFile):
+    except (OSError, ValueError, RecursionError, zipfile.BadZipFile):
         return {}
     return about if isinstance(about, dict) else {}
 
