@@ -260,7 +260,7 @@ CASES = {
     "neither name nor genotype": Case(f"{TRAIN} --out new", ("network", "genotype.json", "neither")),
     "cells of no cells": Case(f"{RESNET} --out new --network.cells 4", ("network.cells", "'resnet18'", "got 4")),
     "missing genotype": Case(f"{CELLS} --out new --network.genotype absent.json", ("absent.json",)),
-    "truncated genotype": Case(GENOTYPE, ("search/genotype.json", "not JSON", "line"), cut("search/genotype.json")),
+    "truncated genotype": Case(GENOTYPE, ("search/genotype.json is damaged", "checksum"), cut("search/genotype.json")),
     "damaged edge": Case(
         GENOTYPE,
         ("search/genotype.json", "cell 'normal', node 2, edge 0", "'from' should be int"),

@@ -158,7 +158,7 @@ def check_owner(path: Path, content: bytes, found: Seal | None, manifest: Mappin
     owner = identity(manifest)
     if found is None:
         if KEY in manifest and path.name in SEALED:
-            raise RunError(f"{path} has no checksum, and the files of {beside} have: it is of something else")
+            raise RunError(f"{path} is damaged or of another run: it has no checksum, and {beside} has one")
     elif found.run and owner and found.run != owner:
         raise RunError(f"{path} and {beside} are of two runs: restore the one that belongs here, or remove {path}")
 
