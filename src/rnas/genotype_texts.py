@@ -174,5 +174,5 @@ def cell(edges: Any, concat: Any, where: str) -> Cell:
 
 def short_path(path: Path) -> str:
     """A path for a message; a printed genotype that was taken for one may be long."""
-    text = str(path)
+    text = " ".join(str(path).split())
     return text if len(text) <= 200 else f"{text[:200]}..."

@@ -286,6 +286,8 @@ def test_files_that_are_no_weights(resnet: nn.Module, tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     torch.save(resnet.state_dict(), "sound.pth")
     sound = Path("sound.pth").read_bytes()
+    place = sound.index(resnet.state_dict()["conv1.weight"].numpy().tobytes())
+    Path("flipped.pth").write_bytes(sound[:place] + bytes([sound[place] ^ 64]) + sound[place + 1 :])
     Path("cut.pth").write_bytes(sound[: len(sound) // 2])
     Path("text.pth").write_text("weights")
     Path("pickle.pth").write_bytes(pickle.dumps({"a": 1}))
@@ -295,6 +297,7 @@ def test_files_that_are_no_weights(resnet: nn.Module, tmp_path: Path, monkeypatc
     Path("run/weights.safetensors").write_bytes(b"")
     for name, says in (
         ("cut.pth", "damaged or truncated"),
+        ("flipped.pth", "in it has another checksum"),
         ("text.pth", "damaged, truncated or no safetensors file"),
         ("pickle.pth", "tensors and plain values"),
         ("program.pt", "is a program and no weights: give it alone"),

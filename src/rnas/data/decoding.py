@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,8 @@ from rnas.data.progress import track
 from rnas.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from rnas.data.sources import Source
@@ -103,9 +107,7 @@ def _images(read: Part, part: str, source: Source, side: int | None) -> tuple[ND
     stored = read.rows.select_columns([read.images]).cast_column(read.images, datasets.Image(decode=False))
     stack: NDArray[np.uint8] | None = None
     mixed = False
-    with warnings.catch_warnings():
-        # Of images that are refused a moment later.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    with _quiet():
         for index, row in enumerate(track(stored, len(read.rows), f"decoding {part} images")):
             where = f"{source.origin}: {part} image {index}"
             value = row[read.images]
@@ -126,6 +128,20 @@ def _images(read: Part, part: str, source: Source, side: int | None) -> tuple[ND
             stack[index] = fit(image, side) if mixed and side is not None else image
     assert stack is not None, "an empty part was refused with its labels"
     return stack, mixed
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what Pillow says of images that are refused a moment later from the terminal."""
+    log = logging.getLogger("PIL")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            yield
+    finally:
+        log.setLevel(level)
 
 
 def _empty(count: int, shape: tuple[int, ...], where: str) -> NDArray[np.uint8]:

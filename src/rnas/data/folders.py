@@ -116,7 +116,7 @@ def _open_parquet(files: list[Path]) -> Any:
             if not table.column_names:
                 raise DataError(f"{file}: expected a column of images and one of labels, the file has no columns")
             tables.append(table)
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, ValueError, pa.ArrowException) as error:
             raise DataError(f"{file}: not a whole parquet file ({one_line(error)})") from error
     for file, table in zip(files, tables, strict=True):
         if table.schema != tables[0].schema:

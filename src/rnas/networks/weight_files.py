@@ -88,6 +88,10 @@ def unpickle(path: Path) -> Any:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 names = {name.partition("/")[2] for name in archive.namelist()}
+                # torch writes checksums and does not compare them.
+                damaged = archive.testzip()
+            if damaged:
+                raise RunError(f"{path} is damaged: {damaged[:200]!r} in it has another checksum")
             if "constants.pkl" in names or "archive_format" in names:
                 raise RunError(f"{path} is a program and no weights: give it alone, without a network before it")
         with warnings.catch_warnings():
