@@ -7,8 +7,8 @@ slips are put (wrong types, huge, negative and empty numbers, Unicode, NUL, esca
 duplicates, wrong places, near-miss names). It runs in this process, in a folder of odd files, up to the point where the
 work would begin: `stopped` replaces that by a stop, so everything before it is real.
 
-A line is at fault if it raises anything but SystemExit, ends with another code, takes more than `PATIENCE` seconds, or
-if its error is not one printable line of at most 500 characters that names a key or a word of the command line.
+A line is at fault if it raises anything but SystemExit, ends with another code, takes more than `PATIENCE` seconds of
+CPU, or if its error is not one printable line of at most 500 characters that names a key or a word of the command line.
 
 Every 500 lines the counts go to the state file; the same command continues from there. The exit code is 1 if there was
 a fault; each is printed with its line.
@@ -173,7 +173,7 @@ def stopped() -> Iterator[None]:
         for place in places:
             patches.enter_context(patch(f"rnas.recipes.{place}", stop))
         patches.enter_context(patch("rnas.reports.report", page))
-        patches.enter_context(patch("rnas.reports.save", stop))
+        patches.enter_context(patch("rnas.reports.draw_genotype", stop))
         yield
 
 
@@ -291,7 +291,8 @@ def near_miss(draw: random.Random, name: str) -> str:
 def run(line: list[str]) -> tuple[int | str, str]:
     """Run a line; returns its exit code, or the fault in words, and what it wrote to standard error."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", errors=errors) for errors in ("strict", "backslashreplace"))
-    signal.alarm(PATIENCE)
+    signal.setitimer(signal.ITIMER_PROF, PATIENCE)
+    signal.alarm(20 * PATIENCE)
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code: int | str = main(line)
@@ -305,6 +306,7 @@ def run(line: list[str]) -> tuple[int | str, str]:
             raise
         code = f"{type(error).__name__}: {error}"
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
         plugins.ASKED.clear()
     err.flush()
@@ -344,7 +346,8 @@ def report_hang(*_: object) -> None:
 
 def campaign(count: int, seed: int, state: Path) -> dict[str, Any]:
     """Run the lines that the state file has not yet; returns its content."""
-    signal.signal(signal.SIGALRM, report_hang)
+    for number in (signal.SIGALRM, signal.SIGPROF):
+        signal.signal(number, report_hang)
     done: dict[str, Any] = {"seed": seed, "lines": 0, "ends": {}, "faults": []}
     if state.exists() and (kept := json.loads(state.read_text()))["seed"] == seed:
         done = kept

@@ -3,18 +3,15 @@
 rnas evaluate runs/quickstart/resnet18 --plugin examples/own_attack.py --evaluation.attacks fgsm,corners
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
+from rnas.attacks.guards import Model
 from rnas.evaluation import ATTACKS, EvaluationConfig
 from rnas.evaluation.card import AttackCard
 
 
-def corners(
-    model: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor, config: EvaluationConfig, seed: int
-) -> Tensor:
+def corners(model: Model, images: Tensor, labels: Tensor, config: EvaluationConfig, seed: int) -> Tensor:
     """Of some random corners of the ball the one where the loss is highest; needs no gradient."""
     generator = torch.Generator().manual_seed(seed)  # on the CPU, so that the corners do not depend on the device
     found, worst = images.clone(), torch.full((len(images),), -torch.inf, device=images.device)
