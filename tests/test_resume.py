@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from rnas.cli import main
+from rnas.reports import read_layers
 
 KILLS = 10
 PATIENCE = 120.0
@@ -299,6 +300,10 @@ def test_a_recipe_killed_before_its_evaluation_goes_on_elsewhere(commands: Comma
         assert_same_files(whole / name, moved / name, TRAINING_FILES)
         assert counts(whole / name) == counts(moved / name)
     assert finished(moved)
+    measured = [read_layers(folder / "vulnerability" / "vulnerability.csv") for folder in (whole, moved)]
+    assert {row.model for row in measured[0]} == set(MODELS)
+    assert {row.metric for row in measured[0]} == {"gaussian_kl"}
+    assert measured[0] == measured[1]
     assert (moved / "report.html").stat().st_size > 0
 
 

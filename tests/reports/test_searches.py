@@ -109,6 +109,8 @@ def test_candidates_that_are_gone_are_said_to_be(tmp_path: Path) -> None:
 def test_a_bound_that_is_not_met_is_called_so(tmp_path: Path, reached: float, said: str) -> None:
     (search,) = read_folder(write_search(tmp_path / "search", 0, H=2.0, F=2.0 * reached)).searches
     assert bound(search) == (said, "NOT" not in said)
+    # What the search itself says counts.
+    assert bound(replace(search, summary={**search.summary, "bound_met": "NOT" in said})) != bound(search)
     assert bound(replace(search, summary={"F": 1.0, "H": None})) is None
 
 

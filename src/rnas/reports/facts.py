@@ -196,7 +196,9 @@ def bound(search: Part) -> tuple[str, bool] | None:
     if not isinstance(limit, (int, float)) or not isinstance(reached, (int, float)) or limit <= 0:
         return None
     tolerance = search.setting("search", "constraint", "tolerance")
-    met = reached / limit <= 1 + (tolerance if isinstance(tolerance, float) else _TOLERANCE)
+    met = search.summary.get("bound_met")
+    if not isinstance(met, bool):  # of an older version
+        met = reached / limit <= 1 + (tolerance if isinstance(tolerance, float) else _TOLERANCE)
     ratio = f"F / H = {reached / limit:.4g}"
     return (f"bound met: {ratio}" if met else f"bound NOT met: {ratio}"), met
 

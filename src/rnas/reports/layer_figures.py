@@ -112,8 +112,8 @@ def draw_depths(axes: Axes, lines: Mapping[str, Sequence[LayerRow]]) -> None:
         _draw_line(axes, rows, [place / last for place in range(len(rows))], number, label, logarithmic=logarithmic)
     _scale(axes, logarithmic=logarithmic)
     axes.set_xlim(-0.06, 1.06)
-    axes.set_xticks([0, 0.5, 1], ["first", "depth", "last"])
-    axes.set_xlabel("layer")
+    axes.set_xticks([0, 0.5, 1], ["first", "middle", "last"])
+    axes.set_xlabel("layer of each network")
 
 
 def _logarithmic(lines: Mapping[str, Sequence[LayerRow]]) -> bool:
