@@ -9,9 +9,10 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast, get_origin, get_type_hints
+from typing import Any, cast, get_args, get_origin, get_type_hints
 
-from jsonargparse import ArgumentError, ArgumentParser
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser, get_loader, set_loader
 from jsonargparse.typing import register_type
 
 from rnas import plugins
@@ -31,6 +32,17 @@ SHORT = {
     "network": ("name", "a network's name or the path of a genotype.json: short for --network.name, .genotype"),
     "baseline": ("name", "a network's name: short for --baseline.name"),
 }
+
+
+def load_settings(text: str) -> Any:
+    """Settings from YAML, in which ``data: SOURCE`` is short for its `source`, as --data SOURCE is."""
+    loaded = get_loader("yaml")(text)
+    if isinstance(loaded, dict) and isinstance(loaded.get("data", {}), str | None):
+        loaded["data"] = {"source": loaded["data"]} if loaded["data"] else {}
+    return loaded
+
+
+set_loader("settings", load_settings, exceptions=(yaml.YAMLError,))
 
 
 def positionals(arguments: list[str]) -> tuple[list[str], list[str]]:
@@ -97,6 +109,7 @@ def parser_for(command: str, kind: type, recipe: Path | None, resumable: bool) -
         description=inspect.cleandoc(kind.__doc__ or "").partition("\n\nArgs:")[0],
         exit_on_error=False,
         allow_abbrev=False,
+        parser_mode="settings",
         default_config_files=[str(recipe)] if recipe else [],
     )
     parser.add_argument("--config", action="config", help="a YAML file with any of the settings below")
@@ -195,7 +208,7 @@ def list_keys(kind: type, prefix: str = "") -> list[str]:
     """The settings that are lists."""
     keys = []
     for name, annotation in hints(kind).items():
-        if get_origin(annotation) is list:
+        if list in [get_origin(part) for part in (annotation, *get_args(annotation))]:
             keys.append(prefix + name)
         elif is_dataclass(annotation):
             keys += list_keys(cast("type", annotation), f"{prefix}{name}.")
@@ -218,7 +231,7 @@ def expand(arguments: list[str], kind: type, *, resumable: bool) -> list[str]:
             expanded += written_out(key, value) if short else settings_of(value)
         elif key in lists:
             value = value if equals else next(items, "")
-            expanded += [name, value if value.startswith("[") else f"[{value}]"]
+            expanded += [name, value if value.startswith("[") or value == "null" else f"[{value}]"]
         elif name == "--config" and equals:
             expanded += [name, value]
         else:

@@ -9,7 +9,7 @@ In the order in which data flows: `finding` (a name or path -> a source, in `fol
 import importlib
 from typing import TYPE_CHECKING
 
-from rnas.data.config import DataConfig
+from rnas.data.config import DataChoice, DataConfig
 
 if TYPE_CHECKING:
     from rnas.data.augmentation import crop_and_flip
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rnas.data.splits import halves, stratified_subset
 
 __all__ = [
+    "DataChoice",
     "DataConfig",
     "LabelledImages",
     "ImageDataset",
