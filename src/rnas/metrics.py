@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnas.documents import is_number
 from rnas.errors import RunError
-from rnas.files import append, cut_back, sync
+from rnas.files import append, cut_back, require_regular, sync
 
 if TYPE_CHECKING:
     from rnas.events import EventFile
@@ -46,13 +46,12 @@ class MetricsLog:
         Raises:
             RunError: if they cannot be brought there.
         """
-        logged = b""
-        if self.path.exists():
-            try:
+        logged = self._logged()
+        try:
+            if self.path.exists():
                 sync(self.path)
-            except OSError as error:
-                raise RunError(f"cannot write {self.path}: {error.strerror or error}") from error
-            logged = self.path.read_bytes()
+        except OSError as error:
+            raise RunError(f"cannot write {self.path}: {error.strerror or error}") from error
         return {"metrics_bytes": len(logged), "metrics_sha256": hashlib.sha256(logged).hexdigest()}
 
     def return_to(self, state: Mapping[str, Any] | None, checkpoint: Path) -> None:
@@ -66,7 +65,7 @@ class MetricsLog:
             RunError: if lines before it are lost or are others.
         """
         kept = state["metrics_bytes"] if state else 0
-        logged = self.path.read_bytes() if self.path.exists() else b""
+        logged = self._logged()
         if len(logged) < kept:
             raise RunError(
                 f"{self.path} has lost lines: expected the {kept} bytes up to the last checkpoint, got {len(logged)}; "
@@ -80,6 +79,10 @@ class MetricsLog:
             )
         if len(logged) > kept:
             cut_back(self.path, kept)
+
+    def _logged(self) -> bytes:
+        require_regular(self.path)
+        return self.path.read_bytes() if self.path.exists() else b""
 
     def close(self) -> None:
         """Close the file of events."""
