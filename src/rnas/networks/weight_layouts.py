@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
-from reprlib import repr as short
 
 import torch
 from torch import Tensor, nn
@@ -109,7 +108,8 @@ def load_into_zoo(name: str, path: Path) -> Fitted:
     try:
         fill(network, best.state, path, known_as=best.known_as)
     except ModelError as error:
-        what = "; ".join((f"it holds {short(list(stored.state))}", *remarks))
+        names = ", ".join(name[:60] for name in list(stored.state)[:3])
+        what = "; ".join((f"{len(stored.state)} tensors, {names}, ...", *remarks))
         raise ModelError(f"{error} ({what}): give weights of {name}, {FUNCTION}") from error
     return Fitted(network, "; ".join(remarks))
 
