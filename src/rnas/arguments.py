@@ -20,6 +20,7 @@ from rnas.config import Distance, check_text, quoted
 from rnas.documents import check_yaml, text_of
 from rnas.errors import ConfigError, RunError
 from rnas.files import MEBIBYTE, read_bytes
+from rnas.genotype_texts import is_print
 from rnas.suggestions import explain
 
 __all__ = ["parse", "positionals"]
@@ -29,7 +30,7 @@ register_type(Distance, serializer=str, deserializer=Distance)
 #: Settings that are groups, and what one word after them means; help says it in these words.
 SHORT = {
     "data": ("source", "a name, a hub id or a path: short for --data.source"),
-    "network": ("name", "a network's name or the path of a genotype.json: short for --network.name, .genotype"),
+    "network": ("name", "a network's name, or a genotype's path or print: short for --network.name, .genotype"),
     "baseline": ("name", "a network's name: short for --baseline.name"),
 }
 
@@ -245,7 +246,7 @@ def written_out(key: str, value: str) -> list[str]:
         return ["--data.source", value]
     if value.startswith("{") or value.endswith((".yaml", ".yml")):
         return [f"--{key}", value]
-    setting = "genotype" if "/" in value or value.endswith(".json") else "name"
+    setting = "genotype" if "/" in value or value.endswith(".json") or is_print(value) else "name"
     return [f"--{key}.{setting}", value]
 
 

@@ -1,8 +1,8 @@
 """Images: from a name or a path to uint8 tensors on the device, and from there to batches.
 
-In the order in which data flows: `finding` (a name or path -> a source, in `folders` or on the `hub`), `decoding` and
-`cache` (a source -> uint8 tensors), `loading` (all of that together: `load`), `splits` (seeded stratified index sets),
-`augmentation` and `batches`.
+In the order in which data flows: `finding` (a name or path -> a source, in `folders` or on the `hub`), `decoding` with
+`labels` and `pictures`, and `cache` (a source -> uint8 tensors), `loading` (all of that together: `load`), `splits`
+(seeded stratified index sets), `augmentation` and `batches`.
 `config` imports no torch; what does is imported when it is first used.
 """
 

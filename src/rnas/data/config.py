@@ -14,9 +14,6 @@ __all__ = ["DataChoice", "DataConfig"]
 class DataConfig:
     """Which images, and how they are augmented.
 
-    `--data X` is short for `--data.source X`: digits, cifar10, cifar100, svhn, a hub id (owner/name), or a folder of
-    parquet files or of images.
-
     Args:
         source: digits, cifar10, cifar100, svhn, a hub id (owner/name or owner/name:configuration), a folder of parquet
             files, or a folder with one sub-folder of images for each class, below train/ and test/ or directly.
