@@ -29,6 +29,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from authors_files import Report, stand_ins
 from authors_networks import compare_darts, compare_nasbench201, compare_rnas, compare_robnets
 from authors_training import compare_autoattack, compare_corruptions, compare_fast_at, compare_mart, compare_trades
@@ -79,6 +80,7 @@ def main() -> None:
         name, _, compare = known[0]
         report = Report(name, revision(folder), arguments.seed)
         with stand_ins():
+            torch.manual_seed(arguments.seed)
             compare(report, folder)
         rows += report.rows
     table = Table("repository", "subject", "compared", "difference", "at most", title="Differences from authors' code")

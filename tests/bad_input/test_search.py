@@ -27,6 +27,14 @@ NAMES = "choices: adversarial_darts, darts, gdas, gdas_rnas, largest, random, rn
         (f"{SEARCH} --search.shortlist.count 0", "search.shortlist.count: expected an integer >= 1, got 0"),
         (f"{SEARCH} --search.shortlist.keep 2", "search.shortlist.keep: expected a number in (0, 1], got 2.0"),
         (f"{SEARCH} --search.shortlist.metric kll", "search.shortlist.metric: no vulnerability metric is called 'kll'"),
+        (
+            f"{SEARCH} --data.pixels 1",
+            "digits has images of 1x1 pixels; search.constraint.metric gaussian_kl: maps of one position have no",
+        ),
+        (
+            f"{SEARCH} --data.pixels 1 --search.algorithm random --search.shortlist.count 2",
+            "digits has images of 1x1 pixels; search.shortlist.metric gaussian_kl: maps of one position have no",
+        ),
         ("benchmark rnas largest", "expected one search algorithm: rnas benchmark ALGORITHM, got rnas largest"),
         ("benchmark rnas --out new", "table: expected the path of NAS-RobBench-201"),
         ("benchmark rnas --out new --table absent.parquet", "absent.parquet: no such benchmark file"),

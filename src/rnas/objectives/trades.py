@@ -11,9 +11,9 @@ References:
 
 Deviations:
     In training mode the clean batch passes the network once and both losses share its logits; in the authors' code it
-    passes twice, before and after the adversarial one, with the same logits. Gradients are equal, a third of the passes
-    is saved, but the running statistics of batch norm, at momentum 0.1, are those of clean and adversarial images at
-    47:53, where the authors' are at 67:33.
+    passes twice, before and after the adversarial one, with the same logits. Gradients are equal, and one training pass
+    of three is saved; but the running statistics of batch norm, at momentum 0.1, are those of clean and adversarial
+    images at 47:53, where the authors' are at 67:33.
 """
 
 from __future__ import annotations

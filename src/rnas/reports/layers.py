@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
@@ -14,6 +14,7 @@ from rich.text import Text
 from rnas.documents import text_of
 from rnas.errors import RunError
 from rnas.files import read_bytes
+from rnas.positions import ONE_POSITION, tells
 from rnas.reports.ledger import csv_text, provenance, written
 from rnas.terminal import printable
 
@@ -33,13 +34,6 @@ __all__ = [
     "metrics_of",
     "read_layers",
 ]
-
-#: Metrics that compare distributions over the positions of a map. Of a map of one position the KL is 0 whatever the
-#: attack did, and a Gaussian has no variance.
-_OVER_POSITIONS: Final = ("kl", "kl_per_position", "kl_standardised", "gaussian_kl")
-
-#: Why a layer has no value.
-ONE_POSITION: Final = "maps of one position have no distribution over positions"
 
 
 @dataclass(frozen=True)
@@ -67,7 +61,7 @@ class LayerRow:
     @property
     def defined(self) -> bool:
         """Whether the metric says anything of such maps."""
-        return self.height * self.width > 1 or self.metric not in _OVER_POSITIONS
+        return tells(self.metric, self.height, self.width)
 
 
 #: Models whose layers have the same names and maps: one table.

@@ -21,6 +21,7 @@ from rnas import parallel
 from rnas.data import Batches, DataConfig, ImageDataset, LabelledImages, halves, stratified_subset
 from rnas.errors import DataError, DivergenceError
 from rnas.genotype import Genotype
+from rnas.positions import ONE_POSITION, tells
 from rnas.progress import reporting
 from rnas.runs import Run
 from rnas.search import adversarial_darts, darts, gdas, gdas_rnas, largest, random, rnas  # noqa: F401 - they register
@@ -32,6 +33,7 @@ from rnas.seeding import derive
 from rnas.supernets.space import SPACES
 from rnas.training.advice import advise_weights
 from rnas.training.optimiser import WeightOptimiser
+from rnas.vulnerability import REMEDY
 
 __all__ = ["ALGORITHMS", "search"]
 
@@ -65,7 +67,7 @@ def search(
         The found genotype.
 
     Raises:
-        DataError: if there are too few images to split.
+        DataError: if there are too few images to split, or they have one pixel, of which F says nothing.
         UnknownNameError: if there is no such algorithm, space, metric or solver.
         ConfigError: if no network of the space is within the size limit.
         DivergenceError: if a loss or F is no longer finite; names the last good checkpoint.
@@ -75,6 +77,7 @@ def search(
         raise DataError(
             f"{data.name}: a search needs at least 4 training images, two in each half; there are {len(data.train)}"
         )
+    check_maps(data, config)
     theta_half, alpha_half = halves(data.train.labels, derive(seed, "halves"))
     # Positions among the training images, as `load` gives them; the test set has positions of its own.
     run.write_json(
@@ -114,6 +117,20 @@ def search(
     run.write_json("results.json", results(algorithm, state, genotype) | {"candidates": candidates})
     run.write_json("genotype.json", genotype.to_document())
     return genotype
+
+
+def check_maps(data: ImageDataset, config: SearchConfig) -> None:
+    """Refuse images of one pixel, whose maps the metric of F says nothing of."""
+    metrics = {}
+    if issubclass(ALGORITHMS[config.algorithm], SupernetAlgorithm):
+        metrics["constraint"] = config.constraint.metric
+    if config.shortlist.count > 1:
+        metrics["shortlist"] = config.shortlist.metric
+    for group, metric in metrics.items():
+        if not tells(metric, *data.size):
+            raise DataError(
+                f"{data.name} has images of 1x1 pixels; search.{group}.metric {metric}: {ONE_POSITION}; {REMEDY}"
+            )
 
 
 def fixed_sample(images: LabelledImages, count: int, seed: int, purpose: str) -> Batch:
