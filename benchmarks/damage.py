@@ -296,18 +296,17 @@ def main() -> None:
                 bad.append(f"{end}: {', '.join(what)}: {said}")
                 print(bad[-1], file=sys.stderr, flush=True)
         os.chdir(Path(__file__).parent)
-    keys = sorted({key[:-1] for key in counts})
-    rows = [
-        dict(zip(("subject", "file", "command", "damage"), key, strict=True)) | {end: counts[*key, end] for end in ENDS}
-        for key in keys
-    ]
+    rows: list[dict[str, str | int]] = []
+    for key in sorted({key[:-1] for key in counts}):
+        names = dict(zip(("subject", "file", "command", "damage"), key, strict=True))
+        rows.append({**names, **{end: counts[*key, end] for end in ENDS}})
     if target:
         write_atomically(target, csv_text([{**row, "seed": arguments.seed, **about} for row in rows]))
     table = Table(title=f"{arguments.trials} damaged files")
     for column in ("damage", *ENDS):
         table.add_column(column, justify="left" if column == "damage" else "right")
     for damage in DAMAGES:
-        table.add_row(damage, *[str(sum(row[end] for row in rows if row["damage"] == damage)) for end in ENDS])
+        table.add_row(damage, *[str(sum(int(row[end]) for row in rows if row["damage"] == damage)) for end in ENDS])
     Console().print(table)
     sys.exit(1 if bad else 0)
 
