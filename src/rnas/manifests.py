@@ -29,8 +29,8 @@ SHOWN: dict[str, tuple[type, ...]] = {
     "seed": (int, NoneType),
 }
 
-#: Likewise of the settings in it, and of those of a training.
-SETTINGS: dict[str, tuple[type, ...]] = dict.fromkeys(("data", "training"), (dict, NoneType))
+#: Likewise of the settings in it, and of those of a training. Data that are only named are written as that name.
+SETTINGS: dict[str, tuple[type, ...]] = {"data": (dict, str, NoneType), "training": (dict, NoneType)}
 TRAINING: dict[str, tuple[type, ...]] = {"attack": (dict, NoneType), "objective": (str, NoneType)}
 
 STOP: dict[str, tuple[type, ...]] = dict.fromkeys(("epoch", "epochs", "patience", "kept"), (int,))

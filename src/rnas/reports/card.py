@@ -78,6 +78,8 @@ def model_card(folder: Path, network: NetworkFacts, files: Sequence[ExportedFile
     contents = read_folder(folder)
     (part,) = contents.models
     config = part.manifest.get("config") or {}
+    named = config.get("data") or {}
+    data = {"source": named} if isinstance(named, str) else named
     text = resources.files("rnas.reports").joinpath("card.md.jinja").read_text(encoding="utf-8")
     environment = jinja2.Environment(
         autoescape=False, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -89,7 +91,7 @@ def model_card(folder: Path, network: NetworkFacts, files: Sequence[ExportedFile
         network=network,
         files=files,
         cells=[] if part.genotype is None else [(cell_name(kind), nodes(cell)) for kind, cell in part.genotype.cells],
-        settings=[*flat(config.get("data") or {}, "data."), *flat(used(config.get("training") or {}), "training.")],
+        settings=[*flat(data, "data."), *flat(used(config.get("training") or {}), "training.")],
         early_stop=early_stop(part.manifest),
         fingerprint=(part.manifest.get("inputs") or {}).get("images", ""),
         results=results,
