@@ -93,6 +93,11 @@ def test_a_folder_called_like_a_known_data_set(
         assert load("digits").size == (8, 8)
     assert "digits is the known data set; the folder of that name here is ./digits" in caplog.text
     assert "digits: expected parquet files" in refused("./digits")
+    monkeypatch.setattr("huggingface_hub.is_offline_mode", lambda: False)
+    monkeypatch.delattr("huggingface_hub.HfApi.dataset_info")  # the hub cannot be asked
+    assert "for the folder" not in refused("cifar10")
+    (tmp_path / "cifar10").mkdir()
+    assert refused("cifar10").endswith("; for the folder cifar10 here give ./cifar10")
     (tmp_path / "digits").rmdir()
     caplog.clear()
     load("digits")

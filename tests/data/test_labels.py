@@ -120,7 +120,10 @@ def test_a_test_part_without_labels(write_part: Callable[..., Path]) -> None:
     assert load(str(folder)).test.labels.tolist() == [0, 1]
 
 
-def test_a_text_column_of_another_name_is_no_label(write_part: Callable[..., Path]) -> None:
-    folder = write_part("train", GOOD, text=(datasets.Value("string"), ["a", "b"] * 3))
-    assert load(str(folder)).class_names == ("cat", "dog")
-    assert load(str(folder), label_column="text").class_names == ("a", "b")
+def test_classes_come_before_texts(write_part: Callable[..., Path], tmp_path: Path) -> None:
+    kinds = datasets.ClassLabel(names=["x", "y", "z"])
+    file = write_part("train", GOOD, kind=(kinds, [0, 1, 2] * 2)) / "train-00000-of-00001.parquet"
+    table = datasets.Dataset.from_parquet(str(file), cache_dir=str(tmp_path / "copy"))
+    table.cast_column("label", datasets.Value("string")).to_parquet(tmp_path / "texts.parquet")
+    assert load(str(tmp_path / "texts.parquet")).class_names == ("x", "y", "z")
+    assert load(str(tmp_path / "texts.parquet"), label_column="label").class_names == ("0", "1")

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = ["find_columns"]
 
-#: Types whose values may be labels; null is that of a column in which no row has one.
-PLAIN = ("int", "uint", "float", "bool", "string", "large_string", "null")
+INTEGERS = ("int", "uint")
+#: Types whose values may be labels too; null is that of a column in which no row has one.
+PLAIN = (*INTEGERS, "float", "bool", "string", "large_string", "null")
 
 
 def find_columns(
@@ -23,8 +24,8 @@ def find_columns(
     """The names of the image and the label column.
 
     Without a name given, the image column is the only one of images, and the label column the only one of classes or,
-    if there are several, the one called "label" or else "fine_label". Whole numbers, texts, truth values and
-    categories are labels too in a column called "label", or in one that is named.
+    if there are several, the one called "label" or else "fine_label". Whole numbers, texts and truth values are labels
+    too in a column that is named or, where there are no classes, in one called "label".
 
     Args:
         features: a data set's columns.
@@ -52,7 +53,7 @@ def _holds_images(name: str, feature: Any, named: bool) -> bool:
 
 
 def _holds_labels(name: str, feature: Any, named: bool) -> bool:
-    plain = isinstance(feature, Value) and feature.dtype.startswith(PLAIN)
+    plain = isinstance(feature, Value) and feature.dtype.startswith(PLAIN if named else INTEGERS)
     return isinstance(feature, ClassLabel) or (plain and (named or name == "label"))
 
 
@@ -73,6 +74,8 @@ def _choose(
             raise DataError(f"{origin}: expected {expected} in the {kind} column {given!r}, it is {features[given]}")
         return given
     candidates = [name for name, feature in features.items() if fits(name, feature, False)]
+    if not candidates and kind in features and fits(kind, features[kind], True):
+        candidates = [kind]
     if not candidates:
         raise DataError(f"{origin}: found no {kind} column, name it with {kind}_column (columns: {columns})")
     chosen = candidates if len(candidates) == 1 else [name for name in preferred if name in candidates]

@@ -59,9 +59,13 @@ def find(source: str) -> Source:
     check(source)
     if source not in HUB_DATASETS and (path := Path(source).expanduser()).exists():
         return folders.find(path)
-    if source in HUB_DATASETS:
-        warn_of_folder(source)
-    return _on_hub(source, HUB_DATASETS.get(source, source))
+    try:
+        found = _on_hub(source, HUB_DATASETS.get(source, source))
+    except DataError as error:
+        hint = f"; for the folder {source} here give ./{source}" if Path(source).is_dir() else ""
+        raise DataError(f"{error}{hint}") from error
+    warn_of_folder(source)
+    return found
 
 
 def warn_of_folder(name: str) -> None:
