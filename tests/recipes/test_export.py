@@ -91,8 +91,11 @@ def test_a_network_that_was_not_attacked_says_how_to_do_it(trained: Path, tmp_pa
 def test_the_card_holds_no_path_of_this_machine(trained: Path, tmp_path: Path) -> None:
     """Paths came in by the command, the data, and what a transfer was made on."""
     run = tmp_path / "run"
-    shutil.copytree(trained, run)
-    manifest, results = (json.loads((run / f"{name}.json").read_text()) for name in ("manifest", "results"))
+    run.mkdir()
+    manifest, results = (json.loads((trained / f"{name}.json").read_text()) for name in ("manifest", "results"))
+    for document in (manifest, results):
+        del document["checksum"]  # as of an older version
+    del manifest["files"]
     command = f"rnas train --data '{tmp_path}/my pictures' --out {run}"
     manifest["config"]["data"]["source"] = f"{tmp_path}/my pictures"
     (run / "manifest.json").write_text(json.dumps({**manifest, "command": command}))
@@ -100,14 +103,15 @@ def test_the_card_holds_no_path_of_this_machine(trained: Path, tmp_path: Path) -
     results["data"]["name"] = f"{tmp_path}/my pictures"
     results["attacks"][-1]["settings"]["from"] = f"{tmp_path}/second.pt"
     (run / "results.json").write_text(json.dumps(results))
-    card = model_card(run, NetworkFacts("found", (1, 8, 8), 10, 1000, 1000), [ExportedFile("model.pt2", 0.0, "0" * 64)])
-    assert str(tmp_path) not in card.replace("\\", "")
+    network = NetworkFacts("found", (1, 8, 8), 10, 1000, 1000)
+    card = model_card(run, network, [ExportedFile("model.pt2", 0.0, "0" * 64)]).replace("\\", "")
+    assert str(tmp_path) not in card
     for kept in (
         "rnas train --data '.../my pictures' --out .../run",
-        "| data.source | .../my pictures |",
+        "data.source | .../my pictures |",
         ".../second.pt",
     ):
-        assert kept in card.replace("\\", "")
+        assert kept in card
 
 
 @pytest.mark.parametrize("missing", ["manifest.json", "model.json", "weights.safetensors"])
