@@ -43,7 +43,7 @@ from rnas.networks.config import NetworkConfig
 from rnas.networks.spec import load_network
 from rnas.provenance import origin
 from rnas.recipes import TrainCommand, run_training
-from rnas.recipes.evaluating import load_data, training_data
+from rnas.recipes.comparing import load_data, training_data
 from rnas.reports.ledger import csv_text
 from rnas.training.config import TrainingConfig
 

@@ -37,7 +37,7 @@ from rnas.genotype import Genotype
 from rnas.networks.spec import load_network
 from rnas.progress import reporting
 from rnas.provenance import origin
-from rnas.recipes.evaluating import load_data
+from rnas.recipes.comparing import load_data
 from rnas.reports.ledger import csv_text
 from rnas.runs import read_manifest
 from rnas.spaces import nasbench201

@@ -59,6 +59,7 @@ SOUND: list[Any] = [
     LayersConfig(),
     EvaluateCommand(),
     SearchCommand(),
+    TrainCommand(),
     BenchmarkCommand(),
     ReproduceCommand(),
     VulnerabilityCommand(models=["a"]),

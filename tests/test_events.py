@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -56,3 +57,12 @@ def test_a_run_whose_folder_goes_away_says_so_and_nothing_else(
     assert capfd.readouterr().err == ""
     assert json.loads((tmp_path / "moved" / "metrics.jsonl").read_text())["step"] == 0
     assert not folder.exists()
+
+
+def test_a_fifo_in_place_of_the_measurements_does_not_stop_a_run(tmp_path: Path) -> None:
+    with open_run(tmp_path / "run", "train", {}, seed=0, device="cpu") as run:
+        os.mkfifo(tmp_path / "run" / "metrics.jsonl")
+        with pytest.raises(RunError, match=r"metrics\.jsonl is a FIFO, expected a file"):
+            run.load_checkpoint()
+        with pytest.raises(RunError, match=r"metrics\.jsonl is a FIFO, expected a file"):
+            run.save_checkpoint({})

@@ -36,3 +36,8 @@ def test_own_network_learns(tmp_path: Path) -> None:
     said = run("own_network.py", "--out", str(tmp_path / "own"), "--epochs", "3")
     accuracy = float(said.split(":")[1].split("%")[0])
     assert accuracy > 30
+
+
+@pytest.mark.parametrize("name", ["own_algorithm.py", "own_attack.py", "own_network.py"])
+def test_plug_ins_are_loaded_by_commands_in_the_tests_of_plug_ins(name: str) -> None:
+    assert name in Path(__file__).with_name("test_plugins.py").read_text(encoding="utf-8")

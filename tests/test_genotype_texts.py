@@ -92,6 +92,7 @@ def test_networks_take_all_of_them(text: str) -> None:
 def test_command_lines_and_their_files_keep_a_print(text: str, tmp_path: Path) -> None:
     command = parse("train", TrainCommand, ["--network.genotype", text])
     assert command.network.genotype == text
+    assert parse("train", TrainCommand, ["--network", text]) == command
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(plain(command)))
     assert parse("train", TrainCommand, ["--config", str(tmp_path / "config.yaml")]) == command
 

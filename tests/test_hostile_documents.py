@@ -16,8 +16,9 @@ from rnas.manifests import describe, read_manifest
 from rnas.networks.resolve import LoadedModel
 from rnas.networks.spec import NetworkSpec
 from rnas.recipes.benchmarking import read_benchmark
+from rnas.recipes.comparing import training_data
 from rnas.recipes.config import EvaluateCommand
-from rnas.recipes.evaluating import earlier_results, eps_of, training_data
+from rnas.recipes.evaluating import earlier_results, eps_of
 from rnas.reports.benchmark import COLUMNS
 from rnas.reports.layers import LayerRow, layers_csv, read_layers
 from rnas.reports.reading import read_folder

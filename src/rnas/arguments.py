@@ -9,9 +9,10 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast, get_origin, get_type_hints
+from typing import Any, cast, get_args, get_origin, get_type_hints
 
-from jsonargparse import ArgumentError, ArgumentParser
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser, get_loader, set_loader
 from jsonargparse.typing import register_type
 
 from rnas import plugins
@@ -19,6 +20,7 @@ from rnas.config import Distance, check_text, quoted
 from rnas.documents import check_yaml, text_of
 from rnas.errors import ConfigError, RunError
 from rnas.files import MEBIBYTE, read_bytes
+from rnas.genotype_texts import is_print
 from rnas.suggestions import explain
 
 __all__ = ["parse", "positionals"]
@@ -28,9 +30,20 @@ register_type(Distance, serializer=str, deserializer=Distance)
 #: Settings that are groups, and what one word after them means; help says it in these words.
 SHORT = {
     "data": ("source", "a name, a hub id or a path: short for --data.source"),
-    "network": ("name", "a network's name or the path of a genotype.json: short for --network.name, .genotype"),
+    "network": ("name", "a network's name, or a genotype's path or print: short for --network.name, .genotype"),
     "baseline": ("name", "a network's name: short for --baseline.name"),
 }
+
+
+def load_settings(text: str) -> Any:
+    """Settings from YAML, in which ``data: SOURCE`` is short for its `source`, as --data SOURCE is."""
+    loaded = get_loader("yaml")(text)
+    if isinstance(loaded, dict) and isinstance(loaded.get("data", {}), str | None):
+        loaded["data"] = {"source": loaded["data"]} if loaded["data"] else {}
+    return loaded
+
+
+set_loader("settings", load_settings, exceptions=(yaml.YAMLError,))
 
 
 def positionals(arguments: list[str]) -> tuple[list[str], list[str]]:
@@ -97,6 +110,7 @@ def parser_for(command: str, kind: type, recipe: Path | None, resumable: bool) -
         description=inspect.cleandoc(kind.__doc__ or "").partition("\n\nArgs:")[0],
         exit_on_error=False,
         allow_abbrev=False,
+        parser_mode="settings",
         default_config_files=[str(recipe)] if recipe else [],
     )
     parser.add_argument("--config", action="config", help="a YAML file with any of the settings below")
@@ -195,7 +209,7 @@ def list_keys(kind: type, prefix: str = "") -> list[str]:
     """The settings that are lists."""
     keys = []
     for name, annotation in hints(kind).items():
-        if get_origin(annotation) is list:
+        if list in [get_origin(part) for part in (annotation, *get_args(annotation))]:
             keys.append(prefix + name)
         elif is_dataclass(annotation):
             keys += list_keys(cast("type", annotation), f"{prefix}{name}.")
@@ -218,7 +232,7 @@ def expand(arguments: list[str], kind: type, *, resumable: bool) -> list[str]:
             expanded += written_out(key, value) if short else settings_of(value)
         elif key in lists:
             value = value if equals else next(items, "")
-            expanded += [name, value if value.startswith("[") else f"[{value}]"]
+            expanded += [name, value if value.startswith("[") or value == "null" else f"[{value}]"]
         elif name == "--config" and equals:
             expanded += [name, value]
         else:
@@ -232,7 +246,7 @@ def written_out(key: str, value: str) -> list[str]:
         return ["--data.source", value]
     if value.startswith("{") or value.endswith((".yaml", ".yml")):
         return [f"--{key}", value]
-    setting = "genotype" if "/" in value or value.endswith(".json") else "name"
+    setting = "genotype" if "/" in value or value.endswith(".json") or is_print(value) else "name"
     return [f"--{key}.{setting}", value]
 
 

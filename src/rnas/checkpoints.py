@@ -162,7 +162,7 @@ def fill(
     for name, tensor in expected.items():
         if name not in given:
             raise ModelError(f"{path}: the weights of {name!r} are missing")
-        known = known_as.get(name, name)
+        known = known_as.get(name, name)[:200]
         if given[name].shape != tensor.shape:
             raise ModelError(
                 f"{path}: {known!r} has shape {tuple(given[name].shape)}, the network expects {tuple(tensor.shape)}"

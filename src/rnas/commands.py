@@ -111,8 +111,8 @@ def evaluate(arguments: list[str]) -> None:
         raise ConfigError("expected at least one model: rnas evaluate MODEL ... (--help says what a model is)")
     for folder in [*models, *filter(None, [command.out])]:
         plugins.require(Path(folder))
-    if command.data is not None:
-        check(command.data)
+    if command.data.source is not None:
+        check(command.data.source)
     documents = recipes.run_evaluation(models, command)
     results = [
         reports.parse_results(document, model, name=model) for document, model in zip(documents, models, strict=True)
@@ -135,7 +135,7 @@ def vulnerability(arguments: list[str]) -> None:
     command: VulnerabilityCommand = parse("vulnerability MODEL ...", VulnerabilityCommand, rest, resumable=True)
     for model in command.models:
         plugins.require(Path(model))
-    refuse_early(command.out, command.data)
+    refuse_early(command.out, command.data.source)
     out = recipes.run_vulnerability(command)
     for table in reports.layer_tables(reports.read_layers(out / "vulnerability.csv")):
         Console().print(table)

@@ -29,6 +29,7 @@ __all__ = [
     "PgdConfig",
     "WeightConfig",
     "check_text",
+    "default_step",
     "plain",
     "quoted",
     "require",
@@ -133,7 +134,12 @@ def quoted(value: object) -> str:
 
 
 def plain(config: Any) -> Any:
-    """A configuration as nested dictionaries, lists and scalars, as YAML and JSON write it; distances stay text."""
+    """A configuration as nested dictionaries, lists and scalars, as YAML and JSON write it; distances stay text.
+
+    One with a method `plain` says itself how it is written.
+    """
+    if is_dataclass(config) and callable(own := getattr(config, "plain", None)):
+        return own()
     if is_dataclass(config):
         return {field.name: plain(getattr(config, field.name)) for field in fields(config)}
     if isinstance(config, dict):
@@ -162,6 +168,14 @@ class PgdConfig:
         require(0 <= self.eps <= 1, "eps", "a distance in [0, 1]", self.eps)
         require(0 < self.step_size <= 1, "step_size", "a distance in (0, 1]", self.step_size)
         require(self.steps >= 1, "steps", "an integer >= 1", self.steps, at_most=MOST_STEPS)
+
+
+def default_step(eps: Distance) -> Distance:
+    """Length of a step of PGD that nobody has named: a quarter of eps, and in a ball without room any, 2/255."""
+    if not eps > 0:
+        return Distance("2/255")
+    # Of a fraction a fraction, as papers write them.
+    return Distance(str(Fraction(eps.text) / 4) if "/" in eps.text else eps / 4)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ __all__ = [
     "RunError",
     "UnknownNameError",
     "nearest",
+    "reason_of",
 ]
 
 
@@ -98,3 +99,18 @@ def nearest(given: str, known: Iterable[str]) -> str:
     similar = begun or difflib.get_close_matches(asked, letters, n=1, cutoff=0.5)
     hint = f"; did you mean {letters[similar[0]]!r}?" if similar else ""
     return f"{hint} (choices: {', '.join(choices)})"
+
+
+def reason_of(error: BaseException) -> str:
+    """Kind and telling line of an error that is not ours, fit to end one of ours.
+
+    TorchScript first says where in the program it happened, over many lines, and last what happened.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if lines and "TorchScript" in lines[0]:
+        causes = [line.removeprefix("builtins.") for line in lines if re.match(r"[\w.]*(?:Error|Exception): ", line)]
+        if causes:
+            return causes[-1]
+    if isinstance(error, SystemExit):
+        return f"it ends the program by sys.exit({error.code!r})"
+    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"

@@ -57,7 +57,7 @@ def feature_shapes(model: nn.Module, images: Tensor) -> dict[str, tuple[int, int
         images: shape (N, channels, H, W).
     """
     with recorded(model, [name for name, _ in model.named_modules() if name]) as outputs:
-        model(images)
+        model(images.clone())
     return {
         name: (found[0].shape[1], found[0].shape[2], found[0].shape[3])
         for name, found in outputs.items()

@@ -14,7 +14,6 @@ directory is removed, or where it was there before, made anew, with other settin
 from __future__ import annotations
 
 import hashlib
-import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,17 +22,16 @@ from typing import TYPE_CHECKING, Any
 
 from rnas import parallel
 from rnas.directories import locked
-from rnas.documents import is_number
 from rnas.errors import DivergenceError, RnasError, RunError
-from rnas.files import append, cut_back, read_bytes, sync, write_atomically
+from rnas.files import read_bytes, write_atomically
 from rnas.integrity import SEALED, identity, seal_document
 from rnas.manifests import now, prepare, read_manifest
+from rnas.metrics import MetricsLog
 from rnas.terminal import warn
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from rnas.events import EventFile
 
 __all__ = ["Run", "locked", "open_run", "read_manifest"]
 
@@ -49,10 +47,9 @@ class Run:
     def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
         self.path = path
         self.manifest = manifest
-        self._metrics = path / "metrics.jsonl"
+        self._metrics = MetricsLog(path)
         #: Results in formats without a place for a seal.
-        self._unsealed = [self._metrics]
-        self._events: EventFile | None = None
+        self._unsealed = [self._metrics.path]
 
     def complete(self, read: Callable[[Path], object]) -> bool:
         """Whether the run has ended and its results are still there; if not, the caller is to go on with it.
@@ -71,7 +68,7 @@ class Run:
             self._check_files()
         except RnasError as error:
             # What logs no step, such as a random search, is made again from its settings.
-            if self._metrics.exists() or (self.path / "checkpoint.pt").exists():
+            if self._metrics.path.exists() or (self.path / "checkpoint.pt").exists():
                 self._check_checkpoint(error)
             warn(f"{error}; {self.path} was finished: making it again")
             return False
@@ -134,19 +131,12 @@ class Run:
         Raises:
             RunError: if the line cannot be written.
         """
-        line = json.dumps({"kind": kind, "step": step, "epoch": epoch, **values})
-        numbers = {f"{kind}/{name}": value for name, value in values.items() if is_number(value)}
         try:
-            append(self._metrics, line + "\n")
-            if self._events is None:
-                from rnas.events import EventFile
-
-                self._events = EventFile(self.path, step)
-            self._events.add(numbers, step)
+            self._metrics.add(kind, step, epoch, values)
         except OSError as error:
             reason = error.strerror or error
             raise RunError(
-                f"cannot write {self._metrics}: {reason}; to go on from: {self.last_checkpoint()}"
+                f"cannot write {self._metrics.path}: {reason}; to go on from: {self.last_checkpoint()}"
             ) from error
 
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
@@ -157,19 +147,7 @@ class Run:
         """
         from rnas.checkpoints import save_checkpoint
 
-        logged = b""
-        if self._metrics.exists():
-            # After a power failure a checkpoint must not tell of lines that are lost.
-            try:
-                sync(self._metrics)
-            except OSError as error:
-                raise RunError(f"cannot write {self._metrics}: {error.strerror or error}") from error
-            logged = self._metrics.read_bytes()
-        about = {
-            "run": self.identity,
-            "metrics_bytes": len(logged),
-            "metrics_sha256": hashlib.sha256(logged).hexdigest(),
-        }
+        about = {"run": self.identity, **self._metrics.extent()}
         save_checkpoint(self.path / "checkpoint.pt", {**state, **about}, about)
 
     def load_checkpoint(self) -> dict[str, Any] | None:
@@ -184,22 +162,7 @@ class Run:
         state = load_checkpoint(path) if path.exists() else None
         if state is not None and state.get("run") != self.identity:
             raise RunError(f"{path} belongs to another run: its settings or its images are not those of {self.path}")
-        kept = state["metrics_bytes"] if state else 0
-        logged = self._metrics.read_bytes() if self._metrics.exists() else b""
-        present = len(logged)
-        if present < kept:
-            raise RunError(
-                f"{self._metrics} has lost lines: expected the {kept} bytes up to the last checkpoint, got {present}; "
-                f"restore it from a copy, or delete {path} to start this stage again"
-            )
-        known = None if state is None else state.get("metrics_sha256")  # none from an older version
-        if known is not None and hashlib.sha256(logged[:kept]).hexdigest() != known:
-            raise RunError(
-                f"{self._metrics} was damaged or edited: its first {kept} bytes are not those that the last checkpoint "
-                f"followed; restore it from a copy, or delete {path} to start this stage again"
-            )
-        if present > kept:
-            cut_back(self._metrics, kept)
+        self._metrics.return_to(state, path)
         return state
 
     @contextmanager
@@ -254,8 +217,7 @@ class Run:
 
     def close(self) -> None:
         """Flush and close the event file."""
-        if self._events is not None:
-            self._events.close()
+        self._metrics.close()
 
 
 class Replica(Run):

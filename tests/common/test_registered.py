@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from rnas.config import PgdConfig
+from rnas.config import Distance, PgdConfig
 from rnas.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from rnas.data.config import DataConfig
-from rnas.evaluation import ATTACKS, evaluate
+from rnas.evaluation import ATTACKS, EvaluationSettings, evaluate
 from rnas.executors import ENGINES, ExecutorConfig, Job, open_executor
 from rnas.genotype import Genotype
 from rnas.networks import zoo
@@ -106,17 +106,11 @@ def test_attack_keeps_its_bound_and_leaves_its_settings(name: str) -> None:
     model, second = (torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(25, 5)) for _ in range(2))
     images = torch.rand(6, 1, 5, 5)
     labels = model(images).argmax(dim=1)
-    settings = {
-        "batch_size": 4,
-        "eps": 0.9,
-        "eps_l2": 4.5,
-        "square_queries": 5,
-        "apgd_steps": 3,
-        "cw_steps": 3,
-        "cw_search_steps": 3,
-    }
+    settings = EvaluationSettings(
+        batch_size=4, eps_l2=Distance(4.5), square_queries=5, apgd_steps=3, cw_steps=3, cw_search_steps=3
+    )
     results = [
-        evaluate(model, images, labels, [name], second_model=("other", second), seed=seed, **settings)  # type: ignore[arg-type]
+        evaluate(model, images, labels, [name], eps=0.9, second_model=("other", second), seed=seed, settings=settings)
         for seed in (0, 0)
     ]
     assert results[0].outcomes.to_table().equals(results[1].outcomes.to_table())

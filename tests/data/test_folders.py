@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rnas.data import DataConfig, load
+from rnas.data import load
 from rnas.errors import DataError
 
 if TYPE_CHECKING:
@@ -97,9 +97,3 @@ def test_a_folder_called_like_a_known_data_set(
     caplog.clear()
     load("digits")
     assert not caplog.records
-
-
-def test_help_says_what_data_takes() -> None:
-    documentation = " ".join((DataConfig.__doc__ or "").split())
-    for form in ("digits", "cifar10", "hub id", "parquet", "sub-folder of images"):
-        assert form in documentation

@@ -12,10 +12,17 @@ import torch
 from torch import Tensor, nn
 
 from rnas.errors import ModelError, RunError
-from rnas.evaluation import evaluate, read_outcomes
+from rnas.evaluation import EvaluationSettings, evaluate, read_outcomes
 from rnas.evaluation.fingerprints import images_fingerprint, model_fingerprint
 
-SETTINGS: dict[str, Any] = {"eps": 0.05, "batch_size": 4, "seed": 5}
+SETTINGS: dict[str, Any] = {"eps": 0.05, "seed": 5, "settings": EvaluationSettings(batch_size=4)}
+
+
+def of_batch(size: int, **settings: Any) -> dict[str, Any]:
+    """The settings with another batch size, or other ones."""
+    return {**SETTINGS, "settings": EvaluationSettings(batch_size=size, **settings)}
+
+
 ATTACKS = ("fgsm", "pgd20", "cw")
 
 
@@ -93,8 +100,8 @@ def test_a_finished_evaluation_is_not_repeated_and_can_be_extended(tmp_path: Pat
     short = evaluate(counting, images, labels, ("fgsm",), **SETTINGS, folder=tmp_path)
     counting.passes = 0
     again = evaluate(counting, images, labels, ("fgsm",), **SETTINGS, folder=tmp_path)
-    # One to see that the model takes the images, one a batch to compare the view that is attacked.
-    assert counting.passes == 1 + len(images.split(SETTINGS["batch_size"]))
+    # Two to see that the model takes the images, one a batch to compare the view that is attacked.
+    assert counting.passes == 2 + len(images.split(4))
     assert again.to_json() == short.to_json()  # the seconds as well
     assert again.sanity == short.sanity
     assert again.outcomes.to_table().equals(short.outcomes.to_table())
@@ -132,14 +139,13 @@ def test_sanity_is_checked_again_at_another_eps(tmp_path: Path) -> None:
 
 def test_more_images_extend_a_shorter_evaluation(tmp_path: Path) -> None:
     """What was attacked before stays to the bit; the rest is attacked; what is asked for is what is returned."""
-    short = evaluate(*problem(), ("fgsm", "pgd20"), **SETTINGS, subset=5, folder=tmp_path)
+    short = evaluate(*problem(), ("fgsm", "pgd20"), **of_batch(4, images=5), folder=tmp_path)
     assert {row.images for row in short.rows} == {5}
     calls: list[tuple[str, int, int]] = []
     longer = evaluate(
         *problem(),
         ("pgd20",),
-        **SETTINGS,
-        subset=8,
+        **of_batch(4, images=8),
         folder=tmp_path,
         progress=lambda attack, done, total, **_: calls.append((attack, done, total)),
     )
@@ -156,7 +162,7 @@ def test_more_images_extend_a_shorter_evaluation(tmp_path: Path) -> None:
     assert whole["worst_case"].robust == int((~broken).sum())
     # Asking for fewer again attacks nothing.
     begun = (tmp_path / "outcomes.parquet").stat().st_mtime_ns
-    again = evaluate(*problem(), ("fgsm", "pgd20"), **SETTINGS, subset=5, folder=tmp_path)
+    again = evaluate(*problem(), ("fgsm", "pgd20"), **of_batch(4, images=5), folder=tmp_path)
     assert again.outcomes.to_table().equals(short.outcomes.to_table())
     assert (tmp_path / "outcomes.parquet").stat().st_mtime_ns == begun
 
@@ -165,30 +171,29 @@ def test_another_batch_size_goes_on_with_what_is_left(tmp_path: Path) -> None:
     """As after a device ran out of memory."""
     with pytest.raises(KilledError):
         evaluate(*problem(), ("fgsm",), **SETTINGS, folder=tmp_path, progress=killer(4))
-    resumed = evaluate(*problem(), ("fgsm",), **{**SETTINGS, "batch_size": 3}, folder=tmp_path)
+    resumed = evaluate(*problem(), ("fgsm",), **of_batch(3), folder=tmp_path)
     whole = evaluate(*problem(), ("fgsm",), **SETTINGS)
     assert resumed["fgsm"].robust == whole["fgsm"].robust
     assert resumed.outcomes.image.tolist() == whole.outcomes.image.tolist()
 
 
 def test_killed_while_it_was_extended(tmp_path: Path) -> None:
-    evaluate(*problem(), ("pgd20",), **SETTINGS, subset=5, folder=tmp_path / "whole")
-    whole = evaluate(*problem(), ("pgd20",), **{**SETTINGS, "batch_size": 2}, folder=tmp_path / "whole")
-    evaluate(*problem(), ("pgd20",), **SETTINGS, subset=5, folder=tmp_path / "killed")
+    evaluate(*problem(), ("pgd20",), **of_batch(4, images=5), folder=tmp_path / "whole")
+    whole = evaluate(*problem(), ("pgd20",), **of_batch(2), folder=tmp_path / "whole")
+    evaluate(*problem(), ("pgd20",), **of_batch(4, images=5), folder=tmp_path / "killed")
     with pytest.raises(KilledError):
-        evaluate(
-            *problem(), ("pgd20",), **{**SETTINGS, "batch_size": 2}, folder=tmp_path / "killed", progress=killer(6)
-        )
-    again = evaluate(*problem(), ("pgd20",), **{**SETTINGS, "batch_size": 2}, folder=tmp_path / "killed")
+        evaluate(*problem(), ("pgd20",), **of_batch(2), folder=tmp_path / "killed", progress=killer(6))
+    again = evaluate(*problem(), ("pgd20",), **of_batch(2), folder=tmp_path / "killed")
     assert again.outcomes.to_table().equals(whole.outcomes.to_table())
 
 
 def test_extended_by_autoattack_on_fewer_images(tmp_path: Path) -> None:
     settings = {**SETTINGS, "eps": 0.9}
+    few = {"settings": EvaluationSettings(batch_size=4, autoattack_images=5)}
     _, images, labels = problem()
     given = nn.Sequential(nn.Flatten(), nn.Linear(9, 4)), images, labels
     evaluate(*given, ("fgsm",), **settings, folder=tmp_path)
-    evaluation = evaluate(*given, ("fgsm", "autoattack"), **settings, autoattack_images=5, folder=tmp_path)
+    evaluation = evaluate(*given, ("fgsm", "autoattack"), **{**settings, **few}, folder=tmp_path)
     assert evaluation["autoattack"].images == 5
     assert evaluate(*given, ("autoattack",), **settings, folder=tmp_path)["autoattack"].images == 10
 

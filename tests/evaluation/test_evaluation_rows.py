@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from rnas.attacks import fgsm
 from rnas.config import Distance
 from rnas.errors import ConfigError, DataError, ModelError, RnasError, UnknownNameError
-from rnas.evaluation import ATTACKS, Evaluation, EvaluationConfig, Outcomes, evaluate, session
+from rnas.evaluation import ATTACKS, Evaluation, EvaluationConfig, EvaluationSettings, Outcomes, evaluate, session
 
 QUICK = ("fgsm", "pgd20", "cw")
 
@@ -57,7 +57,7 @@ class Cheating(nn.Module):
 
 def test_rows_agree_with_a_count_by_hand(digits: tuple[nn.Module, Tensor, Tensor]) -> None:
     network, images, labels = digits
-    evaluation = evaluate(network, images, labels, QUICK, eps=0.1, batch_size=60)
+    evaluation = evaluate(network, images, labels, QUICK, eps=0.1, settings=EvaluationSettings(batch_size=60))
     floats = images.float() / 255
     network.eval()
     clean = network(floats).argmax(dim=1) == labels
@@ -108,7 +108,7 @@ def test_json_has_the_agreed_keys(digits: tuple[nn.Module, Tensor, Tensor]) -> N
     assert rows[2]["settings"] == {
         "norm": "Linf",
         "eps": 0.1,
-        "step_size": 2 / 255,
+        "step_size": 0.1 / 4,
         "steps": 20,
         "images": 60,
         "attacked": "prepared",
@@ -117,8 +117,10 @@ def test_json_has_the_agreed_keys(digits: tuple[nn.Module, Tensor, Tensor]) -> N
 
 def test_bytes_and_floats_are_the_same_images(digits: tuple[nn.Module, Tensor, Tensor]) -> None:
     network, images, labels = digits
-    first = evaluate(network, images, labels, ("fgsm",), batch_size=60)
-    second = evaluate(network, images.float() / 255, labels.int(), ("fgsm",), batch_size=60)
+    first = evaluate(network, images, labels, ("fgsm",), settings=EvaluationSettings(batch_size=60))
+    second = evaluate(
+        network, images.float() / 255, labels.int(), ("fgsm",), settings=EvaluationSettings(batch_size=60)
+    )
     assert first.outcomes.to_table().equals(second.outcomes.to_table())
 
 
@@ -126,7 +128,9 @@ def test_the_seed_decides(digits: tuple[nn.Module, Tensor, Tensor]) -> None:
     network, images, labels = digits
 
     def distances(seed: int) -> Any:
-        return evaluate(network, images, labels, ("pgd20",), seed=seed, batch_size=25).outcomes.of("pgd20").l2.tolist()
+        settings = EvaluationSettings(batch_size=25)
+        evaluation = evaluate(network, images, labels, ("pgd20",), seed=seed, settings=settings)
+        return evaluation.outcomes.of("pgd20").l2.tolist()
 
     torch.manual_seed(1)
     first = distances(0)
@@ -138,7 +142,9 @@ def test_the_seed_decides(digits: tuple[nn.Module, Tensor, Tensor]) -> None:
 def test_autoattack_on_a_stratified_subset(digits: tuple[nn.Module, Tensor, Tensor]) -> None:
     network, images, labels = digits
     # At this bound the first of its four attacks leaves nothing to the others.
-    evaluation = evaluate(network, images, labels, ("fgsm", "autoattack"), eps=0.9, autoattack_images=20)
+    evaluation = evaluate(
+        network, images, labels, ("fgsm", "autoattack"), eps=0.9, settings=EvaluationSettings(autoattack_images=20)
+    )
     row = evaluation["autoattack"]
     assert row.title == "AutoAttack (20 of 60 images)"
     assert (row.images, row.robust) == (20, 0)
@@ -147,7 +153,9 @@ def test_autoattack_on_a_stratified_subset(digits: tuple[nn.Module, Tensor, Tens
     worst = evaluation["worst_case"]
     assert worst.settings["attacks"] == ["fgsm", "autoattack"]
     assert (worst.title, worst.images, worst.robust) == ("Worst case, Linf (20 of 60 images)", 20, 0)
-    everything = evaluate(network, images, labels, ("autoattack",), eps=0.9, autoattack_images=1000)
+    everything = evaluate(
+        network, images, labels, ("autoattack",), eps=0.9, settings=EvaluationSettings(autoattack_images=1000)
+    )
     assert everything["autoattack"].title == "AutoAttack"
     assert everything["worst_case"].robust == everything["autoattack"].robust
 
@@ -203,7 +211,12 @@ def test_progress_counts_images(digits: tuple[nn.Module, Tensor, Tensor]) -> Non
     network, images, labels = digits
     calls: list[dict[str, Any]] = []
     evaluation = evaluate(
-        network, images, labels, ("fgsm",), batch_size=25, progress=lambda **values: calls.append(values)
+        network,
+        images,
+        labels,
+        ("fgsm",),
+        settings=EvaluationSettings(batch_size=25),
+        progress=lambda **values: calls.append(values),
     )
     assert [(call["attack"], call["done"], call["total"]) for call in calls] == [
         (title, done, 60) for title in ("Clean", "FGSM") for done in (25, 50, 60)
@@ -247,10 +260,10 @@ def test_an_attack_that_breaks_the_rules_is_caught(shift: float, message: str, m
             r"cannot take images of shape \(3, 2, 2\): RuntimeError: mat1",
         ),
         ({"model": Cheating(torch.nan, 1)}, ModelError, "the model's logits are not finite"),
-        ({"model": Cheating(torch.nan, 2)}, ModelError, "logits for the clean images are not finite"),
-        ({"model": Cheating(torch.nan, 4)}, ModelError, "FGSM cannot attack this model: the model's logits are not"),
+        ({"model": Cheating(torch.nan, 3)}, ModelError, "logits for the clean images are not finite"),
+        ({"model": Cheating(torch.nan, 5)}, ModelError, "FGSM cannot attack this model: the model's logits are not"),
         (
-            {"model": Cheating(torch.inf, 4).forward},
+            {"model": Cheating(torch.inf, 5).forward},
             ModelError,
             "logits for the adversarial images of FGSM are not finite",
         ),
@@ -265,9 +278,9 @@ def test_an_attack_that_breaks_the_rules_is_caught(shift: float, message: str, m
         ({"attacks": ("fgsm", "pdg20")}, UnknownNameError, "attacks: no attack is called 'pdg20'; did you mean"),
         ({"attacks": ("fgsm", "fgsm")}, ConfigError, "attacks: expected each attack once"),
         ({"eps": -1}, ConfigError, "expected a finite distance >= 0"),
-        ({"step_size": 0}, ConfigError, "step_size: expected a finite distance > 0, got 0"),
-        ({"batch_size": 0}, ConfigError, "batch_size: expected at least 1, got 0"),
-        ({"autoattack_images": 0}, ConfigError, "autoattack_images: expected null or at least 1, got 0"),
+        ({"settings": {"step_size": Distance(0)}}, ConfigError, "step_size: expected a finite distance > 0, got 0"),
+        ({"settings": {"batch_size": 0}}, ConfigError, "batch_size: expected at least 1, got 0"),
+        ({"settings": {"autoattack_images": 0}}, ConfigError, "autoattack_images: expected null or at least 1, got 0"),
     ],
 )
 def test_bad_input_is_one_line(
@@ -287,14 +300,14 @@ def test_bad_input_is_one_line(
     if isinstance(cheating, Cheating) and changed.get("model") is not None:
         given["labels"] = cheating.inner(given["images"]).argmax(dim=1)
     with pytest.raises(error, match=message) as caught:
-        evaluate(**given)
+        evaluate(**{**given, "settings": EvaluationSettings(**given.get("settings", {}))})
     assert "\n" not in str(caught.value)
 
 
 def test_config_checks_itself_and_keeps_fractions() -> None:
     config = EvaluationConfig()
     assert config.attacks == ["fgsm", "pgd20", "cw", "autoattack"]
-    assert (str(config.eps), float(config.step_size)) == ("8/255", 2 / 255)
+    assert (str(config.eps), config.pgd_step) == ("8/255", 2 / 255)
     assert str(EvaluationConfig(eps=Distance("0.05")).eps) == "0.05"
     with pytest.raises(ConfigError, match=r"images: expected null or at least 1, got 0"):
         EvaluationConfig(images=0)

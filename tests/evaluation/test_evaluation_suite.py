@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +14,24 @@ from torch import Tensor, nn
 
 from rnas.attacks import pgd_linf
 from rnas.attacks.margins import logit_margin
+from rnas.config import Distance
 from rnas.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from rnas.errors import ConfigError, ModelError, RnasError, RunError, UnknownNameError
-from rnas.evaluation import ATTACKS, EvaluationConfig, evaluate, read_outcomes
+from rnas.evaluation import ATTACKS, EvaluationConfig, EvaluationSettings, evaluate, read_outcomes
 from rnas.reports.wording import describe_settings
 from rnas.seeding import derive
 
 NEW = ("square", "apgd", "cw_search", "corruptions", "transfer")
-SETTINGS: dict[str, Any] = {
-    "eps": 0.03,
-    "eps_l2": 0.1,
-    "step_size": 0.01,
-    "square_queries": 30,
-    "apgd_steps": 5,
-    "cw_steps": 20,
-    "cw_search_steps": 20,
-    "batch_size": 4,
-}
+SETTINGS = EvaluationSettings(
+    eps=Distance("0.03"),
+    eps_l2=Distance("0.1"),
+    step_size=Distance("0.01"),
+    square_queries=30,
+    apgd_steps=5,
+    cw_steps=20,
+    cw_search_steps=20,
+    batch_size=4,
+)
 
 
 class KilledError(Exception):
@@ -58,7 +60,7 @@ def test_transfer_from_an_identical_linear_model_is_white_box() -> None:
     """There PGD ends in the corner of the ball from any start."""
     model, images, labels = problem()
     same = ("same", copy.deepcopy(model))
-    evaluation = evaluate(model, images, labels, ("pgd20", "transfer"), **SETTINGS, second_model=same)
+    evaluation = evaluate(model, images, labels, ("pgd20", "transfer"), settings=SETTINGS, second_model=same)
     white, black = (evaluation.outcomes.of(name) for name in ("pgd20", "transfer"))
     for column in ("prediction", "broken"):
         assert np.array_equal(getattr(white, column), getattr(black, column))
@@ -71,7 +73,7 @@ def test_transfer_from_an_identical_linear_model_is_white_box() -> None:
 def test_transfer_is_crafted_on_one_model_and_judged_on_the_other() -> None:
     model, images, labels = problem()
     name, second = other()
-    evaluation = evaluate(model, images, labels, ("transfer",), **SETTINGS, second_model=(name, second))
+    evaluation = evaluate(model, images, labels, ("transfer",), settings=SETTINGS, second_model=(name, second))
     rows = evaluation.outcomes.of("transfer")
     weight = second[1].weight.detach()  # type: ignore[index]
     gradient = torch.stack(
@@ -89,7 +91,7 @@ def test_transfer_is_crafted_on_one_model_and_judged_on_the_other() -> None:
 
 def test_corruptions_count_every_image_by_its_own_prediction(tmp_path: Path) -> None:
     model, images, labels = problem()
-    evaluation = evaluate(model, images, labels, ("corruptions",), **SETTINGS, folder=tmp_path, seed=2)
+    evaluation = evaluate(model, images, labels, ("corruptions",), settings=SETTINGS, folder=tmp_path, seed=2)
     right = 0
     for name in CORRUPTIONS:
         for severity in SEVERITIES:
@@ -120,16 +122,17 @@ def test_outcomes_of_an_older_rule_are_not_continued(tmp_path: Path, monkeypatch
     asked = problem()
     with monkeypatch.context() as older:
         older.setitem(CORRUPTIONS._items, "fog", dataclasses.replace(CORRUPTIONS["fog"], revision=1))
-        evaluate(*asked, ("corruptions",), **SETTINGS, folder=tmp_path)
+        evaluate(*asked, ("corruptions",), settings=SETTINGS, folder=tmp_path)
     with pytest.raises(RunError, match=r"another revision of corruptions/fog/1 \(None there, 2 here\)") as caught:
-        evaluate(*asked, ("corruptions",), **SETTINGS, folder=tmp_path)
+        evaluate(*asked, ("corruptions",), settings=SETTINGS, folder=tmp_path)
     assert "\n" not in str(caught.value)
 
 
 def test_corrupted_images_are_the_same_for_every_model() -> None:
     _, images, labels = problem()
     first, second = (
-        evaluate(model, images, labels, ("corruptions",), **SETTINGS).outcomes for model in (problem()[0], other()[1])
+        evaluate(model, images, labels, ("corruptions",), settings=SETTINGS).outcomes
+        for model in (problem()[0], other()[1])
     )
     assert np.array_equal(first.l2, second.l2)
     assert not np.array_equal(first.broken, second.broken)
@@ -137,7 +140,7 @@ def test_corrupted_images_are_the_same_for_every_model() -> None:
 
 def test_margins_are_those_of_the_logits() -> None:
     model, images, labels = problem()
-    evaluation = evaluate(model, images, labels, ("fgsm",), **SETTINGS)
+    evaluation = evaluate(model, images, labels, ("fgsm",), settings=SETTINGS)
     clean, attacked = (evaluation.outcomes.of(name) for name in ("clean", "fgsm"))
     np.testing.assert_allclose(clean.margin, logit_margin(model(images), labels).detach(), atol=1e-6)
     assert clean.margin[3] < 0
@@ -148,7 +151,7 @@ def test_margins_are_those_of_the_logits() -> None:
 
 def test_l2_attacks_have_a_worst_case_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     model, images, labels = problem()
-    evaluation = evaluate(model, images, labels, ("fgsm", "square_l2", "apgd_l2"), **SETTINGS)
+    evaluation = evaluate(model, images, labels, ("fgsm", "square_l2", "apgd_l2"), settings=SETTINGS)
     names = [row.name for row in evaluation.rows]
     assert names == ["clean", "fgsm", "square_l2", "apgd_l2", "worst_case", "worst_case_l2"]
     broken = evaluation.outcomes.of("square_l2").broken | evaluation.outcomes.of("apgd_l2").broken
@@ -159,7 +162,7 @@ def test_l2_attacks_have_a_worst_case_of_their_own(monkeypatch: pytest.MonkeyPat
     card = dataclasses.replace(ATTACKS["apgd_l2"], run=lambda _model, images, *_: (images + 0.1).clamp(0, 1))
     monkeypatch.setitem(ATTACKS._items, "apgd_l2", card)
     with pytest.raises(RnasError, match=r"APGD-T, L2 left its bound: a change of norm 0\.[45]\d*, eps_l2 is 0.1"):
-        evaluate(model, images, labels, ("apgd_l2",), **SETTINGS)
+        evaluate(model, images, labels, ("apgd_l2",), settings=SETTINGS)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +177,7 @@ def test_l2_attacks_have_a_worst_case_of_their_own(monkeypatch: pytest.MonkeyPat
 def test_pgd_of_any_strength_by_its_name(name: str, title: str, options: dict[str, Any]) -> None:
     """The evaluation's outcomes are those of the attack called by hand with the batch's seed."""
     model, images, labels = problem()
-    evaluation = evaluate(model, images, labels, (name,), **{**SETTINGS, "batch_size": 10}, seed=3)
+    evaluation = evaluate(model, images, labels, (name,), settings=replace(SETTINGS, batch_size=10), seed=3)
     row, rows = evaluation[name], evaluation.outcomes.of(name)
     assert row.title == title
     assert options.items() <= row.settings.items()
@@ -197,10 +200,10 @@ def test_another_spelling_of_pgd_is_no_attack(name: str) -> None:
 
 def test_settings_of_carlini_and_wagner_reach_it() -> None:
     model, images, labels = problem()
-    strong = {"cw_c": 20.0, "cw_steps": 60, "cw_learning_rate": 0.05}
-    weak = evaluate(model, images, labels, ("cw",), **{**SETTINGS, "cw_c": 0.0})
+    strong = replace(SETTINGS, cw_c=20.0, cw_steps=60, cw_learning_rate=0.05)
+    weak = evaluate(model, images, labels, ("cw",), settings=replace(SETTINGS, cw_c=0.0))
     assert weak["cw"].robust == weak["clean"].robust  # only the distance counts
-    evaluation = evaluate(model, images, labels, ("cw",), **{**SETTINGS, **strong})
+    evaluation = evaluate(model, images, labels, ("cw",), settings=strong)
     assert evaluation["cw"].robust < weak["cw"].robust
     assert evaluation["cw"].settings == {
         "norm": "L2", "c": 20.0, "steps": 60, "learning_rate": 0.05, "attacked": "prepared", "images": 10
@@ -215,7 +218,7 @@ def test_no_cheap_attack_is_called_autoattack() -> None:
 @pytest.mark.parametrize("batches", [1, 4, 5, 8, 20, 40])
 def test_killed_anywhere_ends_the_same(batches: int, tmp_path: Path) -> None:
     """Square has 3 batches, APGD and each corruption 1, as they take several at once."""
-    whole = evaluate(*problem(), NEW, **SETTINGS, second_model=other())
+    whole = evaluate(*problem(), NEW, settings=SETTINGS, second_model=other())
     left = [batches]
 
     def progress(**_: object) -> None:
@@ -224,8 +227,8 @@ def test_killed_anywhere_ends_the_same(batches: int, tmp_path: Path) -> None:
             raise KilledError
 
     with pytest.raises(KilledError):
-        evaluate(*problem(), NEW, **SETTINGS, second_model=other(), folder=tmp_path, progress=progress)
-    resumed = evaluate(*problem(), NEW, **SETTINGS, second_model=other(), folder=tmp_path)
+        evaluate(*problem(), NEW, settings=SETTINGS, second_model=other(), folder=tmp_path, progress=progress)
+    resumed = evaluate(*problem(), NEW, settings=SETTINGS, second_model=other(), folder=tmp_path)
     assert resumed.outcomes.to_table().equals(whole.outcomes.to_table())
     assert read_outcomes(tmp_path / "outcomes.parquet").to_table().equals(whole.outcomes.to_table())
     assert [row.robust for row in resumed.rows] == [row.robust for row in whole.rows]
@@ -236,7 +239,7 @@ def test_progress_of_a_collection_is_one() -> None:
     evaluate(
         *problem(),
         ("corruptions",),
-        **SETTINGS,
+        settings=SETTINGS,
         progress=lambda attack, done, total, **_: calls.append((attack, done, total)),
     )
     members = 5 * len(CORRUPTIONS)
@@ -245,17 +248,18 @@ def test_progress_of_a_collection_is_one() -> None:
 
 
 def test_other_settings_and_another_second_model_are_refused(tmp_path: Path) -> None:
-    evaluate(*problem(), NEW, **SETTINGS, second_model=other(), folder=tmp_path)
+    evaluate(*problem(), NEW, settings=SETTINGS, second_model=other(), folder=tmp_path)
     changed: list[tuple[str, dict[str, Any], str]] = [
-        ("square", {"square_queries": 31}, "queries of square"),
-        ("apgd", {"apgd_steps": 6}, "steps of apgd"),
-        ("cw_search", {"cw_search_steps": 21}, "steps of cw_search"),
+        ("square", {"settings": replace(SETTINGS, square_queries=31)}, "queries of square"),
+        ("apgd", {"settings": replace(SETTINGS, apgd_steps=6)}, "steps of apgd"),
+        ("cw_search", {"settings": replace(SETTINGS, cw_search_steps=21)}, "steps of cw_search"),
         ("transfer", {"second_model": ("other", problem()[0])}, "weights of transfer"),
         ("transfer", {"second_model": ("another", other()[1])}, "from of transfer"),
     ]
     for name, change, what in changed:
+        given = {"settings": SETTINGS, "second_model": other(), **change}
         with pytest.raises(RunError, match=f"holds outcomes for another {what}"):
-            evaluate(*problem(), (name,), **{**SETTINGS, "second_model": other(), **change}, folder=tmp_path)
+            evaluate(*problem(), (name,), **given, folder=tmp_path)
 
 
 def test_bad_input_is_one_line() -> None:

@@ -105,7 +105,7 @@ def test_attacks_run_on_the_view_and_the_results_say_so() -> None:
     assert "view" in {check.name for check in evaluation.sanity}
     assert not evaluation.outcomes.denied.any()
     network.passes = 0
-    evaluate(network, IMAGES, labels, ["pgd20"], eps=0.1, classes=4, seed=1)
+    evaluate(network, IMAGES, labels, ["pgd20"], eps=0.1, seed=1)
     assert network.passes == passes
     network.passes = 0
     evaluate(network, IMAGES, labels, ["pgd20", "cw"], eps=0.1)

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from rnas import data
 from rnas.evaluation import evaluate
+from rnas.evaluation.normalising import normalises
 from rnas.evaluation.sanity import examine
 
 SPLIT = data.load("digits")
@@ -78,12 +79,16 @@ def failed(model: nn.Module, eps: float = EPS) -> set[str]:
     return {check.name for check in examine(model, IMAGES, LABELS, eps=eps, seed=0) if not check.passed}
 
 
+def failed_on(model: nn.Module, rows: Tensor) -> set[str]:
+    return {check.name for check in examine(model, IMAGES[rows], LABELS[rows], eps=EPS, seed=0) if not check.passed}
+
+
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("eps", [0.0, 8 / 255, EPS, 0.5])
 def test_an_honest_network_is_not_flagged(eps: float, seed: int) -> None:
     checks = examine(HONEST, IMAGES, LABELS, eps=eps, seed=seed)
     assert [check for check in checks if not check.passed] == []
-    names = ["clean_accuracy", "normalisation", "repeatable", "batch", "gradients", "derivative"]
+    names = ["clean_accuracy", "normalisation", "logits", "repeatable", "batch", "gradients", "derivative"]
     within = ["steps", "one_step", "random_search"] if eps else []
     assert [check.name for check in checks] == [*names, *within, "unbounded"]
 
@@ -125,6 +130,81 @@ def test_a_model_that_refuses_what_is_not_an_image_is_fine() -> None:
         return images
 
     assert failed(Before(strict)) == set()
+
+
+def test_a_network_that_normalises_is_not_told_to() -> None:
+    """Hardly trained, it may win by images that are normalised once more; what it does itself is what counts."""
+    mean, deviation = IMAGES.mean(dim=(0, 2, 3), keepdim=True), IMAGES.std(dim=(0, 2, 3), keepdim=True)
+
+    class Normalisation(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return (images - 0.5) / 0.25
+
+    # HONEST was trained on images in [0, 1]: a network that normalises twice, and undoes both, is HONEST.
+    undone = Before(lambda images: images * deviation + mean)
+    inside = nn.Sequential(Normalisation(), undone)
+    assert failed(undone) & {"normalisation"}
+    assert not failed(inside) & {"normalisation"}
+    assert normalises(inside, IMAGES)
+    assert normalises(nn.Sequential(nn.BatchNorm2d(1, eps=0.1), undone).eval(), IMAGES)
+    for other in (nn.Identity(), nn.Flatten(), nn.Conv2d(1, 1, 3, padding=1), nn.Sigmoid(), nn.ReLU()):
+        assert not normalises(nn.Sequential(other, nn.Flatten(), nn.Linear(64, 10)), IMAGES)
+    assert not any(module._forward_hooks for module in inside.modules())
+
+
+def test_probabilities_are_noticed_and_their_logarithms_are_logits() -> None:
+    checks = examine(After(lambda x: x.softmax(1)), IMAGES, LABELS, eps=EPS, seed=0)
+    (check,) = (check for check in checks if check.name == "logits")
+    assert not check.passed
+    assert "softmax" in check.finding
+    assert "logits" not in failed(After(lambda x: x.log_softmax(1)))
+    assert "logits" not in failed(After(torch.sigmoid))
+
+
+@pytest.mark.parametrize("count", [1, 2, 8])
+def test_few_images_accuse_nobody(count: int) -> None:
+    for start in range(0, 4 * count, count):
+        rows = torch.zeros(len(LABELS), dtype=torch.bool)
+        rows[start : start + count] = True
+        assert failed_on(HONEST, rows) == set()
+
+
+def test_one_of_eight_images_is_no_sign_of_normalisation() -> None:
+    """It is a share of 12.5%; of 64 images the same share is one."""
+    mean, deviation = IMAGES.mean(), IMAGES.std()
+
+    class Wins(nn.Module):
+        """Wrong about every eighth image, but not where images are normalised already."""
+
+        def forward(self, images: Tensor) -> Tensor:
+            if images.min() < 0:
+                return HONEST(images * deviation + mean)
+            logits: Tensor = HONEST(images)
+            return torch.where((torch.arange(len(images)) % 8 == 0)[:, None], -logits, logits)
+
+    few = torch.arange(len(LABELS)) < 8
+    assert "normalisation" not in failed_on(Wins(), few)
+    assert "normalisation" in failed(Wins())
+
+
+def test_a_constant_model_is_told_at_once() -> None:
+    """AutoAttack would make 8,000 passes for each batch; the checks and the confirmations are a hundred."""
+    passes = [0]
+
+    def constant(logits: Tensor) -> Tensor:
+        passes[0] += 1
+        return logits * 1e-3 + F.one_hot(torch.tensor(3), 10)
+
+    labels = torch.where(torch.arange(len(LABELS)) % 2 == 0, 3, LABELS)
+    evaluation = evaluate(After(constant), IMAGES, labels, ("fgsm", "cw", "autoattack", "corruptions"), eps=EPS)
+    (check,) = (check for check in evaluation.sanity if check.name == "constant")
+    assert not check.passed
+    assert "says class 3 to all 64 images" in check.finding
+    assert {row.accuracy for row in evaluation.rows} == {float((labels == 3).double().mean())}
+    assert passes[0] < 400
+    assert "constant" not in failed(HONEST)
+    # One class for every image that it is given, and yet not for every image.
+    assert "constant" not in failed_on(HONEST, LABELS == 3)
 
 
 def test_chance_is_noticed() -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from rnas.checkpoints import save_weights
-from rnas.errors import ModelError, RnasError, RunError, UnknownNameError
+from rnas.errors import ConfigError, ModelError, RnasError, RunError, UnknownNameError
 from rnas.networks import zoo
 from rnas.networks.config import NetworkConfig
 from rnas.networks.resolve import load_model
@@ -28,6 +28,9 @@ def model():
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 4), nn.Dropout(0.9)).train()
 def number():
     return 3
+instance = model()
+def leaves():
+    raise SystemExit(3)
 def broken():
     raise ValueError("no weights here\\nand more")
 """
@@ -93,12 +96,13 @@ def test_every_form_is_the_same_network(text: str, name: str, kind: str, place: 
 
 @pytest.mark.usefixtures("place")
 def test_a_function_of_the_users_own_module() -> None:
-    loaded = load_model("rnas_test_mine:model")
-    assert loaded.kind == "function"
-    assert not any(module.training for module in loaded.network.modules())
-    torch.manual_seed(5)
-    linear = nn.Linear(64, 4)
-    assert torch.equal(loaded.network(IMAGES), linear(IMAGES.flatten(1)))
+    for text in ("rnas_test_mine:model", "rnas_test_mine:instance"):
+        loaded = load_model(text)
+        assert loaded.kind == "function"
+        assert not any(module.training for module in loaded.network.modules())
+        torch.manual_seed(5)
+        linear = nn.Linear(64, 4)
+        assert torch.equal(loaded.network(IMAGES), linear(IMAGES.flatten(1)))
 
 
 def test_programs_of_equal_weights_are_told_apart(place: nn.Module, tmp_path: Path) -> None:
@@ -135,6 +139,12 @@ def test_programs_of_equal_weights_are_told_apart(place: nn.Module, tmp_path: Pa
         ("MINE:modle", UnknownNameError, "has no function 'modle'; did you mean 'model'?"),
         ("MINE:number", ModelError, "expected a torch.nn.Module from the function, got int"),
         ("MINE:broken", ModelError, "the function failed: ValueError: no weights here"),
+        ("MINE:leaves", ModelError, "the function failed: it ends the program by sys.exit(3)"),
+        ("MINE.py:model", ConfigError, "a module is written without .py: rnas_test_mine:model"),
+        ("some/MINE.py:model", ConfigError, "without .py: some.rnas_test_mine:model"),
+        ("MINE.py", ConfigError, "a function in it is rnas_test_mine:FUNCTION"),
+        ("MINE.model", RunError, "does not exist: expected a run directory"),
+        ("MINE.model", RunError, "; of the module rnas_test_mine: rnas_test_mine:model"),
         (":model", RnasError, "expected a run directory"),
         ("..a:model", RnasError, "expected a run directory"),
     ],

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from rnas.config import Distance
 from rnas.evaluation import ATTACKS, EvaluationConfig, evaluate
 from rnas.recipes import attack_progress as module
 
@@ -50,11 +51,12 @@ def problem() -> tuple[nn.Module, Tensor, Tensor]:
 def test_it_grows_within_batches_to_the_end(reporter: Fake, tmp_path: Path) -> None:
     model, images, labels = problem()
     attacks = ["fgsm", "pgd20", "pgd5x3_margin", "cw", "square", "apgd", "corruptions"]
-    strengths = {"batch_size": 4, "cw_steps": 7, "square_queries": 50, "apgd_steps": 5, "eps": 1e-4}
-    settings = EvaluationConfig(attacks=attacks, **strengths)  # type: ignore[arg-type]
+    settings = EvaluationConfig(
+        attacks=attacks, batch_size=4, cw_steps=7, square_queries=50, apgd_steps=5, eps=Distance(1e-4)
+    )
     for cached in (False, True):
         with module.attack_progress("mine", model, settings, 10) as progress:
-            evaluate(model, images, labels, attacks, **strengths, progress=progress, folder=tmp_path)  # type: ignore[arg-type]
+            evaluate(model, images, labels, settings=settings, progress=progress, folder=tmp_path)
         # clean, checks, FGSM, PGD with 20 steps, with 3 x 5, C&W, Square in 3 batches; APGD in 1; 55 corruptions in 1
         assert reporter.total == 3 + 130 + 3 * (1 + 21 + 18 + 7 + 50) + 50 + 55
         assert reporter.told == sorted(reporter.told)
@@ -75,5 +77,5 @@ def test_autoattack_takes_about_as_many_passes_as_planned(version: str) -> None:
     model.register_forward_hook(lambda *_: passes.__setitem__(0, passes[0] + 1))
     settings = EvaluationConfig(attacks=[version], images=6, autoattack_images=3)
     planned = module.planned_passes(settings, 10)
-    evaluate(model, images, labels, [version], subset=6, autoattack_images=3, eps=1e-4)
+    evaluate(model, images, labels, eps=1e-4, settings=settings)
     assert 0.75 * sum(planned.values()) < passes[0] <= sum(planned.values())

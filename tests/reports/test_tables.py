@@ -13,9 +13,16 @@ from rich.console import Console
 
 from rnas.errors import RunError
 from rnas.reports import ModelResults, html_table, load_results, markdown_table, parse_results, read_results, rich_table
+from rnas.reports.dots import accuracy_figure
 from rnas.reports.results import AttackResult, Verdict
 from rnas.reports.tables import columns
-from rnas.reports.wording import describe_distance, describe_eps, describe_images, describe_settings
+from rnas.reports.wording import (
+    describe_conditions,
+    describe_distance,
+    describe_eps,
+    describe_images,
+    describe_settings,
+)
 
 
 def model(name: str, accuracies: dict[str, float], images: int = 100, **data: Any) -> ModelResults:
@@ -73,6 +80,33 @@ def test_the_title_names_eps() -> None:
     assert describe_eps(models) == "a: eps = 0.1; b: eps = 0.1; c: eps = 8/255"
     assert describe_eps([model("old", {"fgsm": 0.5})]) == ""
     assert "intervals, eps = 0.1" in " ".join(terminal((models[0],)).split())
+
+
+def test_headings_say_in_what_the_models_differ() -> None:
+    """Unlike things stand in one table only if each heading says so; what all share is not repeated."""
+    plain = replace(model("a", {"fgsm": 0.5}), data="cifar10")
+    small = replace(plain, size=(8, 8), eps="0.1, as in training")
+    large = replace(plain, name="b", size=(32, 32), eps="0.1")
+    digits = replace(plain, name="c", data="digits", size=(8, 8), eps="8/255")
+    old = replace(plain, name="d")
+    assert describe_conditions((small, replace(small, name="e"), old)) == ("", "", "")
+    assert describe_conditions((small, large, old)) == ("8 x 8 pixels", "32 x 32 pixels", "")
+    assert describe_conditions((small, digits)) == ("cifar10, eps = 0.1", "digits, eps = 8/255")
+    for models in ((small, digits), (small, large, digits), (small, large, digits, old, replace(old, name="e"))):
+        for table in (str(html_table(models)), markdown_table(models), terminal(models, width=200)):
+            for condition in describe_conditions(models):
+                assert all(word in table for word in condition.split(", "))
+        labels = [text.get_text() for text in accuracy_figure(models).legends[0].get_texts()]
+        assert labels == [
+            "\n".join(filter(None, (model.name, condition)))
+            for model, condition in zip(models, describe_conditions(models), strict=True)
+        ]
+
+
+@pytest.mark.parametrize("size", ["8x8", [8], [8, 0], [8, 8.5], [True, 8]])
+def test_a_damaged_size_is_one_line(size: object) -> None:
+    with pytest.raises(RunError, match="'size' should be height and width in pixels"):
+        model("a", {"fgsm": 0.5}, size=size)
 
 
 @pytest.mark.parametrize(

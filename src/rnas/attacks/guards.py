@@ -47,10 +47,11 @@ def evaluation_mode(model: Model) -> Iterator[None]:
     Args:
         model: a module; any other callable has no mode and is left alone.
     """
-    modules = list(model.modules()) if isinstance(model, nn.Module) else []
+    # A frozen TorchScript program has no mode.
+    modules = [part for part in model.modules() if hasattr(part, "training")] if isinstance(model, nn.Module) else []
     modes = [module.training for module in modules]
     try:
-        if isinstance(model, nn.Module):
+        if modules and isinstance(model, nn.Module):
             model.eval()
         yield
     finally:
@@ -99,11 +100,18 @@ def image_gradient(
         The gradient, of the images' shape.
 
     Raises:
-        ValueError: if the value does not depend on the images, as far as autograd can see.
+        ValueError: if the value does not depend on the images, as far as autograd can see, or the backward pass of
+            the model fails.
     """
     gradient = None
     if value.requires_grad:
-        (gradient,) = torch.autograd.grad(value, images, weights, retain_graph=retain_graph, allow_unused=True)
+        try:
+            (gradient,) = torch.autograd.grad(value, images, weights, retain_graph=retain_graph, allow_unused=True)
+        except (ValueError, torch.OutOfMemoryError):
+            raise
+        except (Exception, SystemExit) as error:
+            reason = (str(error).strip() or "no message").splitlines()[0]
+            raise ValueError(f"the model's backward pass failed: {type(error).__name__}: {reason}") from error
     if gradient is None:
         raise ValueError("the model's logits have no gradient in the images: it detaches them, or ignores the images")
     return gradient
@@ -136,7 +144,10 @@ def check_at_least(name: str, value: float, least: float) -> None:
 
 
 class _CheckedModel:
-    """A model that checks its first logits; the later ones pass, for a check waits for the accelerator."""
+    """A model that gets copies of the images, for it may change them in place, and whose logits are checked.
+
+    Values are checked in the first pass only, for that waits for the accelerator.
+    """
 
     def __init__(self, model: Model, labels: Tensor) -> None:
         self.model = model
@@ -144,9 +155,10 @@ class _CheckedModel:
         self.checked = False
 
     def __call__(self, images: Tensor) -> Tensor:
-        logits = self.model(images)
+        logits = self.model(images.clone())
+        _check_shape(logits, len(images))
         if not self.checked:
-            _check_logits(logits, len(images), self.labels)
+            _check_values(logits, self.labels)
             self.checked = True
         return logits
 
@@ -173,10 +185,15 @@ def _check_inputs(model: Model, images: Tensor, labels: Tensor) -> None:
         raise ValueError(f"expected finite images in [0, 1], got values from {lowest:.6g} to {highest:.6g}")
 
 
-def _check_logits(logits: object, count: int, labels: Tensor) -> None:
+def _check_shape(logits: object, count: int) -> None:
     if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != count:
         shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise ValueError(f"expected logits of shape ({count}, classes) from the model, got {shape}")
+    if not logits.is_floating_point():
+        raise ValueError(f"expected logits that are real floating-point numbers, got {logits.dtype}")
+
+
+def _check_values(logits: Tensor, labels: Tensor) -> None:
     if not bool(logits.isfinite().all()):
         raise NotFiniteError("the model's logits are not finite")
     lowest, highest = torch.stack(labels.aminmax()).tolist()

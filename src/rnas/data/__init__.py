@@ -1,15 +1,15 @@
 """Images: from a name or a path to uint8 tensors on the device, and from there to batches.
 
-In the order in which data flows: `finding` (a name or path -> a source, in `folders` or on the `hub`), `decoding` and
-`cache` (a source -> uint8 tensors), `loading` (all of that together: `load`), `splits` (seeded stratified index sets),
-`augmentation` and `batches`.
+In the order in which data flows: `finding` (a name or path -> a source, in `folders` or on the `hub`), `decoding` with
+`labels` and `pictures`, and `cache` (a source -> uint8 tensors), `loading` (all of that together: `load`), `splits`
+(seeded stratified index sets), `augmentation` and `batches`.
 `config` imports no torch; what does is imported when it is first used.
 """
 
 import importlib
 from typing import TYPE_CHECKING
 
-from rnas.data.config import DataConfig
+from rnas.data.config import DataChoice, DataConfig
 
 if TYPE_CHECKING:
     from rnas.data.augmentation import crop_and_flip
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rnas.data.splits import halves, stratified_subset
 
 __all__ = [
+    "DataChoice",
     "DataConfig",
     "LabelledImages",
     "ImageDataset",

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from rnas.config import MOST_PIXELS, require
 
-__all__ = ["DataConfig"]
+__all__ = ["DataChoice", "DataConfig"]
 
 
 @dataclass(frozen=True)
 class DataConfig:
     """Which images, and how they are augmented.
-
-    `--data X` is short for `--data.source X`: digits, cifar10, cifar100, svhn, a hub id (owner/name), or a folder of
-    parquet files or of images.
 
     Args:
         source: digits, cifar10, cifar100, svhn, a hub id (owner/name or owner/name:configuration), a folder of parquet
@@ -66,3 +64,36 @@ class DataConfig:
     def flip_for(self, natural: bool) -> bool:
         """Whether to flip: `flip`, or what is natural for the data set (`ImageDataset.flip`)."""
         return natural if self.flip is None else self.flip
+
+
+@dataclass(frozen=True)
+class DataChoice:
+    """Which test images; null takes over what the network of a run directory was trained on.
+
+    `--data X` is short for `--data.source X`.
+
+    Args:
+        source: a data set as `DataConfig` takes it.
+        pixels: height and width to which larger images are reduced, as there.
+        image_column: column of a parquet file that holds the images.
+        label_column: column of a parquet file that holds the labels.
+
+    Raises:
+        ConfigError: if `source` is empty or `pixels` is not positive.
+    """
+
+    source: str | None = None
+    pixels: int | None = None
+    image_column: str | None = None
+    label_column: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        require(self.source != "", "source", "a name, a hub id, a path or null", self.source)
+        expected = "an integer > 0, or null"
+        require(self.pixels is None or self.pixels > 0, "pixels", expected, self.pixels, at_most=MOST_PIXELS)
+
+    def plain(self) -> Any:
+        """As YAML and JSON write it: where it only names a source, that name or null."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return self.source if all(values[name] is None for name in values if name != "source") else values

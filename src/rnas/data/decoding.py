@@ -107,7 +107,7 @@ def _images(read: Part, part: str, source: Source, side: int | None) -> tuple[ND
     stored = read.rows.select_columns([read.images]).cast_column(read.images, datasets.Image(decode=False))
     stack: NDArray[np.uint8] | None = None
     mixed = False
-    with _quiet():
+    with quiet():
         for index, row in enumerate(track(stored, len(read.rows), f"decoding {part} images")):
             where = f"{source.origin}: {part} image {index}"
             value = row[read.images]
@@ -131,7 +131,7 @@ def _images(read: Part, part: str, source: Source, side: int | None) -> tuple[ND
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep what Pillow says of images that are refused a moment later from the terminal."""
     log = logging.getLogger("PIL")
     level = log.level

@@ -95,7 +95,7 @@ def class_names(train: Labels, origin: str) -> tuple[str, ...]:
     if empty:
         raise DataError(f"{origin}: expected training images of each class, got none of {listed(empty)}")
     if len(names) < 2:
-        raise DataError(f"{origin}: expected at least 2 classes, got {len(names)} ({', '.join(names) or 'none'})")
+        raise DataError(f"{origin}: expected at least 2 classes, got {len(names)} ({', '.join(names)[:60] or 'none'})")
     return names
 
 

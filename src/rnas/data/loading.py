@@ -97,7 +97,7 @@ def _reduced(source: str, images: LabelledImages, pixels: int) -> LabelledImages
 def _decoded(source: Source, image_column: str | None, label_column: str | None, pixels: int | None) -> Decoded:
     whole = cache.cache_file(source, image_column, label_column)
     resized = cache.cache_file(source, image_column, label_column, pixels)
-    for file in (whole, resized):
+    for file in dict.fromkeys((whole, resized)):
         if (decoded := cache.read(file)) is not None:
             return decoded
     # Here, because `datasets` takes longer to import than a kept data set to read.

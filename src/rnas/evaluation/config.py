@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 
-from rnas.config import MOST_STEPS, Distance, require
+from rnas.config import MOST_STEPS, Distance, default_step, require
 from rnas.errors import ConfigError
 from rnas.evaluation.suite import ATTACKS
 
 __all__ = ["PAPER_EPS", "EvaluationConfig", "EvaluationSettings"]
 
 PAPER_EPS = Distance("8/255")
-PAPER_STEP = Distance("2/255")
 
 
 @dataclass(frozen=True)
@@ -93,20 +92,30 @@ class EvaluationSettings:
         Args:
             eps: where none was asked for.
         """
-        eps = eps if self.eps is None else self.eps
-        step_size = self.step_size
-        if step_size is None:
-            step_size = Distance(eps / 4) if eps > 0 else PAPER_STEP
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return EvaluationConfig(**{**values, "eps": eps, "step_size": step_size})
+        return EvaluationConfig(**{**values, "eps": eps if self.eps is None else self.eps})
 
 
 @dataclass(frozen=True)
 class EvaluationConfig(EvaluationSettings):
-    """The same, with nothing left open: what an evaluation works with."""
+    """The same for one network, with its eps: what an evaluation works with.
+
+    Args:
+        save_images: adversarial images of each attack to keep in the folder, as `rnas.evaluation.examples` says.
+    """
 
     eps: Distance = PAPER_EPS
-    step_size: Distance = PAPER_STEP
+    save_images: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        super().__post_init__()
+        require(self.save_images >= 0, "save_images", "at least 0", self.save_images)
+
+    @property
+    def pgd_step(self) -> float:
+        """Length of a step of PGD: that of the settings, or where they leave it open `default_step`."""
+        return float(default_step(self.eps) if self.step_size is None else self.step_size)
 
     def images_for(self, attack: str, total: int) -> int:
         """How many of the test images an attack gets, or "clean"."""

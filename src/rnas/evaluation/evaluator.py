@@ -2,81 +2,67 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from rnas.attacks.guards import Model, evaluation_mode
 from rnas.config import Distance, require
-from rnas.evaluation.config import EvaluationConfig
-from rnas.evaluation.inputs import check_data, check_model, check_second_model
+from rnas.errors import ModelError
+from rnas.evaluation.config import PAPER_EPS, EvaluationConfig, EvaluationSettings
+from rnas.evaluation.inputs import as_tensor, check_data, check_model
 from rnas.evaluation.session import Session
+from rnas.evaluation.suite import ATTACKS
 from rnas.evaluation.summary import CLEAN, Evaluation
 
 __all__ = ["evaluate"]
 
+AnyModel = TypeVar("AnyModel", bound=Model)
+
 
 def evaluate(
     model: Model,
-    images: Tensor,
-    labels: Tensor,
-    attacks: Sequence[str] = ("fgsm", "pgd20", "cw", "autoattack"),
+    images: Tensor | ArrayLike,
+    labels: Tensor | ArrayLike,
+    attacks: Sequence[str] | None = None,
     *,
-    eps: float = 8 / 255,
-    eps_l2: float = 0.5,
-    step_size: float = 2 / 255,
-    cw_c: float = 0.5,
-    cw_steps: int = 100,
-    cw_search_steps: int = 300,
-    cw_learning_rate: float = 0.01,
-    square_queries: int = 5000,
-    query_precision: str = "float32",
-    apgd_steps: int = 100,
-    second_model: tuple[str, nn.Module] | None = None,
-    subset: int | None = None,
-    autoattack_images: int | None = None,
-    batch_size: int = 128,
+    eps: float | str | None = None,
+    settings: EvaluationSettings | None = None,
     seed: int = 0,
-    classes: int | None = None,
-    folder: Path | None = None,
-    save_images: int = 0,
+    folder: Path | str | None = None,
+    second_model: tuple[str, nn.Module] | None = None,
     progress: Callable[..., None] | None = None,
 ) -> Evaluation:
     """Attack a model and count what withstands.
 
-    The model is evaluated in evaluation mode, on the device of its parameters, and left as it was. Images that it
-    misclassifies count as broken by every attack and are not attacked; corruptions are applied to all images. Attacks
-    see a prepared view of the model where there is one (`rnas.evaluation.prepared`); whether an image is broken only
-    the model itself says.
+    The model is evaluated in evaluation mode, on the device of its parameters, and left as it was, and so are the
+    images: a model gets copies. Images that it misclassifies count as broken by every attack and are not attacked;
+    corruptions are applied to all images. Attacks see a prepared view of the model where there is one
+    (`rnas.evaluation.prepared`); whether an image is broken only the model itself says.
 
     Args:
-        model: images (N, C, H, W) in [0, 1] to logits (N, classes).
+        model: images (N, C, H, W) in [0, 1] to logits (N, classes), not to probabilities.
         images: (N, C, H, W), uint8, or floating point in [0, 1]; at least one.
         labels: (N,), integers in [0, classes).
         attacks: names from `rnas.evaluation.ATTACKS`, or PGD of another strength such as "pgd100x10_margin", in the
-            order in which they run; none gives the clean accuracy.
-        eps: radius of the L-infinity ball, in units of images in [0, 1], >= 0.
-        eps_l2: radius of the L2 ball of the attacks that end in _l2, in the same units, >= 0.
-        step_size: of PGD, in the same units, > 0.
-        cw_c: weight of the margin against the squared distance in C&W with a fixed c, >= 0.
-        cw_steps: its steps, >= 1.
-        cw_search_steps: steps of C&W for each c of its binary search, >= 1.
-        cw_learning_rate: of both, > 0.
-        square_queries: queries that Square spends on an image that withstands, >= 1.
-        query_precision: "float32", or "bfloat16" for Square's queries, also those in AutoAttack.
-        apgd_steps: steps of each run of APGD, >= 1.
-        second_model: the one that "transfer" attacks, on the first one's device, after the name that results print.
-        subset: how many of the images to attack, stratified, >= 1; None for all. A smaller subset is part of a larger.
-        autoattack_images: how many of those AutoAttack gets, likewise.
-        batch_size: images attacked at once, >= 1.
+            order in which they run; none gives the clean accuracy. None takes those of the settings.
+        eps: radius of the L-infinity ball, in units of images in [0, 1], as a number or as "8/255". None takes that of
+            the settings, 8/255 where they have none.
+        settings: all else that attacks depend on, as `rnas evaluate` takes it; an `EvaluationConfig` can also ask for
+            images to be kept. By default the defaults of `EvaluationSettings`.
         seed: of all randomness.
-        classes: of the data; a model that tells another number apart is refused. None takes any that covers the labels.
         folder: where `outcomes.parquet` is kept, saved after every batch. What it holds of the same model and images is
             not repeated, so that an interrupted evaluation continues, and further attacks or a larger subset extend a
             finished one. None keeps the outcomes in memory.
-        save_images: adversarial images of each attack to keep in the folder, as `rnas.evaluation.examples` says, >= 0.
+        second_model: the one that "transfer" attacks, on the first one's device, after the name that results print.
         progress: called after every batch as ``progress(attack=title, done=images, total=images,
             robust_accuracy=fraction so far)``, and once for what a folder holds already.
 
@@ -87,40 +73,63 @@ def evaluate(
     Raises:
         ConfigError: if a setting is out of range, no attack has that name, or images are to be saved without a folder.
         DataError: if there are no images, they lie outside [0, 1], or the labels do not fit them.
-        ModelError: if the model cannot take the images, its logits are not finite, or do not fit the labels.
+        ModelError: if the model cannot take the images, fails at any time, or its logits are not finite or do not fit
+            the labels.
         RunError: if the folder holds outcomes of something else, a damaged file, or cannot be written.
         RnasError: if an attack leaves its bound or [0, 1].
     """
-    config = EvaluationConfig(
-        attacks=list(attacks),
-        eps=Distance(eps),
-        eps_l2=Distance(eps_l2),
-        step_size=Distance(step_size),
-        cw_c=cw_c,
-        cw_steps=cw_steps,
-        cw_search_steps=cw_search_steps,
-        cw_learning_rate=cw_learning_rate,
-        square_queries=square_queries,
-        query_precision=query_precision,
-        apgd_steps=apgd_steps,
-        transfer_from=None if second_model is None else second_model[0],
-        images=subset,
-        autoattack_images=autoattack_images,
-        batch_size=batch_size,
-    )
+    config = _configured(attacks, eps, settings or EvaluationSettings(), second_model)
     kept = "0 without a folder, or at least 0 in one"
-    require(save_images == 0 or (save_images > 0 and folder is not None), "save_images", kept, save_images)
-    check_data(images, labels)
-    if second_model is not None:
-        check_second_model(second_model, images, labels, attacks, classes)
-    with evaluation_mode(model), torch.no_grad():
-        check_model(model, images, labels, attacks, classes)
-        session = Session(model, images, labels.long().cpu(), config, seed, folder, save_images, progress, second_model)
+    require(config.save_images == 0 or folder is not None, "save_images", kept, config.save_images)
+    folder = None if folder is None else Path(folder)
+    # Outside the caller's inference mode, in which no gradient can be taken.
+    with torch.inference_mode(False), torch.no_grad(), ExitStack() as modes:
+        images, labels = as_tensor(images, "images (N, C, H, W)"), as_tensor(labels, "labels (N,)")
+        check_data(images, labels)
+        if second_model is not None:
+            second_model = second_model[0], _differentiable(second_model[1])
+            transfers = [name for name in config.attacks if ATTACKS[name].transfers]
+            try:
+                check_model(second_model[1], images, labels, attacks=transfers)
+            except ModelError as error:
+                raise ModelError(f"second model {second_model[0]}: {error}") from error
+            modes.enter_context(evaluation_mode(second_model[1]))
+        model = _differentiable(model)
+        check_model(model, images, labels, attacks=config.attacks)
+        modes.enter_context(evaluation_mode(model))
+        session = Session(model, images, labels.long().cpu(), config, seed, folder, progress, second_model)
         session.run(CLEAN)
-        for name in attacks:
+        for name in config.attacks:
             session.refuse_others(name)
-        if attacks:
+        if config.attacks:
             session.examine()
-        for name in attacks:
+        for name in config.attacks:
             session.run(name)
-    return session.result()
+        return session.result()
+
+
+def _configured(
+    attacks: Sequence[str] | None,
+    eps: float | str | None,
+    settings: EvaluationSettings,
+    second_model: tuple[str, nn.Module] | None,
+) -> EvaluationConfig:
+    """The settings, with what was given beside them in their place."""
+    require(not isinstance(attacks, str), "attacks", 'a list of names, such as ["fgsm", "pgd20"]', attacks)
+    given: dict[str, Any] = {}
+    if attacks is not None:
+        given["attacks"] = list(attacks)
+    if eps is not None:
+        given["eps"] = Distance(eps)
+    if second_model is not None:
+        given["transfer_from"] = second_model[0]
+    config = replace(settings, **given).at(PAPER_EPS)
+    transfers = [name for name in config.attacks if ATTACKS[name].transfers]
+    require(not transfers or second_model is not None, "second_model", "(name, model), which transfer attacks", None)
+    return config
+
+
+def _differentiable(model: AnyModel) -> AnyModel:
+    """The model, or a copy of one whose weights were made in inference mode: such tensors take part in no gradient."""
+    tensors = itertools.chain(model.parameters(), model.buffers()) if isinstance(model, nn.Module) else ()
+    return copy.deepcopy(model) if any(tensor.is_inference() for tensor in tensors) else model

@@ -5,21 +5,40 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from rnas.attacks.guards import TOLERANCE, Model, evaluation_mode
-from rnas.errors import DataError, ModelError
+from rnas.errors import DataError, ModelError, reason_of
 from rnas.evaluation.fingerprints import as_floats
-from rnas.evaluation.suite import ATTACKS
+from rnas.evaluation.suite import too_few_classes
+from rnas.evaluation.watched import WatchedModel
 
-__all__ = ["check_data", "check_model", "check_second_model", "device_of"]
+__all__ = ["as_tensor", "check_data", "check_model", "device_of"]
 
 
 def device_of(model: Model, images: Tensor) -> torch.device:
     """Where a model computes: the device of its parameters, or where it has none that of the images."""
     tensor = next(model.parameters(), None) if isinstance(model, nn.Module) else None
     return images.device if tensor is None else tensor.device
+
+
+def as_tensor(values: object, what: str) -> Tensor:
+    """Images or labels as a tensor, from a tensor, a numpy array, or lists of numbers.
+
+    Raises:
+        DataError: if they are something else; the line names `what` it should be.
+    """
+    if isinstance(values, Tensor):
+        return values
+    try:
+        array = np.asarray(values)
+        # torch warns of arrays that may not be written to, and refuses those that run backwards.
+        return torch.from_numpy(np.array(array) if not array.flags.writeable else np.ascontiguousarray(array))
+    except (TypeError, ValueError, RuntimeError) as error:
+        came = f"{type(values).__name__} ({reason_of(error)})"
+        raise DataError(f"expected {what} as a tensor or an array, got {came}") from error
 
 
 def check_data(images: Tensor, labels: Tensor) -> None:
@@ -44,51 +63,38 @@ def check_data(images: Tensor, labels: Tensor) -> None:
 
 
 def check_model(
-    model: Model, images: Tensor, labels: Tensor, attacks: Sequence[str], expected_classes: int | None
+    model: Model, images: Tensor, labels: Tensor, *, attacks: Sequence[str] = (), classes: int | None = None
 ) -> None:
-    """Fail within one forward pass rather than after an hour of attacks."""
+    """Fail within two passes rather than after an hour of attacks.
+
+    Args:
+        model: images to logits (N, classes); evaluated in evaluation mode, and left as it was.
+        images: (N, C, H, W), uint8, or floating point in [0, 1]; at least one.
+        labels: (N,), integers.
+        attacks: that the model shall take.
+        classes: of the data; None takes any number that covers the labels.
+
+    Raises:
+        ModelError: if the model cannot take the images, returns no logits or others than the data ask for, or has too
+            few classes for an attack.
+    """
     if not callable(model):
         raise ModelError(f"expected a model that can be called, got {type(model).__name__}")
     if isinstance(model, nn.Module):
         devices = sorted({str(tensor.device) for tensor in itertools.chain(model.parameters(), model.buffers())})
         if len(devices) > 1 or devices == ["meta"]:
             raise ModelError(f"expected the model on one device, with its values, got it on {' and '.join(devices)}")
-    shape = tuple(images.shape[1:])
-    try:
-        logits = model(as_floats(images[:2].to(device_of(model, images))))
-    except Exception as error:
-        reason = (str(error) or "no message").splitlines()[0]
-        raise ModelError(f"the model cannot take images of shape {shape}: {type(error).__name__}: {reason}") from error
-    expected = len(images[:2])
-    if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != expected:
-        came = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise ModelError(f"expected logits of shape ({expected}, classes) for {expected} images, got {came}")
-    if not bool(logits.isfinite().all()):
-        raise ModelError("the model's logits are not finite")
-    classes, highest = logits.shape[1], int(labels.max())
-    if expected_classes not in (None, classes):
-        raise ModelError(f"the model tells {classes} classes apart, the data has {expected_classes}")
-    if highest >= classes:
-        raise ModelError(f"the model tells {classes} classes apart, but the labels go up to {highest}")
-    for name in attacks:
-        if classes < ATTACKS[name].least_classes:
-            least = ATTACKS[name].least_classes
-            raise ModelError(f"{ATTACKS[name].title} needs at least {least} classes, the model has {classes}")
-
-
-def check_second_model(
-    second_model: tuple[str, nn.Module],
-    images: Tensor,
-    labels: Tensor,
-    attacks: Sequence[str],
-    expected_classes: int | None,
-) -> None:
-    """The same for the model that transfer attacks, whose name the message gives."""
-    name, model = second_model
-    try:
-        with evaluation_mode(model), torch.no_grad():
-            check_model(
-                model, images, labels, [attack for attack in attacks if ATTACKS[attack].transfers], expected_classes
-            )
-    except ModelError as error:
-        raise ModelError(f"second model {name}: {error}") from error
+    watched = WatchedModel(model, tried=False)
+    with evaluation_mode(model), torch.inference_mode(False), torch.no_grad():
+        # Attacks end with batches of any size, also of one image.
+        for count in sorted({min(2, len(images)), 1}, reverse=True):
+            logits = watched(as_floats(images[:count].to(device_of(model, images))))
+            if not bool(logits.isfinite().all()):
+                raise ModelError("the model's logits are not finite")
+    found, highest = logits.shape[1], int(labels.max())
+    if classes not in (None, found):
+        raise ModelError(f"the model tells {found} classes apart, the data has {classes}")
+    if highest >= found:
+        raise ModelError(f"the model tells {found} classes apart, but the labels go up to {highest}")
+    if refusal := too_few_classes(attacks, found, "the model"):
+        raise ModelError(refusal)

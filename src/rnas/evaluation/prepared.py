@@ -14,9 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from rnas.attacks.guards import Model
+from rnas.errors import RnasError
 from rnas.evaluation.card import AttackCard, Settings
 from rnas.evaluation.fingerprints import model_fingerprint
 from rnas.evaluation.sanity import difference
+from rnas.evaluation.watched import WatchedModel
 from rnas.folding import FoldedNetwork
 
 __all__ = ["PreparedModel", "Targets"]
@@ -40,9 +42,17 @@ class PreparedModel:
         self.seen = "model: not a torch.nn.Module"
         if not isinstance(model, nn.Module):
             return
+        watched, same = WatchedModel(model), True
         try:
             view = FoldedNetwork(model).refresh().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            same = all(difference(model(images), view(images)) <= TOLERANCE for images in batches)
+            for images in batches:
+                # Written so that a NaN is a difference as well.
+                if not difference(watched(images), view(images.clone())) <= TOLERANCE:
+                    same = False
+                    break
+        except RnasError:
+            # Of the model itself.
+            raise
         except Exception as error:
             # A model of any origin may refuse to be copied or laid out in another way. It is then attacked as it is.
             self.seen = f"model: no copy of it can be used ({type(error).__name__})"
@@ -62,13 +72,14 @@ class PreparedModel:
         Returns:
             The adversarial images (N, C, H, W), and for which of them (N,) the model denied a success.
         """
+        view, model = WatchedModel(self.view), WatchedModel(self.model)
         denied = torch.zeros_like(labels, dtype=torch.bool)
-        adversarial = rule(self.view, ~denied)
+        adversarial = rule(view, ~denied)
         if self.view is not self.model:
-            broken = self.view(adversarial).argmax(dim=1) != labels
-            denied = broken & (self.model(adversarial).argmax(dim=1) == labels)
+            broken = view(adversarial).argmax(dim=1) != labels
+            denied = broken & (model(adversarial).argmax(dim=1) == labels)
         if denied.any():
-            adversarial[denied] = rule(self.model, denied)
+            adversarial[denied] = rule(model, denied)
         return adversarial, denied
 
 

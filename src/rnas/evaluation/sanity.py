@@ -27,6 +27,9 @@ from rnas.attacks import fgsm, pgd_linf
 from rnas.attacks.guards import Model, check_finite, image_gradient
 from rnas.attacks.margins import logit_margin
 from rnas.data.splits import stratified_subset
+from rnas.errors import ModelError
+from rnas.evaluation.normalising import normalises
+from rnas.evaluation.watched import WatchedModel
 from rnas.seeding import derive
 
 __all__ = ["Check", "difference", "examine"]
@@ -53,8 +56,8 @@ class Check:
     """A verdict.
 
     Args:
-        name: the check: clean_accuracy, normalisation, repeatable, batch, gradients, derivative, steps, one_step,
-            unbounded, random_search, view, bounds, stronger, black_box or remarks.
+        name: the check: clean_accuracy, normalisation, logits, repeatable, batch, gradients, derivative, steps,
+            one_step, unbounded, random_search, constant, view, bounds, stronger, black_box or remarks.
         passed: false where the robust accuracies should not be believed before the finding is explained.
         finding: what was seen, in one sentence.
     """
@@ -79,16 +82,28 @@ def examine(model: Model, images: Tensor, labels: Tensor, *, eps: float, seed: i
         seed: of the choice of images and of all randomness.
 
     Returns:
-        The verdicts; without those that need an attack where no image is classified correctly.
+        The verdicts; without those that need an attack where no image is classified correctly. "constant" is only
+        among them where it failed.
+
+    Raises:
+        ModelError: if the model fails.
     """
+    watched = WatchedModel(model)
     with torch.no_grad():
-        logits = model(images)
-        checks = [_clean_accuracy(logits, labels), _normalisation(model, images, labels, logits)]
+        logits = watched(images)
+        checks = [_clean_accuracy(logits, labels), _normalisation(model, images, labels, logits), _logits(logits)]
         correct = (logits.argmax(dim=1) == labels).nonzero().flatten()
         if len(correct):
             chosen = correct[stratified_subset(labels[correct].cpu(), IMAGES, seed).to(correct.device)]
-            trial = _Trial(model, images[chosen], labels[chosen], eps, derive(seed, "sanity"))
+            trial = _Trial(watched, images[chosen], labels[chosen], eps, derive(seed, "sanity"))
             checks += trial.checks()
+            if len(logits.argmax(dim=1).unique()) == 1 and trial.constant():
+                said = int(logits.argmax(dim=1)[0])
+                finding = (
+                    f"the model says class {said} to all {len(images)} images, to noise, and to what PGD makes without "
+                    "a bound: nothing changes it, and attacks are cut short"
+                )
+                checks.append(Check("constant", False, finding))
     return tuple(checks)
 
 
@@ -98,6 +113,7 @@ class _Trial:
     def __init__(self, model: Model, images: Tensor, labels: Tensor, eps: float, seed: int) -> None:
         self.model, self.images, self.labels = model, images, labels
         self.eps = eps
+        self.withstood_all = True
         self.generator = torch.Generator().manual_seed(seed)
 
     def checks(self) -> list[Check]:
@@ -113,6 +129,14 @@ class _Trial:
             # What the attacks themselves say of a model without gradients, or with gradients that are not finite.
             found.append(Check("gradients", False, f"gradients cannot be used: {error}"))
         return found
+
+    def constant(self) -> bool:
+        """Whether neither PGD without a bound, after `checks`, nor noise changes a class."""
+        for sample in range(RANDOM_SAMPLES if self.withstood_all else 0):
+            noise = torch.rand(self.images.shape, generator=self.generator).to(self.images)
+            if self._broken(noise.round() if sample % 2 else noise).any():
+                return False
+        return self.withstood_all
 
     def _repeatable(self) -> Check:
         share = difference(self.model(self.images), self.model(self.images))
@@ -141,7 +165,7 @@ class _Trial:
         zero = int((gradient == 0).flatten(1).all(dim=1).sum())
         return Check(
             "gradients",
-            zero <= 0.1 * len(images),
+            _few(zero, 0.1, len(images)),
             f"the gradient of the cross-entropy is zero for {zero} of {len(images)} images",
         )
 
@@ -158,7 +182,7 @@ class _Trial:
             predicted = (gradient * (ends[1] - ends[0])).flatten(1).sum(dim=1)
             ratio = (after - before) / predicted
             found = max(found, int(((ratio > 0.5) & (ratio < 1.5)).sum()))
-        passed = found >= 0.75 * len(self.images)
+        passed = _few(len(self.images) - found, 0.25, len(self.images))
         hint = "" if passed else ": the backward pass is not the forward pass's derivative, which may mask gradients"
         return Check(
             "derivative",
@@ -203,6 +227,7 @@ class _Trial:
     def _unbounded(self) -> Check:
         broken = self._broken(self._pgd(20, 1.0)) | self._broken(self._pgd(20, 1.0, loss="margin"))
         left = int((~broken).sum())
+        self.withstood_all = left == len(broken)
         return Check(
             "unbounded",
             left == 0,
@@ -229,28 +254,52 @@ class _Trial:
         return float(F.cross_entropy(self.model(images).double(), self.labels))
 
 
+def _few(count: int, share: float, of: int) -> bool:
+    """Whether a count is within a share; of four images or more one may always fall either way."""
+    return count <= max(share * of, 1 if of >= 4 else 0)
+
+
 def _clean_accuracy(logits: Tensor, labels: Tensor) -> Check:
-    """A tenth of the way from chance to 1 is what a model should at least reach."""
-    accuracy, chance = float((logits.argmax(dim=1) == labels).double().mean()), 1 / logits.shape[1]
-    passed = accuracy > chance + 0.1 * (1 - chance)
+    """A tenth of the way from chance to 1 is what a model should at least reach; of few images one may be missing."""
+    correct, chance = int((logits.argmax(dim=1) == labels).sum()), 1 / logits.shape[1]
+    passed = correct + (len(labels) < IMAGES) > (chance + 0.1 * (1 - chance)) * len(labels)
     hint = "" if passed else ": other classes, or images that the model expects in another range?"
-    finding = f"clean accuracy is {accuracy:.1%} on {len(labels)} images, chance {chance:.1%}{hint}"
+    finding = f"clean accuracy is {correct / len(labels):.1%} on {len(labels)} images, chance {chance:.1%}{hint}"
     return Check("clean_accuracy", passed, finding)
 
 
 def _normalisation(model: Model, images: Tensor, labels: Tensor, logits: Tensor) -> Check:
-    """A model that normalises by itself loses by images that are normalised already; one that does not gains."""
+    """A model that normalises by itself loses by images that are normalised already; one that does not gains.
+
+    One that has hardly been trained may do either, so it is first asked whether it normalises.
+    """
+    if normalises(model, images):
+        return Check("normalisation", True, "the model itself normalises the images")
     mean = images.mean(dim=(0, 2, 3), keepdim=True)
     deviation = images.std(dim=(0, 2, 3), keepdim=True).clamp_min(1 / 255)
     try:
-        normalised = model((images - mean) / deviation)
-    except Exception:
+        normalised = WatchedModel(model)((images - mean) / deviation)
+    except ModelError:
         # Whatever a model says to images that it was not promised, it does not expect them.
         return Check("normalisation", True, "the model refuses images outside [0, 1]")
-    gain = float((normalised.argmax(dim=1) == labels).sum() - (logits.argmax(dim=1) == labels).sum()) / len(labels)
-    passed = gain <= 0.1
+    before, after = logits.argmax(dim=1) == labels, normalised.argmax(dim=1) == labels
+    won, lost = int((after & ~before).sum()), int((before & ~after).sum())
+    gain = (won - lost) / len(labels)
+    # Two standard deviations of what chance alone would make of the images that changed.
+    passed = gain <= 0.1 or won - lost < 2 * (won + lost) ** 0.5
     hint = "" if passed else ": it expects normalised images; make the normalisation its first layer"
-    return Check("normalisation", passed, f"normalised images change the clean accuracy by {gain:+.1%}{hint}")
+    finding = f"normalised images change the clean accuracy by {gain:+.1%} on {len(labels)} images{hint}"
+    return Check("normalisation", passed, finding)
+
+
+def _logits(logits: Tensor) -> Check:
+    """Margins and C&W are made for logits; of probabilities that are nearly 0 or 1 they have no gradient."""
+    values = logits.double()
+    probable = bool((values >= 0).all()) and bool(((values.sum(dim=1) - 1).abs() <= 1e-2).all())
+    if not probable:
+        return Check("logits", True, "the model's outputs are no probabilities")
+    finding = "the model's outputs are probabilities: attacks need its logits, the outputs before the softmax"
+    return Check("logits", False, finding)
 
 
 def difference(first: Tensor, second: Tensor) -> float:

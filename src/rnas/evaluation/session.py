@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from rnas.attacks.guards import Model
+from rnas.config import Distance
 from rnas.data.splits import stratified_subset
 from rnas.errors import ModelError
 from rnas.evaluation.attacking import attack, judge, remarks_of
@@ -29,6 +31,7 @@ from rnas.evaluation.prepared import Targets
 from rnas.evaluation.sanity import Check, examine
 from rnas.evaluation.suite import ATTACKS
 from rnas.evaluation.summary import CLEAN, Evaluation
+from rnas.evaluation.watched import WatchedModel
 from rnas.seeding import derive
 
 __all__ = ["Session"]
@@ -48,13 +51,13 @@ class Session:
         config: EvaluationConfig,
         seed: int,
         folder: Path | None,
-        save_images: int,
         progress: Callable[..., None] | None,
         second_model: tuple[str, nn.Module] | None,
     ) -> None:
         self.model, self.images, self.labels = model, images, labels
+        self.watched = WatchedModel(model)
         self.config, self.seed, self.progress, self.second_model = config, seed, progress, second_model
-        self.folder, self.save_images = folder, save_images
+        self.folder = folder
         self.examples: Examples | None = None
         self.remarks: list[str] = []
         self.device = device_of(model, images)
@@ -94,6 +97,11 @@ class Session:
         labels = self.labels[chosen].to(self.device)
         self.examined = examine(self.model, self._select(chosen), labels, eps=self.config.eps, seed=self.seed)
         self.record.keep_checks(float(self.config.eps), [check.to_json() for check in self.examined])
+
+    @property
+    def constant(self) -> bool:
+        """Whether the sanity checks found that nothing changes the class that the model says."""
+        return any(check.name == "constant" for check in self.examined)
 
     def run(self, name: str) -> None:
         """Run an attack, or no attack ("clean"), on the batches that are not recorded yet."""
@@ -141,9 +149,9 @@ class Session:
 
     def _examples(self, name: str, chosen: Tensor, settings: Settings) -> Examples | None:
         """The first images of an attack that the model classifies correctly, as many as are to be saved."""
-        if self.folder is None or not self.save_images:
+        if self.folder is None or not self.config.save_images:
             return None
-        wanted = chosen[self.predictions[chosen] == self.labels[chosen]][: self.save_images]
+        wanted = chosen[self.predictions[chosen] == self.labels[chosen]][: self.config.save_images]
         return Examples(self.folder, name, wanted, {**self.record.identity, **settings})
 
     def _clean(self, batch: Tensor) -> Outcomes:
@@ -158,9 +166,14 @@ class Session:
         chosen, denied = (clean_predictions == labels) | card.every_image, torch.zeros(len(batch), dtype=torch.bool)
         if chosen.any():
             clean, targets = self._select(batch[chosen]), labels[chosen]
-            target, on_device = self.targets.of(card), targets.to(self.device)
-            made, self.remarks = remarks_of(partial(attack, card, target, clean, on_device, self.config, seed))
-            adversarial, linf[chosen], l2[chosen], denied[chosen] = made
+            adversarial, config = clean, self.config
+            if self.constant:
+                # Nothing changes the class, and without room attacks say so at once; only C&W has no ball to close.
+                config = replace(config, eps=Distance(0), eps_l2=Distance(0))
+            if card.every_image or card.norm is not None or not self.constant:
+                target, on_device = self.targets.of(card), targets.to(self.device)
+                made, self.remarks = remarks_of(partial(attack, card, target, clean, on_device, config, seed))
+                adversarial, linf[chosen], l2[chosen], denied[chosen] = made
             what = f"the adversarial images of {card.title}"
             predictions[chosen], margins[chosen] = self._judge(adversarial, targets, what)
             if self.examples is not None:
@@ -178,7 +191,7 @@ class Session:
         return as_floats(self.images[batch.to(self.images.device)].to(self.device))
 
     def _judge(self, images: Tensor, labels: Tensor, what: str) -> tuple[Tensor, Tensor]:
-        return judge(self.model, images, labels, batch_size=self.config.batch_size, what=what)
+        return judge(self.watched, images, labels, batch_size=self.config.batch_size, what=what)
 
     def _outcomes(
         self,

@@ -16,13 +16,15 @@ from rnas.registry import Registry
 from rnas.terminal import shorten
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import torch
     from torch import Tensor
 
     from rnas.attacks.guards import Model
     from rnas.evaluation.config import EvaluationConfig
 
-__all__ = ["ATTACKS", "describe_attacks"]
+__all__ = ["ATTACKS", "describe_attacks", "too_few_classes"]
 
 AUTOATTACK_SOURCE = "Croce and Hein, ICML 2020"
 AUTOATTACK_PASSES = {"standard": 8200, "plus": 10000, "rand": 4100}
@@ -76,7 +78,7 @@ def _pgd(steps: int, restarts: int = 1, loss: str = "cross_entropy", *, transfer
             images,
             labels,
             eps=config.eps,
-            step_size=config.step_size,
+            step_size=config.pgd_step,
             steps=steps,
             restarts=restarts,
             loss=loss,
@@ -88,7 +90,7 @@ def _pgd(steps: int, restarts: int = 1, loss: str = "cross_entropy", *, transfer
         found: Settings = {
             "norm": "Linf",
             "eps": float(config.eps),
-            "step_size": float(config.step_size),
+            "step_size": config.pgd_step,
             "steps": steps,
         }
         if restarts > 1:
@@ -270,6 +272,20 @@ ATTACKS.register("corruptions")(
         parts=corruption_cards,
     )
 )
+
+
+def too_few_classes(attacks: Iterable[str], classes: int, whose: str) -> str | None:
+    """Why some attacks cannot work with so many classes, in one line; None if all can.
+
+    Args:
+        attacks: by name.
+        classes: how many there are.
+        whose: they are, in words.
+    """
+    unable = [ATTACKS[name] for name in attacks if ATTACKS[name].least_classes > classes]
+    if not unable:
+        return None
+    return f"{unable[0].title} needs at least {unable[0].least_classes} classes, {whose} has {classes}"
 
 
 def describe_attacks() -> list[str]:

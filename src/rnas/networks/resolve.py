@@ -4,7 +4,7 @@
     resnet18:path/to/weights.safetensors    a network of the zoo with weights, ours or another's (`weight_layouts`)
     path/to/model.pt                        a TorchScript program (torch.jit.save)
     path/to/model.pt2                       an exported program (torch.export.save)
-    package.module:function                 a function without arguments that returns a torch model
+    package.module:function                 a function without arguments that returns a torch model, or a torch model
 
 Loading run directories, weights and exported files runs no code from them (see `rnas.networks.exported_files`), and an
 exported program can only compute. TorchScript runs in an interpreter of torch's, without Python, but also while it is
@@ -27,7 +27,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from rnas.errors import ConfigError, ModelError, RunError, UnknownNameError, nearest
+from rnas.errors import ConfigError, ModelError, RunError, UnknownNameError, nearest, reason_of
 from rnas.networks import zoo
 from rnas.networks.spec import load_network
 from rnas.networks.weight_files import FUNCTION, read_any_weights
@@ -108,9 +108,12 @@ def load_model(text: str, device: torch.device | str = "cpu") -> LoadedModel:
         RunError: if a run directory or a file is missing, damaged, or something else.
         UnknownNameError: if there is neither a network nor a module of that name.
         ModelError: if weights do not fit their network, or a function gives no model.
+        ConfigError: if the text has none of the forms.
     """
     path = Path(text)
     before, colon, after = text.partition(":")
+    if path.is_file() and path.suffix == ".py":
+        raise ConfigError(f"expected {FORMS}, got {text!r}; a function in it is {_dotted(path)}:FUNCTION")
     if path.is_file():
         loaded = _load_program(path, text, torch.device(device))
     elif path.is_dir() or not colon:
@@ -136,7 +139,10 @@ def _load_run(folder: Path, text: str) -> LoadedModel:
         if inside:
             raise RunError(f"{folder} holds no trained network itself; did you mean {' or '.join(inside)}?")
         if not folder.exists():
-            raise RunError(f"{folder} holds no trained network, it does not exist: expected {FORMS}")
+            *module, last = text.split(".")
+            dotted = bool(module) and all(part.isidentifier() for part in (*module, last))
+            hint = f"; of the module {'.'.join(module)}: {'.'.join(module)}:{last}" if dotted else ""
+            raise RunError(f"{folder} holds no trained network, it does not exist: expected {FORMS}{hint}")
     return LoadedModel(text, folder.resolve().name, "run", load_network(folder), folder)
 
 
@@ -193,6 +199,10 @@ def _kind_of_program(path: Path) -> Literal["torchscript", "export"]:
 
 
 def _load_function(module: str, function: str, text: str) -> LoadedModel:
+    if module.endswith(".py"):
+        # Not imported first, for that would run the file and then fail.
+        written = f"{_dotted(Path(module))}:{function}"
+        raise ConfigError(f"expected {FORMS}, got {text!r}; a module is written without .py: {written}")
     if not all(part.isidentifier() for part in module.split(".")):
         raise ConfigError(f"expected {FORMS}, got {text!r}")
     with beside_the_user():
@@ -204,18 +214,23 @@ def _load_function(module: str, function: str, text: str) -> LoadedModel:
             raise UnknownNameError(
                 f"{text}: neither a network nor a module is called {module!r}{nearest(module, zoo.NETWORKS)}"
             ) from error
-        except Exception as error:  # a file with a slip in it, or whose own statements fail
-            reason = (str(error) or "no message").splitlines()[0]
-            raise ModelError(f"{text}: the import of {module} failed: {type(error).__name__}: {reason}") from error
+        except (Exception, SystemExit) as error:  # a file with a slip in it, or whose own statements fail
+            raise ModelError(f"{text}: the import of {module} failed: {reason_of(error)}") from error
         maker = getattr(found, function, None)
+        if isinstance(maker, nn.Module):
+            return LoadedModel(text, text.replace(":", "."), "function", maker)
         if not callable(maker):
             names = [name for name, item in vars(found).items() if callable(item) and not name.startswith("_")]
             raise UnknownNameError(f"{text}: {module} has no function {function!r}{nearest(function, names)}")
         try:
             network = maker()
-        except Exception as error:
-            reason = (str(error) or "no message").splitlines()[0]
-            raise ModelError(f"{text}: the function failed: {type(error).__name__}: {reason}") from error
+        except (Exception, SystemExit) as error:
+            raise ModelError(f"{text}: the function failed: {reason_of(error)}") from error
     if not isinstance(network, nn.Module):
         raise ModelError(f"{text}: expected a torch.nn.Module from the function, got {type(network).__name__}")
     return LoadedModel(text, text.replace(":", "."), "function", network)
+
+
+def _dotted(path: Path) -> str:
+    """A Python file as the name of a module."""
+    return ".".join(path.with_suffix("").parts)

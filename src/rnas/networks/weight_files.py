@@ -71,7 +71,7 @@ def read_pickled(path: Path) -> StoredWeights:
         kind = f"the keys {short(list(document))}" if isinstance(document, Mapping) else type(document).__name__
         raise RunError(f"{path} holds no state dict but {kind}; save one with torch.save(model.state_dict(), ...)")
     if len(found) > 1:
-        names = " and ".join(under for under, _ in found[:5])
+        names = " and ".join(under[:60] for under, _ in found[:5])
         raise RunError(f"{path} holds the weights {names}; save the one that you mean alone, {FUNCTION}")
     under, state = found[0]
     size = path.stat().st_size

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
-from reprlib import repr as short
 
 import torch
 from torch import Tensor, nn
@@ -104,12 +103,13 @@ def load_into_zoo(name: str, path: Path) -> Fitted:
         expected = set(zoo.build(name, 2).state_dict())
     # The first of those that have most names in common.
     best = max(readings(stored.state), key=lambda reading: len(expected & set(reading.state)))
-    remarks = ((f"the weights under {stored.under!r}",) if stored.under else ()) + best.remarks
+    remarks = ((f"the weights under {stored.under[:60]!r}",) if stored.under else ()) + best.remarks
     network = build_fitting(name, best.state)
     try:
         fill(network, best.state, path, known_as=best.known_as)
     except ModelError as error:
-        what = "; ".join((f"it holds {short(list(stored.state))}", *remarks))
+        names = ", ".join(name[:60] for name in list(stored.state)[:3])
+        what = "; ".join((f"{len(stored.state)} tensors, {names}, ...", *remarks))
         raise ModelError(f"{error} ({what}): give weights of {name}, {FUNCTION}") from error
     return Fitted(network, "; ".join(remarks))
 
@@ -118,7 +118,7 @@ def readings(state: dict[str, Tensor]) -> Iterator[Reading]:
     """The names as they are, without the prefix that all share, and translated from every layout that we know."""
     yield Reading(state, {name: name for name in state})
     prefix, bare = without_prefix(state)
-    remarks = (f"without the prefix {prefix!r}",) if prefix else ()
+    remarks = (f"without the prefix {prefix[:60]!r}",) if prefix else ()
     yield Reading(bare, {name: f"{prefix}{name}" for name in bare}, remarks)
     for layout, rules in LAYOUTS.items():
         yield translated(bare, prefix, rules, (*remarks, f"taken for the usual layout of {layout}"))

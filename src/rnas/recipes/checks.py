@@ -12,6 +12,7 @@ import torch
 from rnas.data import ImageDataset
 from rnas.errors import ConfigError, GenotypeError, UnknownNameError
 from rnas.evaluation import ATTACKS, EvaluationSettings
+from rnas.evaluation.suite import too_few_classes
 from rnas.genotype_texts import is_print
 from rnas.hypergradients import HYPERGRADIENTS
 from rnas.networks.config import NetworkConfig
@@ -84,18 +85,14 @@ def check_attacks(config: EvaluationSettings, data: ImageDataset) -> None:
     Raises:
         ConfigError: if one needs more classes.
     """
-    able = [
-        name
-        for name in ATTACKS
-        if ATTACKS[name].least_classes <= data.num_classes
-        and not (ATTACKS[name].transfers and config.transfer_from is None)
-    ]
-    for name in config.attacks:
-        if name not in able:
-            raise ConfigError(
-                f"evaluation.attacks: {ATTACKS[name].title} needs at least {ATTACKS[name].least_classes} classes, "
-                f"{data.name} has {data.num_classes}; choose --evaluation.attacks {','.join(able)}"
-            )
+    if refusal := too_few_classes(config.attacks, data.num_classes, data.name):
+        able = [
+            name
+            for name in dict.fromkeys([*config.attacks, *ATTACKS])
+            if ATTACKS[name].least_classes <= data.num_classes
+            and not (ATTACKS[name].transfers and config.transfer_from is None)
+        ]
+        raise ConfigError(f"evaluation.attacks: {refusal}; choose --evaluation.attacks {','.join(able)}")
 
 
 def check_network(config: NetworkConfig, key: str = "network") -> None:

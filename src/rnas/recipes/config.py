@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from rnas.config import MOST_REPETITIONS, MOST_SEED, MOST_THREADS, Distance, PgdConfig, require
-from rnas.data.config import DataConfig
+from rnas.config import MOST_REPETITIONS, MOST_SEED, MOST_THREADS, Distance, PgdConfig, default_step, require
+from rnas.data.config import DataChoice, DataConfig
 from rnas.evaluation.config import EvaluationSettings
 from rnas.networks.config import NetworkConfig
 from rnas.search.config import ConstraintConfig, SearchConfig, ShortlistConfig
@@ -15,6 +15,7 @@ __all__ = [
     "BenchmarkCommand",
     "EvaluateCommand",
     "ExportCommand",
+    "MeasuringAttack",
     "RecipeCommand",
     "SearchCommand",
     "TrainCommand",
@@ -137,8 +138,11 @@ class EvaluateCommand:
     """Attack networks and save what became of each image.
 
     MODEL is a run directory; or NETWORK:weights.safetensors (or .pth), a network of the zoo; or a TorchScript (.pt) or
-    torch.export (.pt2) file; or module:function, which returns a torch model that takes images in [0, 1]. All but run
-    directories need --data and --out. TorchScript can do more than compute: name only files that you trust.
+    torch.export (.pt2) file; or module:function, which returns a torch model, or module:model. A model takes images in
+    [0, 1] and returns logits, not probabilities. All but run directories need --out and, where no run directory stands
+    beside them, --data. TorchScript can do more than compute: name only files that you trust.
+
+    All models are attacked on one set of test images, or the command is refused.
 
     Args:
         evaluation: which attacks, on how many images.
@@ -147,7 +151,7 @@ class EvaluateCommand:
         seed: decides the choice of images and the attacks' random starts, >= 0.
         device: auto, cpu, or an accelerator such as cuda:0.
         threads: of the CPU; null for torch's choice.
-        data: test images of this name or path; null for the data that each network was trained on.
+        data: the test images.
     """
 
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
@@ -156,7 +160,7 @@ class EvaluateCommand:
     seed: int = 0
     device: str = "auto"
     threads: int | None = None
-    data: str | None = None
+    data: DataChoice = field(default_factory=DataChoice)
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -173,17 +177,47 @@ class EvaluateCommand:
 
 
 @dataclass(frozen=True)
+class MeasuringAttack:
+    """PGD in the Linf ball by which feature maps are moved.
+
+    Args:
+        eps: radius of the ball, in units of images in [0, 1]; null takes that of the networks' training, 8/255 where
+            none is recorded.
+        step_size: length of a step, in the same units; null takes a quarter of eps.
+        steps: number of steps, at least 1.
+    """
+
+    eps: Distance | None = None
+    step_size: Distance | None = None
+    steps: int = 20
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        self.at(Distance("8/255"))
+
+    def at(self, eps: Distance) -> PgdConfig:
+        """The attack with nothing left open.
+
+        Args:
+            eps: where none was asked for.
+        """
+        eps = eps if self.eps is None else self.eps
+        return PgdConfig(eps, default_step(eps) if self.step_size is None else self.step_size, self.steps)
+
+
+@dataclass(frozen=True)
 class VulnerabilityCommand:
     """Measure by how much an attack moves the feature maps of each layer of trained networks.
 
     Args:
         models: run directories; on the command line the words before the settings.
         out: the folder of vulnerability.csv and the figure; a finished measurement is not repeated.
-        data: test images of this name or path; null for the data that the networks were trained on.
+        data: the test images.
         images: number of test images, a stratified subset, at least 2; null takes all.
         batch_size: images attacked at once, at least 2; signal_relative takes its variance in such a batch.
         attack: how the images are attacked.
-        metrics: how a map's deviation is measured; names in rnas.vulnerability.METRICS.
+        metrics: how a map's deviation is measured, names in rnas.vulnerability.METRICS; null takes those that the
+            networks' searches were bounded in, kl_per_position where none is recorded.
         layers: names of modules that each of the models has; null for the cells, stages or convolutions of each.
         seed: decides the choice of images and the attack's random starts, >= 0.
         device: auto, cpu, or an accelerator such as cuda:0.
@@ -192,11 +226,11 @@ class VulnerabilityCommand:
 
     models: list[str] = field(default_factory=list)
     out: str = "runs/vulnerability"
-    data: str | None = None
+    data: DataChoice = field(default_factory=DataChoice)
     images: int | None = 512
     batch_size: int = 128
-    attack: PgdConfig = field(default_factory=lambda: PgdConfig(steps=20))
-    metrics: list[str] = field(default_factory=lambda: ["kl_per_position"])
+    attack: MeasuringAttack = field(default_factory=MeasuringAttack)
+    metrics: list[str] | None = None
     layers: list[str] | None = None
     seed: int = 0
     device: str = "auto"
@@ -209,8 +243,9 @@ class VulnerabilityCommand:
         require(bool(self.out), "out", "a path", self.out)
         require(self.images is None or self.images >= 2, "images", "an integer >= 2 or null", self.images)
         require(self.batch_size >= 2, "batch_size", "an integer >= 2", self.batch_size)
-        require(bool(self.metrics), "metrics", "at least one", self.metrics)
-        require(len(set(self.metrics)) == len(self.metrics), "metrics", "each metric once", self.metrics)
+        metrics = self.metrics
+        require(metrics is None or bool(metrics), "metrics", "at least one, or null", metrics)
+        require(metrics is None or len(set(metrics)) == len(metrics), "metrics", "each metric once", metrics)
         layers = self.layers
         require(layers is None or bool(layers), "layers", "at least one, or null", layers)
         require(layers is None or len(set(layers)) == len(layers), "layers", "each layer once", layers)

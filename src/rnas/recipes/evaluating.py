@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import torch
 from torch import nn
 
 from rnas.checkpoints import LARGEST
 from rnas.config import Distance, plain
-from rnas.data import ImageDataset, load
-from rnas.data.config import DataConfig
+from rnas.data import ImageDataset
 from rnas.devices import cpu_threads, select_device
-from rnas.documents import check_fields
 from rnas.errors import ConfigError, ModelError, RnasError, RunError
 from rnas.evaluation import evaluate
 from rnas.evaluation.config import PAPER_EPS, EvaluationSettings
 from rnas.evaluation.fingerprints import model_fingerprint
+from rnas.evaluation.inputs import check_model
 from rnas.evaluation.outcomes import Record
 from rnas.evaluation.summary import Evaluation
 from rnas.files import read_object, read_sealed, refuse_link, write_atomically
@@ -29,27 +28,13 @@ from rnas.manifests import describe, now
 from rnas.networks.resolve import LoadedModel, load_model
 from rnas.networks.zoo import count_parameters
 from rnas.recipes.attack_progress import attack_progress
+from rnas.recipes.checks import check_attacks
+from rnas.recipes.comparing import compared_on, trained_eps
 from rnas.recipes.config import EvaluateCommand
 from rnas.reports.results import parse_results
 from rnas.runs import locked, read_manifest
-from rnas.seeding import derive
 
-__all__ = ["load_data", "load_second", "run_evaluation", "training_data"]
-
-#: The settings of the data by the types that they have, as `check_fields` takes them.
-DATA = {name: get_args(hint) or (hint,) for name, hint in get_type_hints(DataConfig).items()}
-
-
-def load_data(config: DataConfig, seed: int) -> ImageDataset:
-    """The images of a configuration; of one seed they are the same in every stage."""
-    return load(
-        config.source,
-        limit=config.limit,
-        pixels=config.pixels,
-        image_column=config.image_column,
-        label_column=config.label_column,
-        seed=derive(seed, "data"),
-    )
+__all__ = ["load_second", "run_evaluation"]
 
 
 def run_evaluation(models: Sequence[str], command: EvaluateCommand) -> list[dict[str, Any]]:
@@ -63,7 +48,8 @@ def run_evaluation(models: Sequence[str], command: EvaluateCommand) -> list[dict
         The content of each model's results.json.
 
     Raises:
-        ConfigError: if a model that is no run directory comes without images, or without a place for its outcomes.
+        ConfigError: if a model that is no run directory comes without images, or without a place for its outcomes; if
+            the models do not share one set of test images, or an attack needs more classes.
         RunError: if a model or its outcomes are missing or damaged, or a folder is in use or holds something else.
         ModelError: if a network does not fit its weights or the images.
     """
@@ -74,7 +60,9 @@ def run_evaluation(models: Sequence[str], command: EvaluateCommand) -> list[dict
         second = load_second(command.evaluation, device)
         folders = destinations(loaded, command)
         names = [model.name for model in loaded]
-        for model, folder in zip(loaded, folders, strict=True):
+        images = compared_on(loaded, command.data, command.seed)
+        check_attacks(command.evaluation, images[0])
+        for model, folder, data in zip(loaded, folders, images, strict=True):
             name = model.name if names.count(model.name) == 1 else model.text
             with locked(folder), kept(documents):
                 manifest = describe("evaluate", plain(command), seed=command.seed, device=str(device))
@@ -85,7 +73,7 @@ def run_evaluation(models: Sequence[str], command: EvaluateCommand) -> list[dict
                 before = earlier_results(folder)  # damaged ones are told before the attacks, not hours after
                 if own:
                     write_atomically(folder / "manifest.json", seal_document(manifest))
-                document = evaluate_model(model, name, folder, command, second)
+                document = evaluate_model(model, name, folder, command, data, second)
                 document["model"]["fingerprint"] = manifest["inputs"]["model"]
                 manifest["finished"] = now()
                 keep_calls(document, before, manifest)
@@ -128,10 +116,11 @@ def destinations(models: Sequence[LoadedModel], command: EvaluateCommand) -> lis
     """The folder of each model's outcomes: its run directory, or one of its name below `command.out`."""
     folders: dict[Path, LoadedModel] = {}
     for model in models:
-        if model.folder is None and None in (command.data, command.out):
+        alone = command.data.source is None and all(other.folder is None for other in models)
+        if model.folder is None and (alone or command.out is None):
+            give = "--data SOURCE and --out FOLDER" if alone else "--out FOLDER"
             raise ConfigError(
-                f"{model.text} is no run directory, which would name its images and keep its outcomes: "
-                "give --data SOURCE and --out FOLDER"
+                f"{model.text} is no run directory, which would name its images and keep its outcomes: give {give}"
             )
         folder = Path(model.folder or "")
         if command.out is not None:
@@ -167,28 +156,27 @@ def load_second(settings: EvaluationSettings, device: torch.device) -> tuple[str
 
 
 def evaluate_model(
-    model: LoadedModel, name: str, folder: Path, command: EvaluateCommand, second: tuple[str, nn.Module] | None
+    model: LoadedModel,
+    name: str,
+    folder: Path,
+    command: EvaluateCommand,
+    data: ImageDataset,
+    second: tuple[str, nn.Module] | None,
 ) -> dict[str, Any]:
     """The results of one model, as its results.json holds them."""
-    data = images_of(model, command)
     eps, eps_from = eps_of(model, command)
-    settings = command.evaluation.at(eps)
-    strengths = {
-        key.name: getattr(settings, key.name) for key in fields(settings) if key.name not in ("images", "transfer_from")
-    }
+    settings = replace(command.evaluation.at(eps), save_images=command.save_images)
     with attack_progress(name, model.network, settings, len(data.test)) as progress:
         try:
+            check_model(model.network, data.test.images, data.test.labels, classes=data.num_classes)
             evaluation = evaluate(
                 model.network,
                 data.test.images,
                 data.test.labels,
-                **strengths,
-                subset=settings.images,
-                second_model=second,
+                settings=settings,
                 seed=command.seed,
-                classes=data.num_classes,
                 folder=folder,
-                save_images=command.save_images,
+                second_model=second,
                 progress=progress,
             )
         except ModelError as error:
@@ -211,6 +199,7 @@ def evaluate_model(
             "images": everything["clean"].images,
             "test_images": len(data.test),
             "classes": data.num_classes,
+            "size": list(data.size),
             # Names that only number the classes say nothing that a label does not.
             **({} if names == [str(label) for label in range(len(names))] else {"class_names": names}),
         },
@@ -220,41 +209,12 @@ def evaluate_model(
     }
 
 
-def images_of(model: LoadedModel, command: EvaluateCommand) -> ImageDataset:
-    """The images that the command names, or those that the network was trained on."""
-    if model.folder is None:
-        return load_data(DataConfig(source=command.data or ""), command.seed)
-    trained = training_data(model.folder)
-    if command.data is not None:
-        return load_data(DataConfig(source=command.data, pixels=trained.pixels), command.seed)
-    return load_data(trained, read_manifest(model.folder)["seed"])
-
-
-def training_data(folder: Path) -> DataConfig:
-    """The images that the network of a run directory was trained on.
-
-    Raises:
-        RunError: if its manifest is damaged.
-    """
-    settings = read_manifest(folder)["config"].get("data")
-    try:
-        check_fields(settings or {}, DATA, f"{folder}/manifest.json")
-        return DataConfig(**settings)
-    except TypeError as error:
-        raise RunError(f"{folder}/manifest.json is damaged: its settings of the data cannot be read") from error
-
-
 def eps_of(model: LoadedModel, command: EvaluateCommand) -> tuple[Distance, str]:
     """The radius of the attacks, and where it comes from: "command", "training" or "default"."""
     if command.evaluation.eps is not None:
         return command.evaluation.eps, "command"
-    training = (read_manifest(model.folder)["config"].get("training") or {}) if model.folder is not None else {}
-    eps = (training.get("attack") or {}).get("eps")
-    # Standard training has settings of an attack, too, and makes none.
-    if training.get("objective") != "standard" and eps is not None:
-        check_fields({"eps": eps}, {"eps": (str, int, float)}, f"{model.folder}/manifest.json")
-        return Distance(eps), "training"
-    return PAPER_EPS, "default"
+    eps = trained_eps(model)
+    return (PAPER_EPS, "default") if eps is None else (eps, "training")
 
 
 def keep_calls(document: dict[str, Any], before: dict[str, Any], manifest: dict[str, Any]) -> None:

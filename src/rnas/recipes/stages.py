@@ -14,7 +14,7 @@ import torch
 
 from rnas import parallel, reports
 from rnas.checkpoints import read_weights
-from rnas.config import Distance, PgdConfig, plain
+from rnas.config import Distance, plain
 from rnas.devices import cpu_threads, select_device
 from rnas.evaluation.config import PAPER_EPS
 from rnas.files import read_summary, refuse_link
@@ -23,15 +23,17 @@ from rnas.manifests import early_stop
 from rnas.networks.spec import NetworkSpec
 from rnas.progress import announce
 from rnas.recipes.checks import check_attacks, check_cells, check_network, check_search, check_training
+from rnas.recipes.comparing import load_data
 from rnas.recipes.config import (
     EvaluateCommand,
+    MeasuringAttack,
     RecipeCommand,
     RunCommand,
     SearchCommand,
     TrainCommand,
     VulnerabilityCommand,
 )
-from rnas.recipes.evaluating import load_data, load_second, run_evaluation
+from rnas.recipes.evaluating import load_second, run_evaluation
 from rnas.recipes.vulnerability import run_vulnerability
 from rnas.reports.results import read_results
 from rnas.runs import Run, open_run
@@ -214,8 +216,8 @@ def run_stages(command: RecipeCommand, out: Path) -> dict[str, Any]:
     return {"models": results, "vulnerability": f"{measured.name}/vulnerability.csv"}
 
 
-def measuring_attack(command: RecipeCommand) -> PgdConfig:
+def measuring_attack(command: RecipeCommand) -> MeasuringAttack:
     """The PGD-20 that F of the trained networks is measured with: of the radius and step of their evaluation."""
     training = command.training
     asked = command.evaluation.at(PAPER_EPS if training.objective == "standard" else training.attack.eps)
-    return PgdConfig(eps=asked.eps, step_size=Distance(min(asked.step_size, 1.0)), steps=20)
+    return MeasuringAttack(asked.eps, Distance(min(asked.pgd_step, 1.0)), steps=20)

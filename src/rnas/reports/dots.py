@@ -12,7 +12,7 @@ from rnas.files import refuse_link
 from rnas.reports.figures import INK, MUTED, plain, save, style
 from rnas.reports.palette import MODEL_COLOURS, MODEL_MARKERS
 from rnas.reports.tables import columns
-from rnas.reports.wording import describe_eps
+from rnas.reports.wording import describe_conditions, describe_eps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ def accuracy_figure(models: Sequence[ModelResults]) -> Figure:
     table = columns(models)
     groups = [group for group in ([c for c in table if bounded(c)], [c for c in table if not bounded(c)]) if group]
     group_height = len(models) * _PITCH + _GAP
-    legend_rows = -(-len(models) // 4)
+    legend_rows = -(-len(models) // 4) * (2 if any(describe_conditions(models)) else 1)
     above = 0.30 + 0.24 * legend_rows
     heights = [len(group) * group_height for group in groups]
     total = above + sum(height + _TITLE + _AXIS for height in heights)
@@ -70,7 +70,10 @@ def accuracy_figure(models: Sequence[ModelResults]) -> Figure:
             )
             for i in range(len(models))
         ]
-        labels = [plain(model.name) for model in models]
+        labels = [
+            "\n".join(filter(None, map(plain, (model.name, condition))))
+            for model, condition in zip(models, describe_conditions(models), strict=True)
+        ]
         classes = {model.classes for model in models}
         if len(classes) == 1 and (number := classes.pop()):
             lines = [axes.axvline(100 / number, color=MUTED, linestyle="--", linewidth=1, zorder=1) for axes in panels]

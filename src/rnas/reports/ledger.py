@@ -34,6 +34,7 @@ def results_csv(contents: Contents) -> str:
                 "model": part.name,
                 "parameters": part.results.parameters,
                 "data": part.results.data,
+                "image_size": "x".join(map(str, part.results.size or ())),
                 "attack": attack.name,
                 "images": attack.images,
                 "accuracy": attack.accuracy,

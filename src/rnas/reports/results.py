@@ -87,6 +87,7 @@ class ModelResults:
         classes: number of classes, or None.
         class_names: what they are called, in the order of the labels; empty if they are only numbered.
         eps: radius of the attacks as it was written and where it comes from; empty if it is not recorded.
+        size: height and width of the images in pixels, or None if they are not recorded.
         sanity: verdicts on the evaluation itself.
         model: fingerprint of the model that was attacked, or empty.
         weights: digest of its weights.safetensors as it was then, or empty.
@@ -101,9 +102,15 @@ class ModelResults:
     classes: int | None = None
     class_names: tuple[str, ...] = ()
     eps: str = ""
+    size: tuple[int, int] | None = None
     sanity: tuple[Verdict, ...] = ()
     model: str = ""
     weights: str = ""
+
+    @property
+    def radius(self) -> str:
+        """The radius of the attacks alone, as it was written."""
+        return self.eps.partition(",")[0]
 
     @property
     def doubts(self) -> tuple[Verdict, ...]:
@@ -161,6 +168,7 @@ def parse_results(document: Mapping[str, Any], where: str, *, name: str) -> Mode
         classes=_whole(data, "classes", where),
         class_names=_names(data, "class_names", where),
         eps=_eps(_part(document, "eps", where), where),
+        size=_size(data, where),
         sanity=tuple(
             Verdict(str(check.get("name")), bool(check.get("passed")), str(check.get("finding")))
             for check in _list(document, "sanity", where)
@@ -189,6 +197,15 @@ def _names(document: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise RunError(f"{where}: {key!r} should be a list of names")
     return tuple(names)
+
+
+def _size(document: Mapping[str, Any], where: str) -> tuple[int, int] | None:
+    size = document.get("size")
+    if size is None:
+        return None
+    if not isinstance(size, list) or [type(pixels) for pixels in size] != [int, int] or min(size) < 1:
+        raise RunError(f"{where}: 'size' should be height and width in pixels, is {json.dumps(size)[:60]}")
+    return size[0], size[1]
 
 
 def _eps(document: Mapping[str, Any], where: str) -> str:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rnas.reports.figures import plain
-from rnas.reports.wording import describe_eps, describe_images, describe_settings
+from rnas.reports.wording import describe_conditions, describe_eps, describe_images, describe_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,9 +70,10 @@ def html_table(models: Sequence[ModelResults]) -> Markup:
     attacks = [Markup("{}{}").format(column.title, _small(column.note)) for column in table]
     names = []
     cells = []
+    conditions = describe_conditions(models)
     for index, model in enumerate(models):
         size = "" if model.parameters is None else f"{model.parameters:,} parameters"
-        names.append(Markup("{}{}").format(model.name, _small(size)))
+        names.append(Markup("{}{}{}").format(model.name, _small(size), _small(conditions[index])))
         cells.append([_html_cell(column, index) for column in table])
     corner, heads, sides = "Model", attacks, names
     if _lies(models, table):
@@ -110,8 +111,10 @@ def markdown_table(models: Sequence[ModelResults]) -> str:
     heads = ["Attack" if lies else "Model", "Parameters"]
     heads += [markdown(column.title) + (f" ({column.note})" if column.note else "") for column in table]
     lines = [heads]
+    conditions = describe_conditions(models)
     for index, model in enumerate(models):
-        cells = [markdown(model.name), "" if model.parameters is None else f"{model.parameters:,}"]
+        beside = f" ({markdown(conditions[index])})" if conditions[index] else ""
+        cells = [markdown(model.name) + beside, "" if model.parameters is None else f"{model.parameters:,}"]
         for column in table:
             result = column.cells[index]
             if result is None:
@@ -134,9 +137,12 @@ def rich_table(models: Sequence[ModelResults]) -> Table:
     shown = Table(title=_title(models), title_justify="left")
     shown.add_column("Attack")
     shown.add_column("Images", justify="right")
-    for model in models:
+    for model, condition in zip(models, describe_conditions(models), strict=True):
         # A name that is cut off may be that of another model, too.
-        shown.add_column(Text(plain(model.name)), justify="right", overflow="fold")
+        heading = Text(plain(model.name))
+        if condition:
+            heading.append(f"\n{plain(condition)}", style="not bold")
+        shown.add_column(heading, justify="right", overflow="fold")
     for column in columns(models):
         cells = []
         for index, result in enumerate(column.cells):
@@ -156,7 +162,9 @@ def rich_table(models: Sequence[ModelResults]) -> Table:
 
 
 def _title(models: Sequence[ModelResults]) -> Text:
-    return Text(plain(", ".join(filter(None, ["Accuracy with Wilson 95% intervals", describe_eps(models)]))))
+    # Where the models differ in eps, their headings say so.
+    eps = describe_eps(models) if len({model.radius for model in models if model.eps}) == 1 else ""
+    return Text(plain(", ".join(filter(None, ["Accuracy with Wilson 95% intervals", eps]))))
 
 
 def _long_table(models: Sequence[ModelResults]) -> Table:
@@ -164,7 +172,11 @@ def _long_table(models: Sequence[ModelResults]) -> Table:
     shown = Table("Attack", "Model", title=_title(models), title_justify="left")
     shown.add_column("Images", justify="right")
     shown.add_column("Accuracy", justify="right")
-    names = [Text(plain(model.name), overflow="fold") for model in models]
+    conditions = describe_conditions(models)
+    names = [
+        Text(plain(f"{model.name} ({condition})" if condition else model.name), overflow="fold")
+        for model, condition in zip(models, conditions, strict=True)
+    ]
     for column in columns(models):
         heading = column.title
         for index, result in enumerate(column.cells):

@@ -12,7 +12,14 @@ if TYPE_CHECKING:
     from rnas.genotype import Cell
     from rnas.reports.results import AttackResult, ModelResults
 
-__all__ = ["describe_cell", "describe_distance", "describe_eps", "describe_images", "describe_settings"]
+__all__ = [
+    "describe_cell",
+    "describe_conditions",
+    "describe_distance",
+    "describe_eps",
+    "describe_images",
+    "describe_settings",
+]
 
 _DISTANCES = ("eps", "step_size")
 
@@ -32,6 +39,22 @@ def describe_cell(cell: Cell) -> str:
         f"{names[index]} is " + (" plus ".join(f"{edge.op} of {names[edge.source]}" for edge in edges) or "unused")
         for index, edges in enumerate(cell.nodes, start=cell.inputs)
     )
+
+
+def describe_conditions(models: Sequence[ModelResults]) -> tuple[str, ...]:
+    """What has to stand beside each model's name: its data, image size and eps, those in which the models differ.
+
+    Returns:
+        For each model words such as ``"cifar10, 32 x 32 pixels, eps = 8/255"``; empty where all are alike.
+    """
+    kinds = [
+        [model.data for model in models],
+        ["" if model.size is None else f"{model.size[0]} x {model.size[1]} pixels" for model in models],
+        [f"eps = {model.radius}" if model.eps else "" for model in models],
+    ]
+    # What an older file does not record is no difference.
+    told = [kind for kind in kinds if len(set(kind) - {""}) > 1]
+    return tuple(", ".join(filter(None, words)) for words in zip(*told, strict=True)) if told else ("",) * len(models)
 
 
 def describe_distance(value: float, digits: int = 6) -> str:

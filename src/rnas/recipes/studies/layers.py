@@ -12,7 +12,7 @@ from rich.table import Table
 
 from rnas.executors import Job
 from rnas.manifests import read_manifest
-from rnas.recipes.config import TrainCommand, VulnerabilityCommand
+from rnas.recipes.config import MeasuringAttack, TrainCommand, VulnerabilityCommand
 from rnas.recipes.finished import made, older
 from rnas.recipes.stages import run_training
 from rnas.recipes.studies.config import ReproduceCommand
@@ -62,7 +62,7 @@ class Layers:
             models=[trained.out],
             out=str(self.folder(command, data, training, network)),
             images=command.layers.images,
-            attack=command.layers.attack,
+            attack=MeasuringAttack(**vars(command.layers.attack)),
             metrics=[command.layers.metric],
             seed=command.seed,
             device=command.device,

@@ -12,7 +12,7 @@ from rnas.errors import RunError
 from rnas.executors import open_executor
 from rnas.files import write_atomically
 from rnas.recipes.checks import check_attacks, check_name, check_search, check_training
-from rnas.recipes.evaluating import load_data
+from rnas.recipes.comparing import load_data
 from rnas.recipes.studies.catalogue import STUDIES
 from rnas.recipes.studies.config import ReproduceCommand
 from rnas.recipes.studies.plan import Study, chosen
