@@ -15,8 +15,18 @@ from rnas.documents import check_fields
 from rnas.errors import RunError
 from rnas.files import read_object, write_atomically
 from rnas.integrity import identifying, seal_document
+from rnas.reproducibility import arithmetic, differences
 
-__all__ = ["check_manifest", "describe", "early_stop", "now", "prepare", "read_manifest"]
+__all__ = [
+    "check_manifest",
+    "compare_sessions",
+    "describe",
+    "early_stop",
+    "now",
+    "prepare",
+    "read_manifest",
+    "session",
+]
 
 #: What of manifest.json is read again, besides when the run was finished.
 MANIFEST_TYPES = {"kind": str, "config": dict, "inputs": dict, "seed": int}
@@ -71,9 +81,36 @@ def describe(kind: str, config: Mapping[str, Any], *, seed: int, device: str) ->
         "versions": provenance.versions(),
         **plugins.recorded(),
         "hardware": provenance.hardware(device),
+        "sessions": [],
         "created": now(),
         "finished": None,
     }
+
+
+def session(device: str) -> dict[str, Any]:
+    """What a manifest keeps of each process that worked at a run: when, by which command, how it computes."""
+    commit, dirty = provenance.git_state()
+    return {
+        "begun": now(),
+        "command": provenance.command_line(),
+        "git_commit": commit,
+        "git_dirty": dirty,
+        "arithmetic": arithmetic(device),
+    }
+
+
+def compare_sessions(path: Path, manifest: Mapping[str, Any]) -> str:
+    """That the last process of a run does not compute as the first, in a line; empty if it does.
+
+    Args:
+        path: the run directory.
+        manifest: its manifest, with the session of this process.
+    """
+    first, *_, last = [entry.get("arithmetic") for entry in manifest["sessions"]]
+    changed = differences(first, last)
+    if not changed:
+        return ""
+    return f"{path} was begun with {changed}: its numbers may differ from those of an uninterrupted run"
 
 
 def begun(path: Path, manifest: Mapping[str, Any]) -> bool:

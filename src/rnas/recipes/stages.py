@@ -15,7 +15,7 @@ import torch
 from rnas import parallel, reports
 from rnas.checkpoints import read_weights
 from rnas.config import Distance, plain
-from rnas.devices import cpu_threads, select_device
+from rnas.devices import select_device
 from rnas.evaluation.config import PAPER_EPS
 from rnas.files import read_summary, refuse_link
 from rnas.genotype import Genotype
@@ -36,6 +36,7 @@ from rnas.recipes.config import (
 from rnas.recipes.evaluating import load_second, run_evaluation
 from rnas.recipes.vulnerability import run_vulnerability
 from rnas.reports.results import read_results
+from rnas.reproducibility import computing
 from rnas.runs import Run, open_run
 from rnas.search.config import FOUND
 from rnas.search.loop import search
@@ -56,7 +57,7 @@ def stage(command: RunCommand, kind: str) -> Iterator[tuple[Run, torch.device]]:
     device = select_device(command.device)
     announce(f"{kind}: {command.out} on {device}")
     with (
-        cpu_threads(command.threads),
+        computing(command.threads, deterministic=command.deterministic, device=device.type),
         open_run(Path(command.out), kind, plain(command), seed=command.seed, device=str(device)) as run,
     ):
         yield run, device
@@ -186,7 +187,9 @@ def run_stages(command: RecipeCommand, out: Path) -> dict[str, Any]:
     load_second(command.evaluation, torch.device("cpu"))
     for name in ("search", *networks_of(command)):
         refuse_link(out / name)
-    common: Any = {key: getattr(command, key) for key in ("seed", "device", "checkpoint_every", "threads")}
+    common: Any = {
+        key: getattr(command, key) for key in ("seed", "device", "checkpoint_every", "threads", "deterministic")
+    }
     searched = run_search(SearchCommand(out=str(out / "search"), data=command.data, search=command.search, **common))
     found = replace(command.network, genotype=str(searched / "genotype.json"))
     networks = dict(zip(networks_of(command), (found, command.baseline), strict=True))
@@ -201,7 +204,7 @@ def run_stages(command: RecipeCommand, out: Path) -> dict[str, Any]:
             )
         )
     models = [str(folder) for folder in folders]
-    common = {key: common[key] for key in ("seed", "device", "threads")}
+    common = {key: common[key] for key in ("seed", "device", "threads", "deterministic")}
     results = run_evaluation(models, EvaluateCommand(evaluation=command.evaluation, **common))
     measured = run_vulnerability(
         VulnerabilityCommand(
