@@ -26,7 +26,7 @@ from rnas.directories import locked
 from rnas.errors import DivergenceError, RnasError, RunError
 from rnas.files import read_bytes, write_atomically
 from rnas.integrity import SEALED, identity, seal_document
-from rnas.manifests import compare_sessions, now, prepare, read_manifest, session
+from rnas.manifests import Judge, compare_sessions, now, prepare, read_manifest, session
 from rnas.metrics import MetricsLog
 from rnas.terminal import warn
 
@@ -180,7 +180,9 @@ class Run:
 
         path = self.path / "checkpoint.pt"
         state = load_checkpoint(path) if path.exists() else None
-        if state is not None and state.get("run") != self.identity:
+        # Settings that were changed since the checkpoint were judged to fit it.
+        earlier = [change.get("identity") for change in self.manifest.get("changes", [])]
+        if state is not None and state.get("run") not in (self.identity, *earlier):
             raise RunError(f"{path} belongs to another run: its settings or its images are not those of {self.path}")
         self._metrics.return_to(state, path)
         seconds = (state or {}).get("seconds")
@@ -270,7 +272,9 @@ class Replica(Run):
 
 
 @contextmanager
-def open_run(path: Path, kind: str, config: Mapping[str, Any], *, seed: int, device: str) -> Iterator[Run]:
+def open_run(
+    path: Path, kind: str, config: Mapping[str, Any], *, seed: int, device: str, judge: Judge | None = None
+) -> Iterator[Run]:
     """Create a run directory, or open it to continue.
 
     Args:
@@ -279,6 +283,7 @@ def open_run(path: Path, kind: str, config: Mapping[str, Any], *, seed: int, dev
         config: the full configuration as plain values.
         seed: the run's seed.
         device: the device in use, for the manifest.
+        judge: decides whether a run that was begun may go on with changed settings; None lets none be changed.
 
     Yields:
         The run, locked against other processes until the context ends. Of several processes of one run
@@ -294,7 +299,7 @@ def open_run(path: Path, kind: str, config: Mapping[str, Any], *, seed: int, dev
             yield Replica(Path(folder), parallel.from_first(dict), device, path)
         return
     with locked(path):
-        manifest = parallel.from_first(lambda: prepare(path, kind, config, seed=seed, device=device))
+        manifest = parallel.from_first(lambda: prepare(path, kind, config, seed=seed, device=device, judge=judge))
         run = Run(path, manifest, device)
         try:
             yield run
