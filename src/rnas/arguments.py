@@ -21,6 +21,7 @@ from rnas.documents import check_yaml, text_of
 from rnas.errors import ConfigError, RunError
 from rnas.files import MEBIBYTE, read_bytes
 from rnas.genotype_texts import is_print
+from rnas.reproducibility import choose_kernels
 from rnas.suggestions import explain
 
 __all__ = ["parse", "positionals"]
@@ -72,7 +73,7 @@ def parse(
     for file in config_files(expanded):
         check_settings(Path(file))
     try:
-        return checked(parser, kind, expanded)
+        command = checked(parser, kind, expanded)
     except ConfigError as error:
         for file in config_files(expanded):
             try:
@@ -81,6 +82,9 @@ def parse(
                 if file not in str(alone):
                     raise ConfigError(f"{file}: {alone}") from alone
         raise error
+    if getattr(command, "deterministic", False):
+        choose_kernels()  # here, for torch is not imported yet
+    return command
 
 
 def config_files(expanded: list[str]) -> list[str]:
@@ -220,7 +224,7 @@ def expand(arguments: list[str], kind: type, *, resumable: bool) -> list[str]:
     """Short forms: ``--data X`` for ``--data.source X``, ``--resume RUN`` for its settings, ``a,b`` for ``[a,b]``."""
     known, lists = known_keys(kind), list_keys(kind)
     expanded: list[str] = []
-    items = iter(arguments)
+    items = iter(with_values(arguments))
     for item in items:
         name, equals, value = item.partition("=")
         key = name.removeprefix("--") if name.startswith("--") else ""
@@ -238,6 +242,15 @@ def expand(arguments: list[str], kind: type, *, resumable: bool) -> list[str]:
         else:
             expanded.append(item)
     return expanded
+
+
+def with_values(arguments: list[str]) -> list[str]:
+    """Arguments with the value of ``--deterministic`` where it stands alone."""
+    alone = [
+        word == "--deterministic" and after.lower() not in ("true", "false")
+        for word, after in pairwise([*arguments, ""])
+    ]
+    return [part for word, bare in zip(arguments, alone, strict=True) for part in ([word, "true"] if bare else [word])]
 
 
 def written_out(key: str, value: str) -> list[str]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 
 from rnas import parallel
 from rnas.errors import ConfigError
 
-__all__ = ["cpu_threads", "select_device"]
+__all__ = ["select_device"]
 
 
 def select_device(name: str) -> torch.device:
@@ -44,14 +41,3 @@ def select_device(name: str) -> torch.device:
             f"device: {name!r} is not available; this machine has {torch.accelerator.device_count()} of them"
         )
     return device
-
-
-@contextmanager
-def cpu_threads(count: int | None) -> Iterator[None]:
-    """Compute with so many CPU threads inside; None leaves torch's choice. Also fixes the order of CPU sums."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -54,7 +54,7 @@ SEALED = ("alpha.safetensors", "genotype.json", "model.json", "splits.json", "we
 ELSEWHERE = ("out", "device", "checkpoint_every", "genotype", "models")
 
 #: Settings that older versions did not have, by group and name, and what those did: their runs can be continued.
-ADDED: dict[tuple[str, str], object] = {("fast_at", "mode"): "evaluation"}
+ADDED: dict[tuple[str, str], object] = {("fast_at", "mode"): "evaluation", ("", "deterministic"): False}
 
 
 class Seal(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import NoneType
@@ -14,12 +14,35 @@ from rnas import plugins, provenance
 from rnas.documents import check_fields
 from rnas.errors import RunError
 from rnas.files import read_object, write_atomically
-from rnas.integrity import identifying, seal_document
+from rnas.integrity import identifying, identity, seal_document
+from rnas.reproducibility import arithmetic, differences
 
-__all__ = ["check_manifest", "describe", "early_stop", "now", "prepare", "read_manifest"]
+__all__ = [
+    "Changes",
+    "Judge",
+    "begun",
+    "check_manifest",
+    "compare_sessions",
+    "describe",
+    "early_stop",
+    "now",
+    "prepare",
+    "read_manifest",
+    "refuse",
+    "session",
+]
+
+#: Settings that differ from those of a run, by their full names: what they were, and what they are now.
+Changes = dict[str, tuple[Any, Any]]
+
+#: Looks at a begun run's directory, its manifest and the settings that differ; raises RunError where they may not.
+Judge = Callable[[Path, Mapping[str, Any], Changes], None]
 
 #: What of manifest.json is read again, besides when the run was finished.
 MANIFEST_TYPES = {"kind": str, "config": dict, "inputs": dict, "seed": int}
+
+#: What a manifest keeps of each process that worked at the run, and of each change of its settings.
+LISTS = ("sessions", "changes")
 
 #: What of a manifest, or of the record of a call, pages and tables read where it is there.
 SHOWN: dict[str, tuple[type, ...]] = {
@@ -36,7 +59,9 @@ TRAINING: dict[str, tuple[type, ...]] = {"attack": (dict, NoneType), "objective"
 STOP: dict[str, tuple[type, ...]] = dict.fromkeys(("epoch", "epochs", "patience", "kept"), (int,))
 
 
-def prepare(path: Path, kind: str, config: Mapping[str, Any], *, seed: int, device: str) -> dict[str, Any]:
+def prepare(
+    path: Path, kind: str, config: Mapping[str, Any], *, seed: int, device: str, judge: Judge | None = None
+) -> dict[str, Any]:
     """The manifest of a directory: the one that is there, checked, or a new one.
 
     Arguments and errors are those of `rnas.runs.open_run`, which also locks the directory.
@@ -46,7 +71,9 @@ def prepare(path: Path, kind: str, config: Mapping[str, Any], *, seed: int, devi
         if manifest["kind"] != kind:
             raise RunError(f"{path} holds a run of kind {manifest['kind']!r}, expected {kind!r}; choose another --out")
         if begun(path, manifest):
-            check_same(path, identifying(manifest["config"]), identifying(config))
+            if changed := changes(identifying(manifest["config"]), identifying(config)):
+                (judge or refuse)(path, manifest, changed)
+                adopt(path, manifest, config, changed)
             return manifest
     # config.yaml alone is what a run killed while being made leaves behind.
     elif others := sorted(item.name for item in path.iterdir() if item.name[0] != "." and item.name != "config.yaml"):
@@ -71,9 +98,36 @@ def describe(kind: str, config: Mapping[str, Any], *, seed: int, device: str) ->
         "versions": provenance.versions(),
         **plugins.recorded(),
         "hardware": provenance.hardware(device),
+        "sessions": [],
         "created": now(),
         "finished": None,
     }
+
+
+def session(device: str) -> dict[str, Any]:
+    """What a manifest keeps of each process that worked at a run: when, by which command, how it computes."""
+    commit, dirty = provenance.git_state()
+    return {
+        "begun": now(),
+        "command": provenance.command_line(),
+        "git_commit": commit,
+        "git_dirty": dirty,
+        "arithmetic": arithmetic(device),
+    }
+
+
+def compare_sessions(path: Path, manifest: Mapping[str, Any]) -> str:
+    """That the last process of a run does not compute as the first, in a line; empty if it does.
+
+    Args:
+        path: the run directory.
+        manifest: its manifest, with the session of this process.
+    """
+    first, *_, last = [entry.get("arithmetic") for entry in manifest["sessions"]]
+    changed = differences(first, last)
+    if not changed:
+        return ""
+    return f"{path} was begun with {changed}: its numbers may differ from those of an uninterrupted run"
 
 
 def begun(path: Path, manifest: Mapping[str, Any]) -> bool:
@@ -97,6 +151,9 @@ def read_manifest(path: Path) -> dict[str, Any]:
         if key not in manifest or not isinstance(manifest[key], kind):
             came = type(manifest[key]).__name__ if key in manifest else "nothing"
             raise RunError(f"{file} is damaged: expected {key!r} of type {kind.__name__}, got {came}")
+    for key in LISTS:
+        if not (isinstance(kept := manifest.get(key, []), list) and all(isinstance(item, dict) for item in kept)):
+            raise RunError(f"{file} is damaged: expected {key!r} to be a list of objects")
     if "finished" not in manifest:
         raise RunError(f"{file} is damaged: 'finished' is missing")
     if manifest["config"].get("seed", manifest["seed"]) != manifest["seed"]:
@@ -123,17 +180,41 @@ def check_manifest(manifest: Mapping[str, Any], where: str) -> None:
         check_fields(stop, STOP, where)
 
 
-def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> None:
-    """Raise RunError on the first setting that differs."""
+def changes(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> Changes:
+    """The settings that differ between two configurations, by their full names."""
+    found: Changes = {}
     for key in [*before, *(key for key in now if key not in before)]:
         old, new = before.get(key), now.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
-            check_same(path, old, new, f"{prefix}{key}.")
+            found |= changes(old, new, f"{prefix}{key}.")
         elif old != new:
-            raise RunError(
-                f"{path} was made with {prefix}{key} = {str(old)[:80]}, now {str(new)[:80]}: choose another --out, "
-                f"or continue it with --config {path}/config.yaml"
-            )
+            found[f"{prefix}{key}"] = (old, new)
+    return found
+
+
+def refuse(path: Path, manifest: Mapping[str, Any], changed: Changes) -> None:  # noqa: ARG001 - a Judge
+    """Raise RunError on the first setting that differs."""
+    key, (old, new) = next(iter(changed.items()))
+    raise RunError(
+        f"{path} was made with {key} = {str(old)[:80]}, now {str(new)[:80]}: choose another --out, "
+        f"or continue it with --config {path}/config.yaml"
+    )
+
+
+def adopt(path: Path, manifest: dict[str, Any], config: Mapping[str, Any], changed: Changes) -> None:
+    """Go on with changed settings: the manifest keeps what they were, when they changed, and what was finished."""
+    change = {
+        "when": now(),
+        "command": provenance.command_line(),
+        "before": {key: old for key, (old, _) in changed.items()},
+        "finished": manifest["finished"],
+        "identity": identity(manifest),
+    }
+    for name in ("early_stop", "files"):
+        manifest.pop(name, None)
+    manifest |= {"config": dict(config), "changes": [*manifest.get("changes", []), change], "finished": None}
+    write_atomically(path / "manifest.json", seal_document(manifest))
+    write_atomically(path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
 
 
 def early_stop(manifest: Mapping[str, Any]) -> str:

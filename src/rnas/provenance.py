@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["command_line", "git_state", "hardware", "origin", "versions"]
+__all__ = ["command_line", "git_state", "hardware", "origin", "processor", "versions"]
 
 
 def versions() -> dict[str, str]:
@@ -69,6 +69,18 @@ def hardware(device: str) -> dict[str, str | int | None]:
 
         name = torch.cuda.get_device_name(device) if device.startswith("cuda") else device
     return {"device": device, "cpu": cpu_name(), "cores": os.cpu_count(), "gpu": name}
+
+
+def processor() -> str:
+    """The kind of processor, on which the order of sums depends: its maker, family and model where the system says."""
+    information = Path("/proc/cpuinfo")
+    said: dict[str, str] = {}
+    if information.is_file():
+        for line in information.read_text(encoding="utf-8", errors="replace").splitlines():
+            key, _, value = line.partition(":")
+            said.setdefault(key.strip(), value.strip())
+    words = [said.get("vendor_id", ""), *(f"{key} {said[key]}" for key in ("cpu family", "model") if key in said)]
+    return " ".join(word for word in words if word) or platform.processor() or platform.machine()
 
 
 def cpu_name() -> str:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +26,7 @@ from rnas.directories import locked
 from rnas.errors import DivergenceError, RnasError, RunError
 from rnas.files import read_bytes, write_atomically
 from rnas.integrity import SEALED, identity, seal_document
-from rnas.manifests import now, prepare, read_manifest
+from rnas.manifests import Judge, compare_sessions, now, prepare, read_manifest, session
 from rnas.metrics import MetricsLog
 from rnas.terminal import warn
 
@@ -42,14 +43,18 @@ class Run:
     Args:
         path: the directory.
         manifest: the content of manifest.json.
+        device: where it computes.
     """
 
-    def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
+    def __init__(self, path: Path, manifest: dict[str, Any], device: str) -> None:
         self.path = path
         self.manifest = manifest
+        self.device = device
         self._metrics = MetricsLog(path)
         #: Results in formats without a place for a seal.
         self._unsealed = [self._metrics.path]
+        # Seconds of work up to the checkpoint that this process went on from, and a clock that never steps back.
+        self._worked, self._opened = 0.0, time.monotonic()
 
     def complete(self, read: Callable[[Path], object]) -> bool:
         """Whether the run has ended and its results are still there; if not, the caller is to go on with it.
@@ -60,7 +65,17 @@ class Run:
         Raises:
             RunError: if results are gone, and so is the state from which they could be made again.
         """
-        return self.manifest["finished"] is not None and parallel.from_first(lambda: self._intact(read))
+        done = self.manifest["finished"] is not None and parallel.from_first(lambda: self._intact(read))
+        if not done:
+            self._begin_session()
+        return done
+
+    def _begin_session(self) -> None:
+        """Note that this process works at the run, and say where it does not compute as the one that began it."""
+        self.manifest["sessions"] = [*self.manifest.get("sessions", []), session(self.device)]
+        self._write_manifest()
+        if len(self.manifest["sessions"]) > 1 and (words := compare_sessions(self.path, self.manifest)):
+            warn(words)
 
     def _intact(self, read: Callable[[Path], object]) -> bool:
         try:
@@ -148,7 +163,12 @@ class Run:
         from rnas.checkpoints import save_checkpoint
 
         about = {"run": self.identity, **self._metrics.extent()}
-        save_checkpoint(self.path / "checkpoint.pt", {**state, **about}, about)
+        save_checkpoint(self.path / "checkpoint.pt", {**state, **about, "seconds": self.seconds}, about)
+
+    @property
+    def seconds(self) -> float:
+        """Time that went into the run as it is now, over all processes that it was continued by, without lost work."""
+        return round(self._worked + time.monotonic() - self._opened, 3)
 
     def load_checkpoint(self) -> dict[str, Any] | None:
         """The last saved state, or None if there is none; cuts metrics.jsonl back to it.
@@ -160,9 +180,13 @@ class Run:
 
         path = self.path / "checkpoint.pt"
         state = load_checkpoint(path) if path.exists() else None
-        if state is not None and state.get("run") != self.identity:
+        # Settings that were changed since the checkpoint were judged to fit it.
+        earlier = [change.get("identity") for change in self.manifest.get("changes", [])]
+        if state is not None and state.get("run") not in (self.identity, *earlier):
             raise RunError(f"{path} belongs to another run: its settings or its images are not those of {self.path}")
         self._metrics.return_to(state, path)
+        seconds = (state or {}).get("seconds")
+        self._worked = float(seconds) if isinstance(seconds, float) else 0.0
         return state
 
     @contextmanager
@@ -207,7 +231,7 @@ class Run:
 
     def finish(self) -> None:
         """Mark the run as finished; opening it again repeats nothing."""
-        self.manifest["finished"] = now()
+        self.manifest |= {"seconds": self.seconds, "finished": now()}
         present = [path for path in self._unsealed if path.exists()]
         self.manifest["files"] = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in present}
         self._write_manifest()
@@ -226,12 +250,16 @@ class Replica(Run):
     Args:
         path: a folder of the process's own, for files that it reads again.
         manifest: the first process's.
+        device: where it computes.
         origin: the run directory.
     """
 
-    def __init__(self, path: Path, manifest: dict[str, Any], origin: Path) -> None:
-        super().__init__(path, manifest)
+    def __init__(self, path: Path, manifest: dict[str, Any], device: str, origin: Path) -> None:
+        super().__init__(path, manifest, device)
         self.origin = origin
+
+    def _begin_session(self) -> None:
+        pass
 
     def log(self, kind: str, *, step: int, epoch: int, **values: Any) -> None:
         pass
@@ -244,7 +272,9 @@ class Replica(Run):
 
 
 @contextmanager
-def open_run(path: Path, kind: str, config: Mapping[str, Any], *, seed: int, device: str) -> Iterator[Run]:
+def open_run(
+    path: Path, kind: str, config: Mapping[str, Any], *, seed: int, device: str, judge: Judge | None = None
+) -> Iterator[Run]:
     """Create a run directory, or open it to continue.
 
     Args:
@@ -253,6 +283,7 @@ def open_run(path: Path, kind: str, config: Mapping[str, Any], *, seed: int, dev
         config: the full configuration as plain values.
         seed: the run's seed.
         device: the device in use, for the manifest.
+        judge: decides whether a run that was begun may go on with changed settings; None lets none be changed.
 
     Yields:
         The run, locked against other processes until the context ends. Of several processes of one run
@@ -265,10 +296,11 @@ def open_run(path: Path, kind: str, config: Mapping[str, Any], *, seed: int, dev
     parallel.agreed("settings", dict(config))
     if parallel.rank() > 0:
         with tempfile.TemporaryDirectory(prefix="rnas-") as folder:
-            yield Replica(Path(folder), parallel.from_first(dict), path)
+            yield Replica(Path(folder), parallel.from_first(dict), device, path)
         return
     with locked(path):
-        run = Run(path, parallel.from_first(lambda: prepare(path, kind, config, seed=seed, device=device)))
+        manifest = parallel.from_first(lambda: prepare(path, kind, config, seed=seed, device=device, judge=judge))
+        run = Run(path, manifest, device)
         try:
             yield run
         finally:

@@ -79,7 +79,10 @@ def read_benchmark(folder: Path) -> dict[str, Any]:
 
 def search_once(command: BenchmarkCommand, seed: int, benchmark: Benchmark) -> dict[str, Any]:
     """What one search found and where it stands."""
-    settings = {key: getattr(command, key) for key in ("device", "checkpoint_every", "threads", "data", "search")}
+    settings = {
+        key: getattr(command, key)
+        for key in ("device", "checkpoint_every", "threads", "deterministic", "data", "search")
+    }
     out = Path(command.out) / f"seed-{seed}"
     refuse_link(out)
     folder = run_search(SearchCommand(out=str(out), seed=seed, **settings))

@@ -24,16 +24,28 @@ __all__ = [
 ]
 
 
+def require_one_thread(command: RunCommand | EvaluateCommand | VulnerabilityCommand) -> None:
+    """Refuse what `deterministic` promises nothing for."""
+    if command.deterministic:
+        require(command.threads in (None, 1), "threads", "1 or null with deterministic", command.threads)
+        for group, key in (("training", "precision"), ("evaluation", "query_precision")):
+            precision = getattr(getattr(command, group, None), key, "float32")
+            require(precision == "float32", f"{group}.{key}", "float32 with deterministic", precision)
+
+
 @dataclass(frozen=True)
 class RunCommand:
     """What every command that makes a run directory takes.
 
     Args:
         out: the run directory; the same command again continues a killed run and repeats nothing that is finished.
-        seed: decides everything random, >= 0.
+        seed: decides everything random, >= 0. The same seed gives the same numbers, bit for bit, on the same kind of
+            processor with as many threads and the same versions; elsewhere a search may find another cell.
         device: auto, cpu, or an accelerator such as cuda:0.
         checkpoint_every: steps between two checkpoints, at least 1; one is also written at each epoch's end.
         threads: of the CPU; null for torch's choice. Sums depend on it in their last bits.
+        deterministic: whether the numbers are to be the same on every x86-64 processor with AVX2, or on every GPU of a
+            kind; slower. In one process and thread, in float32.
     """
 
     out: str
@@ -41,6 +53,7 @@ class RunCommand:
     device: str = "auto"
     checkpoint_every: int = 100
     threads: int | None = None
+    deterministic: bool = False
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -54,6 +67,7 @@ class RunCommand:
             self.threads,
             at_most=MOST_THREADS,
         )
+        require_one_thread(self)
 
 
 @dataclass(frozen=True)
@@ -151,6 +165,7 @@ class EvaluateCommand:
         seed: decides the choice of images and the attacks' random starts, >= 0.
         device: auto, cpu, or an accelerator such as cuda:0.
         threads: of the CPU; null for torch's choice.
+        deterministic: whether the numbers are to be the same on other processors, as for the other commands.
         data: the test images.
     """
 
@@ -160,6 +175,7 @@ class EvaluateCommand:
     seed: int = 0
     device: str = "auto"
     threads: int | None = None
+    deterministic: bool = False
     data: DataChoice = field(default_factory=DataChoice)
 
     def __post_init__(self) -> None:
@@ -174,6 +190,7 @@ class EvaluateCommand:
             self.threads,
             at_most=MOST_THREADS,
         )
+        require_one_thread(self)
 
 
 @dataclass(frozen=True)
@@ -222,6 +239,7 @@ class VulnerabilityCommand:
         seed: decides the choice of images and the attack's random starts, >= 0.
         device: auto, cpu, or an accelerator such as cuda:0.
         threads: of the CPU; null for torch's choice.
+        deterministic: whether the numbers are to be the same on other processors, as for the other commands.
     """
 
     models: list[str] = field(default_factory=list)
@@ -235,6 +253,7 @@ class VulnerabilityCommand:
     seed: int = 0
     device: str = "auto"
     threads: int | None = None
+    deterministic: bool = False
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -257,6 +276,7 @@ class VulnerabilityCommand:
             self.threads,
             at_most=MOST_THREADS,
         )
+        require_one_thread(self)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from torch import nn
 from rnas.checkpoints import LARGEST
 from rnas.config import Distance, plain
 from rnas.data import ImageDataset
-from rnas.devices import cpu_threads, select_device
+from rnas.devices import select_device
 from rnas.errors import ConfigError, ModelError, RnasError, RunError
 from rnas.evaluation import evaluate
 from rnas.evaluation.config import PAPER_EPS, EvaluationSettings
@@ -32,6 +32,7 @@ from rnas.recipes.checks import check_attacks
 from rnas.recipes.comparing import compared_on, trained_eps
 from rnas.recipes.config import EvaluateCommand
 from rnas.reports.results import parse_results
+from rnas.reproducibility import computing
 from rnas.runs import locked, read_manifest
 
 __all__ = ["load_second", "run_evaluation"]
@@ -55,7 +56,7 @@ def run_evaluation(models: Sequence[str], command: EvaluateCommand) -> list[dict
     """
     device = select_device(command.device)
     documents: list[dict[str, Any]] = []
-    with cpu_threads(command.threads):
+    with computing(command.threads, deterministic=command.deterministic, device=device.type):
         loaded = [load_model(text, device) for text in models]
         second = load_second(command.evaluation, device)
         folders = destinations(loaded, command)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -15,11 +15,12 @@ import torch
 from rnas import parallel, reports
 from rnas.checkpoints import read_weights
 from rnas.config import Distance, plain
-from rnas.devices import cpu_threads, select_device
+from rnas.devices import select_device
+from rnas.errors import ConfigError, RunError
 from rnas.evaluation.config import PAPER_EPS
 from rnas.files import read_summary, refuse_link
 from rnas.genotype import Genotype
-from rnas.manifests import early_stop
+from rnas.manifests import Changes, Judge, begun, early_stop, read_manifest, refuse
 from rnas.networks.spec import NetworkSpec
 from rnas.progress import announce
 from rnas.recipes.checks import check_attacks, check_cells, check_network, check_search, check_training
@@ -36,12 +37,14 @@ from rnas.recipes.config import (
 from rnas.recipes.evaluating import load_second, run_evaluation
 from rnas.recipes.vulnerability import run_vulnerability
 from rnas.reports.results import read_results
+from rnas.reproducibility import computing
 from rnas.runs import Run, open_run
 from rnas.search.config import FOUND
 from rnas.search.loop import search
 from rnas.seeding import derive
 from rnas.terminal import warn
-from rnas.training.config import CellTrainingConfig
+from rnas.training.config import CellTrainingConfig, ScheduleConfig
+from rnas.training.extending import check_extension, put_aside
 from rnas.training.loop import check_images, train
 
 #: Test images on which F of the trained networks is measured: PGD-20 on them costs less than that of an evaluation.
@@ -51,13 +54,13 @@ __all__ = ["run_recipe", "run_search", "run_training"]
 
 
 @contextmanager
-def stage(command: RunCommand, kind: str) -> Iterator[tuple[Run, torch.device]]:
-    """The run directory of a command, open, and the device to compute on."""
+def stage(command: RunCommand, kind: str, judge: Judge | None = None) -> Iterator[tuple[Run, torch.device]]:
+    """The run directory of a command, open, and the device to compute on; `judge` is that of `open_run`."""
     device = select_device(command.device)
     announce(f"{kind}: {command.out} on {device}")
     with (
-        cpu_threads(command.threads),
-        open_run(Path(command.out), kind, plain(command), seed=command.seed, device=str(device)) as run,
+        computing(command.threads, deterministic=command.deterministic, device=device.type),
+        open_run(Path(command.out), kind, plain(command), seed=command.seed, device=str(device), judge=judge) as run,
     ):
         yield run, device
 
@@ -113,7 +116,7 @@ def run_training(command: TrainCommand) -> Path:
     """
     check_training(command.training)
     check_network(command.network)
-    with stage(command, "train") as (run, device):
+    with stage(command, "train", partial(extend, command)) as (run, device):
         if not run.complete(read_training):
             data = load_data(command.data, command.seed)
             run.record("images", parallel.agreed("images", data.fingerprint))
@@ -145,6 +148,38 @@ def run_training(command: TrainCommand) -> Path:
     return run.path
 
 
+def extend(command: TrainCommand, path: Path, manifest: Mapping[str, Any], changed: Changes) -> None:
+    """Let a training go on with other epochs, where it then ends as if it had had them from the beginning."""
+    lengths = ("training.epochs", "training.schedule.")
+    if fixed := {key: value for key, value in changed.items() if not key.startswith(lengths)}:
+        refuse(path, manifest, fixed)
+    settings = manifest["config"]["training"]
+    try:
+        before = replace(command.training, epochs=settings["epochs"], schedule=ScheduleConfig(**settings["schedule"]))
+    except (KeyError, TypeError, ConfigError) as error:
+        raise RunError(f"{path}/manifest.json is damaged: its settings of the training cannot be read") from error
+    data = load_data(command.data, command.seed)
+    check_extension(path, before, command.training, len(data.train) - command.training.validation.images)
+    if manifest["finished"] is not None:
+        put_aside(path, before.epochs)
+
+
+def change_later_stages(path: Path, manifest: Mapping[str, Any], changed: Changes) -> None:
+    """Let a recipe go on with other settings of stages that have not begun."""
+    baseline = manifest["config"].get("baseline", {}).get("name") or "baseline"
+    working = {name: (path / name / "manifest.json").is_file() for name in ("searched", baseline)}
+    working = {name: there and begun(path / name, read_manifest(path / name)) for name, there in working.items()}
+    attacked = any((path / name / "outcomes.parquet").exists() for name in working)
+    settled = {
+        "evaluation": attacked or manifest["finished"] is not None,
+        "training": any(working.values()),
+        "network": working["searched"],
+        "baseline": working[baseline],
+    }
+    if fixed := {key: value for key, value in changed.items() if settled.get(key.partition(".")[0], True)}:
+        refuse(path, manifest, fixed)
+
+
 def run_recipe(command: RecipeCommand) -> Path:
     """Search, train the found network and the baseline, attack both, report.
 
@@ -155,7 +190,7 @@ def run_recipe(command: RecipeCommand) -> Path:
     check_network(command.baseline, "baseline")
     check_training(command.training)
     check_cells(command.search.space, command.training.cells)
-    with stage(command, "run") as (run, _):
+    with stage(command, "run", change_later_stages) as (run, _):
         if not run.complete(partial(read_stages, networks_of(command))):
             run.write_json("results.json", run_stages(command, run.path))
             run.finish()
@@ -186,7 +221,9 @@ def run_stages(command: RecipeCommand, out: Path) -> dict[str, Any]:
     load_second(command.evaluation, torch.device("cpu"))
     for name in ("search", *networks_of(command)):
         refuse_link(out / name)
-    common: Any = {key: getattr(command, key) for key in ("seed", "device", "checkpoint_every", "threads")}
+    common: Any = {
+        key: getattr(command, key) for key in ("seed", "device", "checkpoint_every", "threads", "deterministic")
+    }
     searched = run_search(SearchCommand(out=str(out / "search"), data=command.data, search=command.search, **common))
     found = replace(command.network, genotype=str(searched / "genotype.json"))
     networks = dict(zip(networks_of(command), (found, command.baseline), strict=True))
@@ -201,7 +238,7 @@ def run_stages(command: RecipeCommand, out: Path) -> dict[str, Any]:
             )
         )
     models = [str(folder) for folder in folders]
-    common = {key: common[key] for key in ("seed", "device", "threads")}
+    common = {key: common[key] for key in ("seed", "device", "threads", "deterministic")}
     results = run_evaluation(models, EvaluateCommand(evaluation=command.evaluation, **common))
     measured = run_vulnerability(
         VulnerabilityCommand(

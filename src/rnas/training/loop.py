@@ -103,6 +103,8 @@ def train(
     )
     if (saved := parallel.from_first(run.load_checkpoint)) is not None:
         state.restore(saved)
+        if saved["run"] != run.identity:  # the schedule was changed meanwhile
+            state.optimiser.reschedule(state.step)
 
     def advise(error: Exception) -> str:
         # An attack fails before there is a loss.

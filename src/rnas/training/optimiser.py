@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from rnas import parallel
 from rnas.config import WeightConfig
 from rnas.errors import DivergenceError
 from rnas.training.config import ScheduleConfig
-from rnas.training.schedules import SCHEDULES
+from rnas.training.schedules import SCHEDULES, course
 
 __all__ = ["WeightOptimiser"]
 
@@ -46,6 +47,7 @@ class WeightOptimiser:
             weight_decay=settings.weight_decay,
         )
         schedule = schedule or ScheduleConfig()
+        self.course = partial(course, schedule, settings.learning_rate, steps)
         self.schedule = SCHEDULES[schedule.name](self.sgd, schedule, max(1, steps))
 
     @property
@@ -109,3 +111,14 @@ class WeightOptimiser:
         """Go on from `state`."""
         self.sgd.load_state_dict(state["sgd"])
         self.schedule.load_state_dict(state["schedule"])
+
+    def reschedule(self, done: int) -> None:
+        """Go on with this schedule after steps that were made with another, whose rates were the same.
+
+        Args:
+            done: steps so far.
+        """
+        rates, state = self.course(done)
+        self.schedule.load_state_dict(state)
+        for group in self.sgd.param_groups:
+            group["lr"] = rates[-1]

@@ -16,17 +16,41 @@ References:
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+import torch
 from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR, OneCycleLR
 
 from rnas.registry import Registry
 from rnas.training.config import ScheduleConfig
 
-__all__ = ["SCHEDULES"]
+__all__ = ["SCHEDULES", "course"]
 
 #: name -> scheduler of an optimiser, the settings, and the number of steps in all, at least 1
 SCHEDULES: Registry[Callable[[SGD, ScheduleConfig, int], LRScheduler]] = Registry("schedule")
+
+
+def course(settings: ScheduleConfig, rate: float, steps: int, done: int) -> tuple[list[float], dict[str, Any]]:
+    """How a schedule runs at the start of a training.
+
+    Args:
+        settings: the schedule.
+        rate: its highest rate.
+        steps: of the training, at least 1.
+        done: steps to look at, at most all.
+
+    Returns:
+        The rates of these steps and of the one after, and the state of the scheduler then.
+    """
+    sgd = SGD([torch.zeros(1, requires_grad=True)], lr=rate)
+    scheduler = SCHEDULES[settings.name](sgd, settings, max(1, steps))
+    rates = [float(sgd.param_groups[0]["lr"])]
+    for _ in range(done):
+        sgd.step()
+        scheduler.step()
+        rates.append(float(sgd.param_groups[0]["lr"]))
+    return rates, scheduler.state_dict()
 
 
 @SCHEDULES.register("cosine")

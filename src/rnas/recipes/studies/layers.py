@@ -67,6 +67,7 @@ class Layers:
             seed=command.seed,
             device=command.device,
             threads=command.threads,
+            deterministic=command.deterministic,
         )
         current = older(Path(trained.out) / "weights.safetensors", Path(measure.out) / "vulnerability.csv")
         return Job(

@@ -91,7 +91,7 @@ def runs_folder(command: ReproduceCommand, *words: str) -> Path:
 
 def run_settings(command: ReproduceCommand) -> dict[str, Any]:
     """What every run takes over from the study."""
-    return {key: getattr(command, key) for key in ("seed", "device", "checkpoint_every", "threads")}
+    return {key: getattr(command, key) for key in ("seed", "device", "checkpoint_every", "threads", "deterministic")}
 
 
 def training_of(
@@ -134,6 +134,7 @@ def evaluation_of(command: ReproduceCommand, measures: Sequence[str]) -> Evaluat
         seed=command.seed,
         device=command.device,
         threads=command.threads,
+        deterministic=command.deterministic,
     )
 
 
