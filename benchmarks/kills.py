@@ -43,6 +43,7 @@ import rnas.recipes.stages
 import rnas.reports.page  # noqa: F401
 from rnas.cli import main as rnas_command
 from rnas.files import write_atomically
+from rnas.integrity import KEY
 from rnas.provenance import origin
 from rnas.reports.ledger import csv_text
 
@@ -71,7 +72,7 @@ COMMANDS = {
 }
 
 #: Fields and columns that say when, how long, or what a file with such fields hashes to.
-TIMES = {"created", "finished", "seconds", "files", "sha256", "seal"}
+TIMES = {"created", "finished", "seconds", "files", KEY}
 SPOKEN_TIMES = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\+00:00| UTC)?|\b\d+ min \d+ s\b|\b\d+(\.\d+)? s\b|\b[0-9a-f]{64}\b"
 )
@@ -295,8 +296,7 @@ def main() -> None:
             killed, apart = campaign.trial(name, **when)
             ends[name, how, "different" if apart else "equal"] += 1
             ends[name, how, "killed"] += killed
-            if apart:
-                print(f"{name}, {how} {when}: {'; '.join(apart)}", flush=True)
+            print(f"{name}, {how} {when}: {'; '.join(apart) or 'equal'}", flush=True)
     rows = [
         {
             "command": name,
