@@ -142,7 +142,9 @@ def _cells(contents: Contents, gallery: Gallery) -> list[Picture]:
 
 
 def _trained(contents: Contents) -> list[Measurement]:
-    searched = {part.name for part in contents.models if part.genotype is not None} if contents.searches else set()
+    found = [part for part in contents.models if part.genotype is not None] if contents.searches else []
+    # A measurement knows networks by their folders, the page of several runs by longer names.
+    searched = {name for part in found for name in (part.name, part.path.name)}
     return [measurement(part, searched) for part in contents.measurements if part.ended]
 
 
