@@ -27,8 +27,9 @@ from rnas.networks.resolve import LoadedModel, load_model
 from rnas.networks.spec import NetworkSpec
 from rnas.recipes.checks import check_attacks
 from rnas.recipes.comparing import bounded_metrics
-from rnas.recipes.config import EvaluateCommand, MeasuringAttack, VulnerabilityCommand
+from rnas.recipes.config import EvaluateCommand, VulnerabilityCommand
 from rnas.recipes.evaluating import run_evaluation
+from rnas.recipes.measuring import MeasuringAttack
 from rnas.recipes.vulnerability import settled
 
 TRAIN = (

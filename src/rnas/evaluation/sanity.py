@@ -15,8 +15,6 @@ To pass proves nothing.
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -27,15 +25,11 @@ from rnas.attacks import fgsm, pgd_linf
 from rnas.attacks.guards import Model, check_finite, image_gradient
 from rnas.attacks.margins import logit_margin
 from rnas.data.splits import stratified_subset
-from rnas.errors import ModelError
-from rnas.evaluation.normalising import normalises
+from rnas.evaluation.clean_checks import IMAGES, Check, clean_accuracy, normalisation, raw_logits
 from rnas.evaluation.watched import WatchedModel
 from rnas.seeding import derive
 
-__all__ = ["Check", "difference", "examine"]
-
-IMAGES = 32
-"""Correctly classified images that are attacked."""
+__all__ = ["IMAGES", "Check", "difference", "examine"]
 
 RANDOM_SAMPLES = 20
 """Random corners of the ball for each image: as many passes as PGD-20 makes."""
@@ -49,26 +43,6 @@ is for models that compute in low precision."""
 
 SLACK = 0.02
 """Share by which the loss may fall from fewer steps to more: sign steps circle around a maximum."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """A verdict.
-
-    Args:
-        name: the check: clean_accuracy, normalisation, logits, repeatable, batch, gradients, derivative, steps,
-            one_step, unbounded, random_search, constant, view, bounds, stronger, black_box or remarks.
-        passed: false where the robust accuracies should not be believed before the finding is explained.
-        finding: what was seen, in one sentence.
-    """
-
-    name: str
-    passed: bool
-    finding: str
-
-    def to_json(self) -> dict[str, str | bool]:
-        """An entry of the list "sanity" of a results.json."""
-        return dataclasses.asdict(self)
 
 
 def examine(model: Model, images: Tensor, labels: Tensor, *, eps: float, seed: int) -> tuple[Check, ...]:
@@ -91,7 +65,7 @@ def examine(model: Model, images: Tensor, labels: Tensor, *, eps: float, seed: i
     watched = WatchedModel(model)
     with torch.no_grad():
         logits = watched(images)
-        checks = [_clean_accuracy(logits, labels), _normalisation(model, images, labels, logits), _logits(logits)]
+        checks = [clean_accuracy(logits, labels), normalisation(model, images, labels, logits), raw_logits(logits)]
         correct = (logits.argmax(dim=1) == labels).nonzero().flatten()
         if len(correct):
             chosen = correct[stratified_subset(labels[correct].cpu(), IMAGES, seed).to(correct.device)]
@@ -257,49 +231,6 @@ class _Trial:
 def _few(count: int, share: float, of: int) -> bool:
     """Whether a count is within a share; of four images or more one may always fall either way."""
     return count <= max(share * of, 1 if of >= 4 else 0)
-
-
-def _clean_accuracy(logits: Tensor, labels: Tensor) -> Check:
-    """A tenth of the way from chance to 1 is what a model should at least reach; of few images one may be missing."""
-    correct, chance = int((logits.argmax(dim=1) == labels).sum()), 1 / logits.shape[1]
-    passed = correct + (len(labels) < IMAGES) > (chance + 0.1 * (1 - chance)) * len(labels)
-    hint = "" if passed else ": other classes, or images that the model expects in another range?"
-    finding = f"clean accuracy is {correct / len(labels):.1%} on {len(labels)} images, chance {chance:.1%}{hint}"
-    return Check("clean_accuracy", passed, finding)
-
-
-def _normalisation(model: Model, images: Tensor, labels: Tensor, logits: Tensor) -> Check:
-    """A model that normalises by itself loses by images that are normalised already; one that does not gains.
-
-    One that has hardly been trained may do either, so it is first asked whether it normalises.
-    """
-    if normalises(model, images):
-        return Check("normalisation", True, "the model itself normalises the images")
-    mean = images.mean(dim=(0, 2, 3), keepdim=True)
-    deviation = images.std(dim=(0, 2, 3), keepdim=True).clamp_min(1 / 255)
-    try:
-        normalised = WatchedModel(model)((images - mean) / deviation)
-    except ModelError:
-        # Whatever a model says to images that it was not promised, it does not expect them.
-        return Check("normalisation", True, "the model refuses images outside [0, 1]")
-    before, after = logits.argmax(dim=1) == labels, normalised.argmax(dim=1) == labels
-    won, lost = int((after & ~before).sum()), int((before & ~after).sum())
-    gain = (won - lost) / len(labels)
-    # Two standard deviations of what chance alone would make of the images that changed.
-    passed = gain <= 0.1 or won - lost < 2 * (won + lost) ** 0.5
-    hint = "" if passed else ": it expects normalised images; make the normalisation its first layer"
-    finding = f"normalised images change the clean accuracy by {gain:+.1%} on {len(labels)} images{hint}"
-    return Check("normalisation", passed, finding)
-
-
-def _logits(logits: Tensor) -> Check:
-    """Margins and C&W are made for logits; of probabilities that are nearly 0 or 1 they have no gradient."""
-    values = logits.double()
-    probable = bool((values >= 0).all()) and bool(((values.sum(dim=1) - 1).abs() <= 1e-2).all())
-    if not probable:
-        return Check("logits", True, "the model's outputs are no probabilities")
-    finding = "the model's outputs are probabilities: attacks need its logits, the outputs before the softmax"
-    return Check("logits", False, finding)
 
 
 def difference(first: Tensor, second: Tensor) -> float:

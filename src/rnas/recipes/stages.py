@@ -27,7 +27,6 @@ from rnas.recipes.checks import check_attacks, check_cells, check_network, check
 from rnas.recipes.comparing import load_data
 from rnas.recipes.config import (
     EvaluateCommand,
-    MeasuringAttack,
     RecipeCommand,
     RunCommand,
     SearchCommand,
@@ -35,6 +34,7 @@ from rnas.recipes.config import (
     VulnerabilityCommand,
 )
 from rnas.recipes.evaluating import load_second, run_evaluation
+from rnas.recipes.measuring import MeasuringAttack
 from rnas.recipes.vulnerability import run_vulnerability
 from rnas.reports.results import read_results
 from rnas.reproducibility import computing

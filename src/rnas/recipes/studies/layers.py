@@ -12,8 +12,9 @@ from rich.table import Table
 
 from rnas.executors import Job
 from rnas.manifests import read_manifest
-from rnas.recipes.config import MeasuringAttack, TrainCommand, VulnerabilityCommand
+from rnas.recipes.config import TrainCommand, VulnerabilityCommand
 from rnas.recipes.finished import made, older
+from rnas.recipes.measuring import MeasuringAttack
 from rnas.recipes.stages import run_training
 from rnas.recipes.studies.config import ReproduceCommand
 from rnas.recipes.studies.plan import CURVES, chosen, how_trained, runs_folder, training_of
