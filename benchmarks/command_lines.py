@@ -333,7 +333,7 @@ def names(line: list[str]) -> Iterator[str]:
         key, _, value = word.partition("=")
         key = key.lstrip("-")
         yield from (key[:20], key.rpartition(".")[2][:20]) if word.startswith("-") and key else ()
-        yield from (repr(text)[1:20].rstrip("'\"") for text in (word, value) if text)
+        yield from (repr(text)[1:20].rstrip("'\"") for text in (word, value, word.rpartition(":")[2]) if text)
         yield from ["''"] if not word else []
     yield from (f"error: {key}: " for command in line if command in KINDS for key in known_keys(KINDS[command]))
     yield "rnas "  # the form that a command has

@@ -8,7 +8,7 @@ import torch
 from rnas.genotype import Genotype
 from rnas.search.algorithm import ALGORITHMS, Algorithm, SearchState
 
-DRAWN = 50
+DRAWN = 10
 
 
 @ALGORITHMS.register("fewest_skips")

@@ -104,12 +104,10 @@ def test_a_module_of_the_working_directory_and_its_file_are_loaded_once() -> Non
     assert plugins.recorded() == {"plugins": ["mine_counted", "mine_counted.py"]}
 
 
-def test_an_attack_and_an_algorithm_of_ones_own(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Searched, resumed, trained, attacked; without the plug-in each says in one line which is missing."""
-    algorithm, attack = str(EXAMPLES / "own_algorithm.py"), str(EXAMPLES / "own_attack.py")
-    search = "search --data.limit 40 --threads 1 --search.algorithm fewest_skips --search.channels 8 --search.cells 3"
+def test_an_algorithm_of_ones_own(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Searched and resumed; without the plug-in one line says which is missing."""
+    algorithm = str(EXAMPLES / "own_algorithm.py")
+    search = "search --data.limit 40 --threads 1 --search.algorithm fewest_skips --search.channels 2 --search.cells 3"
     line = [*search.split(), "--search.attack.steps", "1", "--search.constraint.images", "8", "--out", "found"]
     assert main([*line, "--plugin", algorithm]) == 0
     manifest = json.loads(Path("found/manifest.json").read_text())
@@ -125,20 +123,10 @@ def test_an_attack_and_an_algorithm_of_ones_own(
     assert main(["search", "--resume", "found", "--plugin", algorithm]) == 0
     cells = json.loads(Path("found/genotype.json").read_text())["cells"]
     drawn = [edge["op"] for cell in cells.values() for node in cell["nodes"] for edge in node]
-    assert drawn.count("skip_connect") <= 1  # of 16 edges with 8 choices each, the best of 50 draws
-
-    train = "train --data.limit 40 --threads 1 --network resnet18 --network.channels 8 --training.epochs 1 --out net"
-    assert main([*train.split(), "--training.batch_size", "20", "--training.attack.steps", "1"]) == 0
-    evaluate = "evaluate net --evaluation.attacks fgsm,corners --evaluation.images 10 --evaluation.eps 0.1 --threads 1"
-    capsys.readouterr()
-    assert main([*evaluate.split(), "--plugin", attack]) == 0
-    assert "Random corners" in capsys.readouterr().out
-    rows = {row["name"]: row for row in json.loads(Path("net/results.json").read_text())["attacks"]}
-    assert rows["corners"]["settings"]["corners"] == 20
-    assert rows["corners"]["accuracy"] <= rows["clean"]["accuracy"]
+    assert drawn.count("skip_connect") <= 1  # of 16 edges with 8 choices each, the best of 10 draws
 
 
-def test_a_network_of_ones_own_is_evaluated_and_exported_with_its_plug_in_only(
+def test_a_network_an_objective_and_an_attack_of_ones_own(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = str(EXAMPLES / "own_network.py")
@@ -155,9 +143,13 @@ def test_a_network_of_ones_own_is_evaluated_and_exported_with_its_plug_in_only(
             assert capsys.readouterr().err == (
                 f"rnas: error: o was made with a plug-in that is not loaded: add --plugin {own}\n"
             )
-    attacks = "--evaluation.attacks fgsm --evaluation.images 10 --threads 1"
     elsewhere = str(EXAMPLES / ".." / "examples" / "own_network.py")  # known by its name, wherever it lies
-    assert main(["evaluate", "o", *attacks.split(), "--plugin", elsewhere]) == 0
+    evaluate = ["evaluate", "o", "--evaluation.attacks", "fgsm,corners", "--evaluation.images", "10", "--threads", "1"]
+    assert main([*evaluate, "--plugin", elsewhere, "--plugin", str(EXAMPLES / "own_attack.py")]) == 0
+    assert "Random corners" in capsys.readouterr().out
+    rows = {row["name"]: row for row in json.loads(Path("o/results.json").read_text())["attacks"]}
+    assert rows["corners"]["settings"]["corners"] == 20
+    assert rows["corners"]["accuracy"] <= rows["clean"]["accuracy"]
 
 
 def test_installed_ones_are_loaded_and_a_broken_one_costs_no_command(

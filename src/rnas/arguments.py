@@ -16,7 +16,7 @@ from jsonargparse import ArgumentError, ArgumentParser, get_loader, set_loader
 from jsonargparse.typing import register_type
 
 from rnas import plugins
-from rnas.config import Distance, check_text, quoted
+from rnas.config import MOST_CHARACTERS, Distance, check_text, quoted
 from rnas.documents import check_yaml, text_of
 from rnas.errors import ConfigError, RunError
 from rnas.files import MEBIBYTE, read_bytes
@@ -166,13 +166,16 @@ def checked(parser: ArgumentParser, kind: type, arguments: list[str]) -> Any:
 
 def blamed(parser: ArgumentParser, arguments: list[str]) -> str:
     """The argument with which the parser fails even alone, or all of them."""
-    for name, value in pairwise(arguments):
+    for word, following in pairwise([*arguments, ""]):
+        name, equals, value = word.partition("=")
+        if not name.startswith("--"):
+            continue
         try:
-            parser.parse_args([name, value])
+            parser.parse_args([word] if equals else [word, following])
         except ArgumentError:
             continue
         except Exception:
-            return f"{name.removeprefix('--')}: {quoted(value)}"
+            return f"{name.removeprefix('--')}: {quoted(value if equals else following)}"
     return "the settings"
 
 
@@ -187,7 +190,7 @@ def build(kind: type, values: Any, prefix: str = "") -> Any:
             continue
         for text in value if isinstance(value, list) else [value]:
             if isinstance(text, str):
-                check_text(key, text)
+                check_text(key, text, MOST_CHARACTERS)
         parts[field.name] = value
     try:
         return kind(**parts)

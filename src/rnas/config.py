@@ -17,6 +17,7 @@ from rnas.terminal import shorten
 
 __all__ = [
     "MOST_CELLS",
+    "MOST_CHARACTERS",
     "MOST_CHANNELS",
     "MOST_NUMBER",
     "MOST_PIXELS",
@@ -52,6 +53,8 @@ MOST_PIXELS = 10_000
 MOST_REPETITIONS = 10_000
 #: What fits in 64 bits with a sign.
 MOST_SEED = 2**63 - 1
+#: Of a name or a path: folders within folders without end exhaust Python's stack.
+MOST_CHARACTERS = 1000
 #: More threads than any machine has processors end in a crash inside OpenMP.
 MOST_THREADS = 1024
 
@@ -115,14 +118,21 @@ def require(condition: bool, key: str, expected: str, value: object, *, at_most:
             raise ConfigError(f"{key}: expected {expected}, at most {limit}, got {quoted(value)}")
 
 
-def check_text(key: str, text: str) -> None:
+def check_text(key: str, text: str, most: int | None = None) -> None:
     """Refuse what cannot be a name or a path: bytes that are no UTF-8 (which Python reads as surrogates), and NUL.
+
+    Args:
+        key: what it is, as it should begin the error.
+        text: the name or path.
+        most: characters that it may have; None for any number.
 
     Raises:
         ConfigError: the message names the key.
     """
     if re.search("[\0\ud800-\udfff]", text):
         raise ConfigError(f"{key}: expected text in UTF-8 without NUL, got {quoted(text)}")
+    if most is not None and len(text) > most:
+        raise ConfigError(f"{key}: expected at most {most} characters, got {len(text)}: {quoted(text)}")
 
 
 def quoted(value: object) -> str:
