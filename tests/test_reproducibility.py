@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from rnas.cli import main
+from rnas.integrity import seal_document
 from rnas.reproducibility import KERNELS, arithmetic, computing, differences, replace_sqrt
 from rnas.runs import open_run
 
@@ -139,7 +140,7 @@ def test_a_run_that_goes_on_elsewhere_says_so(tmp_path: Path, capsys: pytest.Cap
         run.save_checkpoint({})
     manifest = json.loads((path / "manifest.json").read_text())
     manifest["sessions"][0]["arithmetic"]["processor"] = "another"
-    (path / "manifest.json").write_text(json.dumps(manifest))
+    (path / "manifest.json").write_bytes(seal_document(manifest))
     with open_run(path, "train", {}, seed=0, device="cpu") as run:
         assert not run.complete(lambda _: None)
         run.finish()

@@ -190,7 +190,7 @@ class Run:
         return state
 
     @contextmanager
-    def step(self, step: int, advise: Callable[[Exception], str]) -> Iterator[None]:
+    def step(self, step: int, advise: Callable[[], str]) -> Iterator[None]:
         """Make errors inside, of numbers that are no longer finite, name the step, the last good state and a remedy.
 
         Args:
@@ -203,7 +203,7 @@ class Run:
         try:
             yield
         except (DivergenceError, ArithmeticError) as error:
-            remedy = (error.remedy if isinstance(error, DivergenceError) else None) or advise(error)
+            remedy = (error.remedy if isinstance(error, DivergenceError) else None) or advise()
             raise DivergenceError(
                 f"step {step}: {error}; the last good state is {self.last_checkpoint()}; going on from there would end "
                 f"here again: choose {remedy}, and another --out"

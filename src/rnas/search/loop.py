@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -219,7 +220,7 @@ def optimise(
         while state.epoch < config.epochs:
             epoch, step = state.epoch, state.epoch * iterations + state.iteration
             warm = epoch < config.warmup_epochs
-            with run.step(step, lambda _: advise_weights(config)):
+            with run.step(step, partial(advise_weights, config)):
                 if epoch == config.warmup_epochs and state.iteration == 0:
                     algorithm.end_warmup(state)
                     state.bound = parallel.from_first(lambda: state.bound)

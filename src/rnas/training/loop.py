@@ -13,7 +13,7 @@ from torch import nn
 from rnas import parallel
 from rnas.config import require
 from rnas.data import Batches, DataConfig, ImageDataset, LabelledImages, stratified_subset
-from rnas.errors import ConfigError, DataError, DivergenceError, ModelError
+from rnas.errors import ConfigError, DataError, ModelError
 from rnas.networks.cells import CellNetwork
 from rnas.networks.layout import use_channels_last
 from rnas.networks.normalise import Normalise
@@ -106,10 +106,9 @@ def train(
         if saved["run"] != run.identity:  # the schedule was changed meanwhile
             state.optimiser.reschedule(state.step)
 
-    def advise(error: Exception) -> str:
-        # An attack fails before there is a loss.
-        fault = objective.fault() if isinstance(error, DivergenceError) else None
-        return f"a smaller {fault}" if fault else advise_weights(config, rate_name)
+    def advise() -> str:
+        fault = objective.fault()
+        return f"a smaller {fault}" if fault and config.learning_rate <= 1 else advise_weights(config, rate_name)
 
     start = state.step
     with reporting(f"training {run.path.name}", steps, start=start) as progress:
