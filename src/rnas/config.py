@@ -34,6 +34,7 @@ __all__ = [
     "plain",
     "quoted",
     "require",
+    "require_one_thread",
 ]
 
 #: No setting is larger, unless its own check says otherwise: integers fit in 32 bits, and what float32 computes from
@@ -141,6 +142,15 @@ def quoted(value: object) -> str:
         return shorten(repr(value))
     except ValueError:  # Python prints no integer of more than 4300 digits
         return "a number of thousands of digits"
+
+
+def require_one_thread(command: Any) -> None:
+    """Refuse what the `deterministic` of a command promises nothing for."""
+    if command.deterministic:
+        require(command.threads in (None, 1), "threads", "1 or null with deterministic", command.threads)
+        for group, key in (("training", "precision"), ("evaluation", "query_precision")):
+            precision = getattr(getattr(command, group, None), key, "float32")
+            require(precision == "float32", f"{group}.{key}", "float32 with deterministic", precision)
 
 
 def plain(config: Any) -> Any:

@@ -1,12 +1,13 @@
-"""How `rnas vulnerability` attacks the images that it measures with."""
+"""What `rnas vulnerability` takes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from rnas.config import Distance, PgdConfig, default_step
+from rnas.config import MOST_SEED, MOST_THREADS, Distance, PgdConfig, default_step, require, require_one_thread
+from rnas.data.config import DataChoice
 
-__all__ = ["MeasuringAttack"]
+__all__ = ["MeasuringAttack", "VulnerabilityCommand"]
 
 
 @dataclass(frozen=True)
@@ -36,3 +37,60 @@ class MeasuringAttack:
         """
         eps = eps if self.eps is None else self.eps
         return PgdConfig(eps, default_step(eps) if self.step_size is None else self.step_size, self.steps)
+
+
+@dataclass(frozen=True)
+class VulnerabilityCommand:
+    """Measure by how much an attack moves the feature maps of each layer of trained networks.
+
+    Args:
+        models: run directories; on the command line the words before the settings.
+        out: the folder of vulnerability.csv and the figure; a finished measurement is not repeated.
+        data: the test images.
+        images: number of test images, a stratified subset, at least 2; null takes all.
+        batch_size: images attacked at once, at least 2; signal_relative takes its variance in such a batch.
+        attack: how the images are attacked.
+        metrics: how a map's deviation is measured, names in rnas.vulnerability.METRICS; null takes those that the
+            networks' searches were bounded in, kl_per_position where none is recorded.
+        layers: names of modules that each of the models has; null for the cells, stages or convolutions of each.
+        seed: decides the choice of images and the attack's random starts, >= 0.
+        device: auto, cpu, or an accelerator such as cuda:0.
+        threads: of the CPU; null for torch's choice.
+        deterministic: whether the numbers are to be the same on other processors, as for the other commands.
+    """
+
+    models: list[str] = field(default_factory=list)
+    out: str = "runs/vulnerability"
+    data: DataChoice = field(default_factory=DataChoice)
+    images: int | None = 512
+    batch_size: int = 128
+    attack: MeasuringAttack = field(default_factory=MeasuringAttack)
+    metrics: list[str] | None = None
+    layers: list[str] | None = None
+    seed: int = 0
+    device: str = "auto"
+    threads: int | None = None
+    deterministic: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        require(bool(self.models), "models", "at least one: rnas vulnerability MODEL ...", self.models)
+        require(len(set(self.models)) == len(self.models), "models", "each model once", self.models)
+        require(bool(self.out), "out", "a path", self.out)
+        require(self.images is None or self.images >= 2, "images", "an integer >= 2 or null", self.images)
+        require(self.batch_size >= 2, "batch_size", "an integer >= 2", self.batch_size)
+        metrics = self.metrics
+        require(metrics is None or bool(metrics), "metrics", "at least one, or null", metrics)
+        require(metrics is None or len(set(metrics)) == len(metrics), "metrics", "each metric once", metrics)
+        layers = self.layers
+        require(layers is None or bool(layers), "layers", "at least one, or null", layers)
+        require(layers is None or len(set(layers)) == len(layers), "layers", "each layer once", layers)
+        require(self.seed >= 0, "seed", "an integer >= 0", self.seed, at_most=MOST_SEED)
+        require(
+            self.threads is None or self.threads >= 1,
+            "threads",
+            "an integer >= 1 or null",
+            self.threads,
+            at_most=MOST_THREADS,
+        )
+        require_one_thread(self)
