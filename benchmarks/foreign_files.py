@@ -172,6 +172,7 @@ def main() -> int:
     parser.add_argument("--csv", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
+    torch.manual_seed(options.seed)
     datasets.disable_progress_bars()
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:

@@ -101,7 +101,9 @@ def test_command_lines_and_their_files_keep_a_print(text: str, tmp_path: Path) -
     ("text", "says"),
     [
         (f"A = {DARTS}\nB = {as_darts_prints(published('racl'))}", "several genotypes (['A', 'B']), expected one"),
-        (DARTS.replace("normal_concat", "norm_concat", 1), "norm_concat: there is no such cell"),
+        (DARTS.replace("normal_concat", "norm_concat", 1), "norm_concat': there is no such cell"),
+        (f"Genotype({'x' * 10**4}=[], normal_concat=[2])", "there is no such cell"),
+        (f"Genotype({'x' * 10**4}=[])", "expected its concat to be a list of nodes"),
         (DARTS.replace(", normal_concat=[2, 3, 4, 5]", ""), "cell 'normal': expected its concat to be a list of nodes"),
         (DARTS.replace("('sep_conv_3x3', 0), ", "", 1), "cell 'normal': expected two edges for each node, got 7"),
         (DARTS.replace("normal_concat=[2, 3, 4, 5]", "normal_concat=[2, 3]"), "make the nodes 2 to 5, but its concat"),

@@ -110,14 +110,14 @@ def read_call(text: str) -> Genotype:
     kinds = [name for name in fields if not name.endswith("_concat")]
     for name in fields:
         if name not in (*kinds, *(f"{kind}_concat" for kind in kinds)):
-            raise GenotypeError(f"{name}: there is no such cell")
-    return Genotype({kind: cell(fields[kind], fields.get(f"{kind}_concat"), f"cell {kind!r}") for kind in kinds})
+            raise GenotypeError(f"{short(name)}: there is no such cell")
+    return Genotype({kind: cell(fields[kind], fields.get(f"{kind}_concat"), f"cell {short(kind)}") for kind in kinds})
 
 
 def arguments(text: str) -> str:
     """The text up to the bracket that closes the one before it.
 
-    What a printed genotype needs no sign for is refused here, and with it every expression that could nest deeply.
+    A sign that no printed genotype has is refused, so that nothing but lists is parsed, and those not deep.
     """
     depth = 1
     for position, sign in enumerate(text):
