@@ -167,7 +167,7 @@ def stopped() -> Iterator[None]:
     report = reports.report
     places = (
         *("stages.stage", "benchmarking.stage", "evaluating.evaluate_model", "evaluating.locked"),
-        *("vulnerability.load_data", "export.trace", "studies.running.open_executor"),
+        *("comparing.load_data", "export.trace", "studies.running.open_executor"),
     )
     with contextlib.ExitStack() as patches:
         for place in places:

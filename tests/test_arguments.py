@@ -17,7 +17,7 @@ from rnas import commands
 from rnas.arguments import parse
 from rnas.cli import main
 from rnas.config import Distance, PgdConfig
-from rnas.data.config import DataConfig
+from rnas.data.config import DataChoice, DataConfig
 from rnas.errors import ConfigError
 from rnas.evaluation import ATTACKS
 from rnas.evaluation.config import EvaluationSettings
@@ -33,6 +33,7 @@ from rnas.recipes import (
     TrainCommand,
     VulnerabilityCommand,
 )
+from rnas.recipes.config import MeasuringAttack
 from rnas.recipes.studies.config import LayersConfig, SourcesConfig
 from rnas.search.config import ConstraintConfig, SearchConfig, ShortlistConfig
 from rnas.suggestions import meant
@@ -41,11 +42,13 @@ from rnas.training.config import CellTrainingConfig, ScheduleConfig, TrainingCon
 #: Each in a form that is sound.
 SOUND: list[Any] = [
     DataConfig(),
+    DataChoice(),
     NetworkConfig(),
     SearchConfig(),
     ConstraintConfig(),
     ShortlistConfig(),
     PgdConfig(),
+    MeasuringAttack(),
     TrainingConfig(),
     ScheduleConfig(),
     ValidationConfig(images=1, patience=1),
