@@ -27,8 +27,10 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
+from multiprocessing.sharedctypes import RawValue
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +90,10 @@ def fork(work: Callable[[], int], said: Path) -> int:
         status = 1
         try:
             status = work()
-            sys.stdout.flush()
+        except BaseException:
+            traceback.print_exc()
         finally:
+            sys.stdout.flush()
             sys.stderr.flush()
             os._exit(status)
     return process
@@ -104,16 +108,16 @@ def count_calls(number: Any, kill_at: int | None) -> None:
     """From now on, count the calls of this process that change files, and be killed instead of one of them.
 
     Args:
-        number: where the count is kept, a tensor in shared memory.
+        number: where the count is kept, a value in shared memory.
         kill_at: that call; None for none.
     """
 
     def next_call(last_act: Callable[[], object] | None = None) -> None:
-        if int(number[0]) == kill_at:
+        if number.value == kill_at:
             if last_act is not None:
                 last_act()
             os.kill(os.getpid(), signal.SIGKILL)
-        number[0] += 1
+        number.value += 1
 
     def counted(function: Callable[..., Any], *, only_writing: bool = False) -> Callable[..., Any]:
         def call(*arguments: Any, **named: Any) -> Any:
@@ -225,7 +229,7 @@ class Campaign:
         self.place, self.said = place, place / "said"
         self.seconds: dict[str, float] = {}
         self.calls: dict[str, int] = {}
-        self.number = torch.zeros(1, dtype=torch.int64).share_memory_()
+        self.number = RawValue("q", 0)  # in memory that a fork shares
         whole = place / "whole"
         whole.mkdir()
         if "benchmark" in names:
@@ -235,10 +239,10 @@ class Campaign:
             if name not in names and name not in ("train", "evaluate"):
                 continue
             shutil.copytree(whole, place / f"before-{name}")
-            self.number[0] = 0
+            self.number.value = 0
             begun = time.monotonic()
             self.must(run(whole, COMMANDS[name], self.said, number=self.number), name)
-            self.seconds[name], self.calls[name] = time.monotonic() - begun, int(self.number[0])
+            self.seconds[name], self.calls[name] = time.monotonic() - begun, self.number.value
             shutil.copytree(whole, place / f"after-{name}")
 
     def must(self, process: int, what: str) -> None:
@@ -251,7 +255,7 @@ class Campaign:
         folder = self.place / "trial"
         shutil.copytree(self.place / f"before-{name}", folder)
         self.said.unlink(missing_ok=True)
-        self.number[0] = 0
+        self.number.value = 0
         process = run(folder, COMMANDS[name], self.said, number=self.number, kill_at=kill_at)
         if after is not None:
             time.sleep(after)
