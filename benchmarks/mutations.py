@@ -287,7 +287,7 @@ def main() -> None:
     parser.add_argument("--csv", type=Path, help="where to write the counts")
     arguments = parser.parse_args()
     csv_file, faults_file = (path and path.resolve() for path in (arguments.csv, arguments.faults))
-    figures._encode = lambda _figure, kind: kind.encode()
+    figures._encode = lambda figure, kind: kind.encode()  # noqa: ARG005 - its names are those of what it replaces
     signal.signal(signal.SIGALRM, too_long)
     counts: Counter[tuple[str, str, str]] = Counter()
     faults: list[str] = []

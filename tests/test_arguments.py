@@ -33,7 +33,7 @@ from rnas.recipes import (
     TrainCommand,
     VulnerabilityCommand,
 )
-from rnas.recipes.config import MeasuringAttack
+from rnas.recipes.measuring import MeasuringAttack
 from rnas.recipes.studies.config import LayersConfig, SourcesConfig
 from rnas.search.config import ConstraintConfig, SearchConfig, ShortlistConfig
 from rnas.suggestions import meant

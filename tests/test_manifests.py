@@ -7,7 +7,9 @@ import pytest
 
 from rnas.config import plain
 from rnas.errors import RunError
+from rnas.files import MEBIBYTE
 from rnas.integrity import ADDED
+from rnas.manifests import check_files
 from rnas.recipes import TrainCommand
 from rnas.runs import open_run
 
@@ -37,3 +39,11 @@ def test_a_run_from_before_a_setting_goes_on_with_what_was_done_then(tmp_path: P
         open_run(tmp_path, "train", now, seed=0, device="cpu"),
     ):
         pass
+
+
+def test_a_finished_run_may_have_weights_of_any_size(tmp_path: Path) -> None:
+    with (tmp_path / "weights.safetensors").open("wb") as file:
+        file.truncate(65 * MEBIBYTE)  # of nothing: it takes no space
+    check_files(tmp_path, {"files": {}})
+    with pytest.raises(RunError, match="there is no"):
+        check_files(tmp_path, {"files": {"metrics.jsonl": "0"}})

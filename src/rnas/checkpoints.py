@@ -17,7 +17,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from rnas.errors import ModelError, RunError
-from rnas.files import MEBIBYTE, read_bytes, read_sealed, write_atomically
+from rnas.files import LARGEST, read_bytes, read_sealed, write_atomically
 from rnas.integrity import KEY, blank
 from rnas.integrity import seal as sealed
 
@@ -30,9 +30,6 @@ __all__ = [
     "save_tensors",
     "save_weights",
 ]
-
-#: Bytes of the weights of a network, or of the state of a search.
-LARGEST = 64 * 1024 * MEBIBYTE
 
 
 def save_checkpoint(path: Path, state: dict[str, Any], about: Mapping[str, Any] | None = None) -> None:

@@ -22,6 +22,7 @@ from rnas.errors import RunError
 from rnas.integrity import Seal, check_owner, verify
 
 __all__ = [
+    "LARGEST",
     "MEBIBYTE",
     "append",
     "cut_back",
@@ -39,6 +40,9 @@ __all__ = [
 MANIFEST = "manifest.json"
 
 MEBIBYTE = 2**20
+
+#: Bytes of the weights of a network, or of the state of a search.
+LARGEST = 64 * 1024 * MEBIBYTE
 
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.partial", re.DOTALL)
 

@@ -13,14 +13,15 @@ import yaml
 from rnas import plugins, provenance
 from rnas.documents import check_fields
 from rnas.errors import RunError
-from rnas.files import read_object, write_atomically
-from rnas.integrity import identifying, identity, seal_document
+from rnas.files import LARGEST, read_bytes, read_object, write_atomically
+from rnas.integrity import SEALED, identifying, identity, seal_document
 from rnas.reproducibility import arithmetic, differences
 
 __all__ = [
     "Changes",
     "Judge",
     "begun",
+    "check_files",
     "check_manifest",
     "compare_sessions",
     "describe",
@@ -178,6 +179,21 @@ def check_manifest(manifest: Mapping[str, Any], where: str) -> None:
     check_fields(config.get("training") or {}, TRAINING, where)
     if stop := manifest.get("early_stop"):
         check_fields(stop, STOP, where)
+
+
+def check_files(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Make sure that the files in a directory are those that its finished run left.
+
+    Raises:
+        RunError: if one is missing, damaged or another run's.
+    """
+    recorded = manifest.get("files", {})
+    for name in (*recorded, *SEALED):
+        try:
+            read_bytes(path / name, limit=LARGEST)
+        except FileNotFoundError as error:
+            if name in recorded:
+                raise RunError(f"there is no {path / name}") from error
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> Changes:

@@ -24,15 +24,14 @@ from typing import TYPE_CHECKING, Any
 from rnas import parallel
 from rnas.directories import locked
 from rnas.errors import DivergenceError, RnasError, RunError
-from rnas.files import read_bytes, write_atomically
-from rnas.integrity import SEALED, identity, seal_document
-from rnas.manifests import Judge, compare_sessions, now, prepare, read_manifest, session
+from rnas.files import write_atomically
+from rnas.integrity import identity, seal_document
+from rnas.manifests import Judge, check_files, compare_sessions, now, prepare, read_manifest, session
 from rnas.metrics import MetricsLog
 from rnas.terminal import warn
 
 if TYPE_CHECKING:
     from torch import Tensor
-
 
 __all__ = ["Run", "locked", "open_run", "read_manifest"]
 
@@ -80,7 +79,7 @@ class Run:
     def _intact(self, read: Callable[[Path], object]) -> bool:
         try:
             read(self.path)
-            self._check_files()
+            check_files(self.path, self.manifest)
         except RnasError as error:
             # What logs no step, such as a random search, is made again from its settings.
             if self._metrics.path.exists() or (self.path / "checkpoint.pt").exists():
@@ -88,16 +87,6 @@ class Run:
             warn(f"{error}; {self.path} was finished: making it again")
             return False
         return True
-
-    def _check_files(self) -> None:
-        """Raise RunError if a file is not what the finished run left."""
-        recorded = self.manifest.get("files", {})
-        for name in (*recorded, *SEALED):
-            try:
-                read_bytes(self.path / name)
-            except FileNotFoundError as error:
-                if name in recorded:
-                    raise RunError(f"there is no {self.path / name}") from error
 
     def _check_checkpoint(self, problem: RnasError) -> None:
         """Raise RunError if the results, lost by a problem, cannot be made again without training anew."""

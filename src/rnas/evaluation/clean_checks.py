@@ -12,7 +12,7 @@ from rnas.errors import ModelError
 from rnas.evaluation.normalising import normalises
 from rnas.evaluation.watched import WatchedModel
 
-__all__ = ["IMAGES", "Check", "clean_accuracy", "normalisation", "raw_logits"]
+__all__ = ["IMAGES", "Check", "clean_accuracy", "difference", "normalisation", "raw_logits"]
 
 IMAGES = 32
 """Correctly classified images that `rnas.evaluation.sanity` attacks; of fewer than these one may fall either way."""
@@ -79,3 +79,8 @@ def raw_logits(logits: Tensor) -> Check:
         return Check("logits", True, "the model's outputs are no probabilities")
     finding = "the model's outputs are probabilities: attacks need its logits, the outputs before the softmax"
     return Check("logits", False, finding)
+
+
+def difference(first: Tensor, second: Tensor) -> float:
+    """Largest difference of two sets of logits, as a share of the first's largest."""
+    return float((first - second).abs().max() / first.abs().max().clamp_min(1e-12))

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from rnas.attacks.guards import Model
 from rnas.errors import RnasError
 from rnas.evaluation.card import AttackCard, Settings
+from rnas.evaluation.clean_checks import difference
 from rnas.evaluation.fingerprints import model_fingerprint
-from rnas.evaluation.sanity import difference
 from rnas.evaluation.watched import WatchedModel
 from rnas.folding import FoldedNetwork
 

@@ -25,11 +25,11 @@ from rnas.attacks import fgsm, pgd_linf
 from rnas.attacks.guards import Model, check_finite, image_gradient
 from rnas.attacks.margins import logit_margin
 from rnas.data.splits import stratified_subset
-from rnas.evaluation.clean_checks import IMAGES, Check, clean_accuracy, normalisation, raw_logits
+from rnas.evaluation.clean_checks import IMAGES, Check, clean_accuracy, difference, normalisation, raw_logits
 from rnas.evaluation.watched import WatchedModel
 from rnas.seeding import derive
 
-__all__ = ["IMAGES", "Check", "difference", "examine"]
+__all__ = ["IMAGES", "Check", "examine"]
 
 RANDOM_SAMPLES = 20
 """Random corners of the ball for each image: as many passes as PGD-20 makes."""
@@ -231,8 +231,3 @@ class _Trial:
 def _few(count: int, share: float, of: int) -> bool:
     """Whether a count is within a share; of four images or more one may always fall either way."""
     return count <= max(share * of, 1 if of >= 4 else 0)
-
-
-def difference(first: Tensor, second: Tensor) -> float:
-    """Largest difference of two sets of logits, as a share of the first's largest."""
-    return float((first - second).abs().max() / first.abs().max().clamp_min(1e-12))

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from rnas.checkpoints import LARGEST
 from rnas.config import Distance, plain
 from rnas.data import ImageDataset
 from rnas.devices import select_device
@@ -22,7 +21,7 @@ from rnas.evaluation.fingerprints import model_fingerprint
 from rnas.evaluation.inputs import check_model
 from rnas.evaluation.outcomes import Record
 from rnas.evaluation.summary import Evaluation
-from rnas.files import read_object, read_sealed, refuse_link, write_atomically
+from rnas.files import LARGEST, read_object, read_sealed, refuse_link, write_atomically
 from rnas.integrity import identity, seal_document
 from rnas.manifests import describe, now
 from rnas.networks.resolve import LoadedModel, load_model
