@@ -81,7 +81,7 @@ def bomb(side: int) -> bytes:
     return b"".join(parts)
 
 
-@pytest.mark.parametrize("side", [9_000, 11_000, 20_000])
+@pytest.mark.parametrize("side", [11_000, 20_000])
 def test_decompression_bombs_are_not_unpacked(side: int, write_part: Callable[..., Path]) -> None:
     folder = write_part("train", GOOD, [picture(), bomb(side), *[picture()] * 4])
     message = refused(folder)
