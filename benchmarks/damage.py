@@ -298,7 +298,7 @@ def main() -> None:
         os.chdir(Path(__file__).parent)
     rows: list[dict[str, str | int]] = []
     for key in sorted({key[:-1] for key in counts}):
-        names = dict(zip(("subject", "file", "command", "damage"), key, strict=True))
+        names = dict(zip(("subject", "file", "read_by", "damage"), key, strict=True))
         rows.append({**names, **{end: counts[*key, end] for end in ENDS}})
     if target:
         write_atomically(target, csv_text([{**row, "seed": arguments.seed, **about} for row in rows]))

@@ -25,7 +25,7 @@ from rnas.data.images import Decoded, LabelledImages
 from rnas.errors import RnasError, RunError
 from rnas.evaluation import read_outcomes
 from rnas.evaluation.config import EvaluationSettings
-from rnas.files import read_bytes
+from rnas.files import read_bytes, read_summary
 from rnas.genotype import Cell, Edge, Genotype
 from rnas.integrity import KEY, blank, identity, owner_of, read_comment, seal_document, verify
 from rnas.manifests import read_manifest
@@ -271,6 +271,18 @@ def test_weights_of_something_else_are_refused(place: Path, capsys: pytest.Captu
     path = place / "own" / "weights.safetensors"
     save_file(load_file(path), path)
     assert "own/weights.safetensors is damaged or of another run: it has no checksum" in line_of("export own", capsys)
+
+
+def test_results_without_the_checksum_of_their_search_are_refused(tmp_path: Path) -> None:
+    """Also where only its mark was damaged, which makes a file look like one of an older version."""
+    with open_run(tmp_path, "search", {}, seed=0, device="cpu") as run:
+        run.write_json("results.json", {"F": 1.0})
+        run.finish()
+    path = tmp_path / "results.json"
+    assert read_summary(tmp_path)["F"] == 1
+    path.write_bytes(path.read_bytes().replace(b"rnas-sha256:", b"rnas-sha257:"))
+    with pytest.raises(RunError, match=r"results\.json is damaged or of another run: it has no checksum"):
+        read_summary(tmp_path)
 
 
 def test_a_folder_of_results_is_of_one_model(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

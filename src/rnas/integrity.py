@@ -46,7 +46,7 @@ _MARK = b"rnas-sha256:"
 _DIGITS = 64
 _SEAL = re.compile(_MARK + rb"([0-9a-f]{64})(?::([0-9a-f]{64}))?")
 
-#: Files that are sealed in every run whose manifest is. Not results.json: an older version may have evaluated the run.
+#: Files, besides results.json, that are sealed in every run whose manifest is.
 SEALED = ("alpha.safetensors", "genotype.json", "model.json", "splits.json", "weights.safetensors")
 
 #: Settings that say where and how comfortably, not what: a run may be continued with others. A genotype's path is one,
@@ -157,7 +157,9 @@ def check_owner(path: Path, content: bytes, found: Seal | None, manifest: Mappin
         )
     owner = identity(manifest)
     if found is None:
-        if KEY in manifest and path.name in SEALED:
+        # An older version may have evaluated a network that this one trained.
+        older = path.name == "results.json" and manifest.get("kind") in ("train", "evaluate")
+        if KEY in manifest and path.name in (*SEALED, "results.json") and not older:
             raise RunError(f"{path} is damaged or of another run: it has no checksum, and {beside} has one")
     elif found.run and owner and found.run != owner:
         raise RunError(f"{path} and {beside} are of two runs: restore the one that belongs here, or remove {path}")
