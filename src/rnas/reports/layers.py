@@ -105,7 +105,8 @@ def read_layers(path: Path) -> list[LayerRow]:
         raise RunError(f"{path} is missing or damaged: {repr(error)[:200]}") from error
     layers: dict[tuple[str, str], list[tuple[str, int, int, int]]] = {}
     for row in rows:
-        if min(row.channels, row.height, row.width) < 1 or not 0 <= row.vulnerability < math.inf:
+        # A KL of nearly equal maps is 0 up to rounding, which may fall below.
+        if min(row.channels, row.height, row.width) < 1 or not -1e-6 < row.vulnerability < math.inf:
             raise RunError(f"{path} is damaged: layer {row.layer!r} has a size below 1 or no finite vulnerability >= 0")
         layers.setdefault((row.model, row.metric), []).append((row.layer, row.channels, row.height, row.width))
     others = {model: found for (model, _), found in layers.items()}
