@@ -11,7 +11,8 @@ square root that is not MKL's, which begins with the processor's own estimate. O
 functions of the C library use; those of other architectures repeat on their own kind only.
 
 On an accelerator it is torch's promise (https://pytorch.org/docs/stable/notes/randomness.html): the same numbers on the
-same kind of device with the same versions. An operation without a deterministic kernel is refused.
+same kind of device with the same versions. An operation without a deterministic kernel is refused. Not run on a GPU
+yet.
 """
 
 from __future__ import annotations

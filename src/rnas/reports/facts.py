@@ -138,7 +138,9 @@ def _hardware(hardware: object) -> str:
 def stage(part: Part) -> tuple[str, str, str, str, str]:
     """Name of a stage, what it is, its state, its own time from beginning to end, and when it ended."""
     ended = bool(part.manifest.get("finished"))
-    span = _span(part.manifest) if ended else ""
+    # The time of its own work, also where it was interrupted; older versions wrote down the ends only.
+    worked = part.manifest.get("seconds")
+    span = (_duration(worked) if isinstance(worked, float) else _span(part.manifest)) if ended else ""
     what = part.kind if part.kind != "vulnerability" else "vulnerability of trained networks"
     if part.kind == "model":
         attacks = part.results.attacks if part.results else ()
