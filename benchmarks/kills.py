@@ -73,8 +73,8 @@ COMMANDS = {
     "--evaluation.attacks pgd20 --evaluation.images 12",
 }
 
-#: Fields and columns that say when, how long, or what a file with such fields hashes to.
-TIMES = {"created", "finished", "seconds", "files", KEY}
+#: Fields and columns that say when, how long, in how many attempts, or what a file with such fields hashes to.
+TIMES = {"created", "finished", "seconds", "sessions", "files", KEY}
 SPOKEN_TIMES = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\+00:00| UTC)?|\b\d+ min \d+ s\b|\b\d+(\.\d+)? s\b|\b[0-9a-f]{64}\b"
 )
@@ -191,7 +191,7 @@ def comparable(path: Path) -> Any:
     if path.suffix in (".html", ".md"):
         return SPOKEN_TIMES.sub("TIME", path.read_text(encoding="utf-8"))
     if path.suffix == ".pt":
-        return flat(torch.load(path, weights_only=True))
+        return flat(without_times(torch.load(path, weights_only=True)))
     return path.read_bytes()
 
 
