@@ -38,7 +38,7 @@ from rnas.cli import COMMANDS, main
 from rnas.files import write_atomically
 from rnas.networks.spec import NetworkSpec
 from rnas.provenance import origin
-from rnas.recipes import config, recipe_names
+from rnas.recipes import VulnerabilityCommand, config, recipe_names
 from rnas.recipes.studies.config import ReproduceCommand
 from rnas.reports.ledger import csv_text
 
@@ -52,7 +52,7 @@ KINDS: dict[str, type] = {
     "benchmark": config.BenchmarkCommand,
     "train": config.TrainCommand,
     "evaluate": config.EvaluateCommand,
-    "vulnerability": config.VulnerabilityCommand,
+    "vulnerability": VulnerabilityCommand,
     "export": config.ExportCommand,
     "zoo": config.ZooCommand,
 }
