@@ -315,7 +315,7 @@ def main() -> None:
     print(f"{len(trials)} trials, {kills} kills, {different} ended with other files")
     if arguments.csv:
         about = origin("cpu")
-        about["traced_command"] = about.pop("command")
+        about["command_line"] = about.pop("command")
         write_atomically(arguments.csv, csv_text([{**row, **about, "seed": arguments.seed} for row in rows]))
     sys.exit(1 if different else 0)
 
