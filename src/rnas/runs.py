@@ -52,6 +52,7 @@ class Run:
         self._metrics = MetricsLog(path)
         #: Results in formats without a place for a seal.
         self._unsealed = [self._metrics.path]
+        self._session_is_kept = True
         # Seconds of work up to the checkpoint that this process went on from, and a clock that never steps back.
         self._worked, self._opened = 0.0, time.monotonic()
 
@@ -72,7 +73,7 @@ class Run:
     def _begin_session(self) -> None:
         """Note that this process works at the run, and say where it does not compute as the one that began it."""
         self.manifest["sessions"] = [*self.manifest.get("sessions", []), session(self.device)]
-        self._write_manifest()
+        self._session_is_kept = False
         if len(self.manifest["sessions"]) > 1 and (words := compare_sessions(self.path, self.manifest)):
             warn(words)
 
@@ -142,6 +143,13 @@ class Run:
             raise RunError(
                 f"cannot write {self._metrics.path}: {reason}; to go on from: {self.last_checkpoint()}"
             ) from error
+        self._keep_session()
+
+    def _keep_session(self) -> None:
+        """Write the session down, once: not before its first step, for until then the run may be refused."""
+        if not self._session_is_kept:
+            self._write_manifest()
+            self._session_is_kept = True
 
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
         """Write the state from which `load_checkpoint` goes on.
@@ -151,6 +159,7 @@ class Run:
         """
         from rnas.checkpoints import save_checkpoint
 
+        self._keep_session()
         about = {"run": self.identity, **self._metrics.extent()}
         save_checkpoint(self.path / "checkpoint.pt", {**state, **about, "seconds": self.seconds}, about)
 
