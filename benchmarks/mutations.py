@@ -324,7 +324,7 @@ def main() -> None:
                     faults_file.write_text("\n\n".join(faults), encoding="utf-8", errors="replace")
             folder.put_back()
     rows = [
-        {"document": document, "command": command, "attempts": sum(ends), **dict(zip(ENDS, ends, strict=True))}
+        {"document": document, "read_by": command, "attempts": sum(ends), **dict(zip(ENDS, ends, strict=True))}
         for document, commands in READERS.items()
         for command in commands
         if sum(ends := [counts[document, command, end] for end in ENDS])
