@@ -23,12 +23,12 @@ from matplotlib.figure import Figure
 
 from rnas.evaluation.tabular import Benchmark
 from rnas.genotype import Genotype
+from rnas.manifests import read_manifest
 from rnas.recipes.benchmarking import means, standings
 from rnas.reports.benchmark import FEW
 from rnas.reports.figures import INK, MUTED, save, style
 from rnas.reports.ledger import csv_text, provenance
 from rnas.reports.palette import MODEL_COLOURS
-from rnas.runs import read_manifest
 from rnas.search.shortlist import best
 
 COLUMNS = {"robust": "cifar10/val_pgd_8_acc", "clean": "cifar10/val_acc"}

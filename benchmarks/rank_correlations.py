@@ -34,12 +34,12 @@ from rnas.checkpoints import load_checkpoint
 from rnas.data import DataConfig, LabelledImages
 from rnas.evaluation.tabular import Benchmark
 from rnas.genotype import Genotype
+from rnas.manifests import read_manifest
 from rnas.networks.spec import load_network
 from rnas.progress import reporting
 from rnas.provenance import origin
 from rnas.recipes.comparing import load_data
 from rnas.reports.ledger import csv_text
-from rnas.runs import read_manifest
 from rnas.spaces import nasbench201
 from rnas.supernets.base import SupernetAt
 from rnas.supernets.nasbench201 import NasBench201Supernet

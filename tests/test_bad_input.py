@@ -22,6 +22,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from rnas import metrics
 from rnas.checkpoints import save_tensors
 from rnas.cli import main
 from rnas.integrity import KEY, seal_document
@@ -480,7 +481,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(
         patch.setattr(os, "fsync", full)
         assert main(f"{RESNET} --out new".split()) == 2
     assert capsys.readouterr().err == (
-        "rnas: error: cannot write new/checkpoint.pt: No space left on device; what was saved there before is intact\n"
+        "rnas: error: cannot write new/metrics.jsonl: No space left on device; what was saved there before is intact\n"
     )
     assert torch.load(checkpoint, weights_only=True)["step"] == 2
     assert main(f"{RESNET} --out new".split()) == 0
@@ -488,14 +489,28 @@ def test_a_full_disk_leaves_the_last_checkpoint(
         assert (place / "new" / name).read_bytes() == (place / "train" / name).read_bytes()
 
 
-def test_metrics_that_cannot_be_written(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (place / "new").mkdir()
-    assert main(f"{RESNET} --out new --data ./nothing".split()) == 2
-    (place / "new" / "metrics.jsonl").symlink_to("/dev/full")
-    capsys.readouterr()
+def test_metrics_that_cannot_be_written(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(path: Path, text: str) -> None:  # noqa: ARG001
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    before = content(place)
+    monkeypatch.setattr(metrics, "append", full)
     assert main(f"{RESNET} --out new".split()) == 2
+    assert content(place) == before
     error = capsys.readouterr().err
     assert error.startswith("rnas: error: cannot write new/metrics.jsonl: No space left on device")
+    assert error.count("\n") == 1
+
+
+def test_metrics_are_not_written_through_a_link(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "new").mkdir()
+    (place / "new" / "metrics.jsonl").symlink_to("/dev/full")
+    assert main(f"{RESNET} --out new".split()) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("rnas: error: ")
+    assert "new/metrics.jsonl" in error or "new is not a run directory" in error
     assert error.count("\n") == 1
 
 

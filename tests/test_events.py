@@ -11,7 +11,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from rnas.errors import RunError
-from rnas.runs import open_run
+from rnas.opening import open_run
 
 
 def log(folder: Path, steps: range) -> None:

@@ -31,11 +31,12 @@ from rnas.integrity import KEY, blank, identity, owner_of, read_comment, seal_do
 from rnas.manifests import read_manifest
 from rnas.networks import NetworkConfig, NetworkSpec
 from rnas.networks.spec import load_network
+from rnas.opening import open_run
 from rnas.recipes.config import EvaluateCommand
 from rnas.recipes.evaluating import run_evaluation
 from rnas.reports import read_results
 from rnas.reports.reading import read_folder
-from rnas.runs import Run, open_run
+from rnas.runs import Run
 
 FLIPS = 150
 STATE = {"step": 3, "name": "some", "weight": torch.linspace(-1, 1, 50)}

@@ -10,8 +10,8 @@ from rnas.errors import RunError
 from rnas.files import MEBIBYTE
 from rnas.integrity import ADDED
 from rnas.manifests import check_files
+from rnas.opening import open_run
 from rnas.recipes import TrainCommand
-from rnas.runs import open_run
 
 
 def older(config: dict[str, Any], group: str = "") -> dict[str, Any]:

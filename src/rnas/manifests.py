@@ -65,7 +65,7 @@ def prepare(
 ) -> dict[str, Any]:
     """The manifest of a directory: the one that is there, checked, or a new one.
 
-    Arguments and errors are those of `rnas.runs.open_run`, which also locks the directory.
+    Arguments and errors are those of `rnas.opening.open_run`, which also locks the directory.
     """
     if (path / "manifest.json").exists():
         manifest = read_manifest(path)

@@ -51,7 +51,8 @@ class MetricsLog:
             if self.path.exists():
                 sync(self.path)
         except OSError as error:
-            raise RunError(f"cannot write {self.path}: {error.strerror or error}") from error
+            reason = error.strerror or error
+            raise RunError(f"cannot write {self.path}: {reason}; what was saved there before is intact") from error
         return {"metrics_bytes": len(logged), "metrics_sha256": hashlib.sha256(logged).hexdigest()}
 
     def return_to(self, state: Mapping[str, Any] | None, checkpoint: Path) -> None:

@@ -14,7 +14,6 @@ directory is removed, or where it was there before, made anew, with other settin
 from __future__ import annotations
 
 import hashlib
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,22 +21,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnas import parallel
-from rnas.directories import locked
 from rnas.errors import DivergenceError, RnasError, RunError
 from rnas.files import write_atomically
 from rnas.integrity import identity, seal_document
-from rnas.manifests import Judge, check_files, compare_sessions, now, prepare, read_manifest, session
+from rnas.manifests import check_files, compare_sessions, now, session
 from rnas.metrics import MetricsLog
 from rnas.terminal import warn
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Run", "locked", "open_run", "read_manifest"]
+__all__ = ["Run"]
 
 
 class Run:
-    """An open run directory. Made by `open_run`, which also locks it.
+    """An open run directory. Made by `rnas.opening.open_run`, which also locks it.
 
     Args:
         path: the directory.
@@ -240,66 +238,3 @@ class Run:
     def close(self) -> None:
         """Flush and close the event file."""
         self._metrics.close()
-
-
-class Replica(Run):
-    """A run as all processes but the first have it open: nothing that they write is kept.
-
-    Args:
-        path: a folder of the process's own, for files that it reads again.
-        manifest: the first process's.
-        device: where it computes.
-        origin: the run directory.
-    """
-
-    def __init__(self, path: Path, manifest: dict[str, Any], device: str, origin: Path) -> None:
-        super().__init__(path, manifest, device)
-        self.origin = origin
-
-    def _begin_session(self) -> None:
-        pass
-
-    def log(self, kind: str, *, step: int, epoch: int, **values: Any) -> None:
-        pass
-
-    def save_checkpoint(self, state: Mapping[str, Any]) -> None:
-        pass
-
-    def last_checkpoint(self) -> str:
-        return f"that of {self.origin}"
-
-
-@contextmanager
-def open_run(
-    path: Path, kind: str, config: Mapping[str, Any], *, seed: int, device: str, judge: Judge | None = None
-) -> Iterator[Run]:
-    """Create a run directory, or open it to continue.
-
-    Args:
-        path: the directory; made if it does not exist.
-        kind: "search", "train" or "run".
-        config: the full configuration as plain values.
-        seed: the run's seed.
-        device: the device in use, for the manifest.
-        judge: decides whether a run that was begun may go on with changed settings; None lets none be changed.
-
-    Yields:
-        The run, locked against other processes until the context ends. Of several processes of one run
-        (`rnas.parallel`) the first has the directory, and the others a `Replica`.
-
-    Raises:
-        ConfigError: if the processes of the run were started with different settings.
-        RunError: if the directory cannot be written, is in use, holds something else, or was made with other settings.
-    """
-    parallel.agreed("settings", dict(config))
-    if parallel.rank() > 0:
-        with tempfile.TemporaryDirectory(prefix="rnas-") as folder:
-            yield Replica(Path(folder), parallel.from_first(dict), device, path)
-        return
-    with locked(path):
-        manifest = parallel.from_first(lambda: prepare(path, kind, config, seed=seed, device=device, judge=judge))
-        run = Run(path, manifest, device)
-        try:
-            yield run
-        finally:
-            run.close()

@@ -12,9 +12,9 @@ from rnas.config import plain
 from rnas.errors import RunError
 from rnas.evaluation.config import EvaluationSettings
 from rnas.networks.config import NetworkConfig
+from rnas.opening import open_run
 from rnas.recipes import RecipeCommand
 from rnas.recipes.stages import change_later_stages
-from rnas.runs import open_run
 from rnas.search.config import SearchConfig
 from rnas.training.config import TrainingConfig
 

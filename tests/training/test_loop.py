@@ -18,8 +18,8 @@ from rnas.data import Batches, ImageDataset
 from rnas.errors import CollapseError, ConfigError, DataError, DivergenceError
 from rnas.networks import zoo
 from rnas.objectives import OBJECTIVES
+from rnas.opening import open_run
 from rnas.reports import report
-from rnas.runs import open_run
 from rnas.training import train
 from rnas.training.collapse import CollapseCheck
 from rnas.training.config import CellTrainingConfig, TrainingConfig, ValidationConfig

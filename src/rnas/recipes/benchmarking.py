@@ -15,11 +15,11 @@ from rnas.errors import ConfigError, RunError
 from rnas.evaluation.tabular import Benchmark
 from rnas.files import read_summary, refuse_link
 from rnas.genotype import Genotype
+from rnas.manifests import read_manifest
 from rnas.recipes.config import BenchmarkCommand, SearchCommand
 from rnas.recipes.stages import run_search, stage
 from rnas.reports.benchmark import COLUMNS
 from rnas.reports.ledger import csv_text, provenance
-from rnas.runs import read_manifest
 from rnas.search.config import FOUND
 from rnas.spaces import nasbench201
 

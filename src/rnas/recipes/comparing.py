@@ -14,8 +14,8 @@ from rnas.documents import check_fields
 from rnas.errors import ConfigError, GenotypeError, RunError
 from rnas.evaluation.fingerprints import images_fingerprint
 from rnas.genotype import Genotype
+from rnas.manifests import read_manifest
 from rnas.networks.resolve import LoadedModel
-from rnas.runs import read_manifest
 from rnas.seeding import derive
 
 __all__ = ["bounded_metrics", "compared_on", "load_data", "trained_eps", "training_data"]
@@ -44,7 +44,8 @@ def training_data(folder: Path) -> DataConfig:
     """
     settings = read_manifest(folder)["config"].get("data")
     try:
-        check_fields(settings or {}, DATA, f"{folder}/manifest.json")
+        check_fields({"data": settings}, {"data": (dict,)}, f"{folder}/manifest.json")
+        check_fields(settings, DATA, f"{folder}/manifest.json")
         return DataConfig(**settings)
     except TypeError as error:
         raise RunError(f"{folder}/manifest.json is damaged: its settings of the data cannot be read") from error

@@ -14,6 +14,7 @@ from torch import nn
 from rnas.config import Distance, plain
 from rnas.data import ImageDataset
 from rnas.devices import select_device
+from rnas.directories import locked
 from rnas.errors import ConfigError, ModelError, RnasError, RunError
 from rnas.evaluation import evaluate
 from rnas.evaluation.config import PAPER_EPS, EvaluationSettings
@@ -23,7 +24,7 @@ from rnas.evaluation.outcomes import Record
 from rnas.evaluation.summary import Evaluation
 from rnas.files import LARGEST, read_object, read_sealed, refuse_link, write_atomically
 from rnas.integrity import identity, seal_document
-from rnas.manifests import describe, now
+from rnas.manifests import describe, now, read_manifest
 from rnas.networks.resolve import LoadedModel, load_model
 from rnas.networks.zoo import count_parameters
 from rnas.recipes.attack_progress import attack_progress
@@ -32,7 +33,6 @@ from rnas.recipes.comparing import compared_on, trained_eps
 from rnas.recipes.config import EvaluateCommand
 from rnas.reports.results import parse_results
 from rnas.reproducibility import computing
-from rnas.runs import locked, read_manifest
 
 __all__ = ["load_second", "run_evaluation"]
 

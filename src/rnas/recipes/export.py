@@ -8,6 +8,7 @@ from pathlib import Path
 from rnas import reports
 from rnas.errors import RunError
 from rnas.files import make_folder, write_atomically
+from rnas.manifests import read_manifest
 from rnas.networks.counting import count_multiply_accumulates, count_parameters
 from rnas.networks.exporting import onnx_is_installed, save_onnx, save_program, trace
 from rnas.networks.resolve import load_model
@@ -15,7 +16,6 @@ from rnas.networks.spec import NetworkSpec
 from rnas.progress import reporting
 from rnas.recipes.config import ExportCommand
 from rnas.reports.card import ExportedFile, NetworkFacts
-from rnas.runs import read_manifest
 
 __all__ = ["run_export"]
 

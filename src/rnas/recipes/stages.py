@@ -22,6 +22,7 @@ from rnas.files import read_summary, refuse_link
 from rnas.genotype import Genotype
 from rnas.manifests import Changes, Judge, begun, early_stop, read_manifest, refuse
 from rnas.networks.spec import NetworkSpec
+from rnas.opening import open_run
 from rnas.progress import announce
 from rnas.recipes.checks import check_attacks, check_cells, check_network, check_search, check_training
 from rnas.recipes.comparing import load_data
@@ -38,7 +39,7 @@ from rnas.recipes.measuring import MeasuringAttack
 from rnas.recipes.vulnerability import run_vulnerability
 from rnas.reports.results import read_results
 from rnas.reproducibility import computing
-from rnas.runs import Run, open_run
+from rnas.runs import Run
 from rnas.search.config import FOUND
 from rnas.search.loop import search
 from rnas.seeding import derive

@@ -24,7 +24,8 @@ from rnas.data import DataConfig, ImageDataset
 from rnas.files import read_summary, refuse_link
 from rnas.genotype import Genotype
 from rnas.networks.spec import NetworkSpec, load_network
-from rnas.runs import Run, open_run
+from rnas.opening import open_run
+from rnas.runs import Run
 from rnas.search.algorithm import Algorithm, Batch, SearchState
 from rnas.search.config import SearchConfig
 from rnas.seeding import derive

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from rnas.directories import locked
 from rnas.errors import RunError
 from rnas.executors import open_executor
 from rnas.files import write_atomically
@@ -17,7 +18,6 @@ from rnas.recipes.studies.catalogue import STUDIES
 from rnas.recipes.studies.config import ReproduceCommand
 from rnas.recipes.studies.plan import Study, chosen
 from rnas.reports import StudyRow, save, study_csv
-from rnas.runs import locked
 from rnas.training.loop import check_images as check_training_images
 from rnas.vulnerability import METRICS
 
