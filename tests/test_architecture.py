@@ -3,8 +3,6 @@
 import ast
 from pathlib import Path
 
-import pytest
-
 import rnas
 
 SOURCES = Path(rnas.__file__).parent
@@ -31,39 +29,57 @@ def imports(path: Path) -> set[str]:
     return names
 
 
-def sees(path: Path, package: str) -> bool:
-    return any(name == package or name.startswith(f"{package}.") for name in imports(path))
+IMPORTS = {path: imports(path) for path in MODULES}
+
+#: Rooms, or modules, and what they must not see.
+FORBIDDEN = {
+    "data": ["networks", "supernets", "search", "training", "evaluation"],
+    "networks": ["supernets", "search", "training", "evaluation"],
+    "supernets": ["search", "training", "evaluation"],
+    "hypergradients": ["data", "networks", "supernets", "search", "training", "evaluation"],
+    "training": ["search", "evaluation"],
+    "evaluation": ["networks", "supernets", "search", "training"],
+    "reports": ["data", "networks", "search", "training", "evaluation"],
+}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCES)))
-def test_arrows_point_one_way(path: Path) -> None:
-    room = path.relative_to(SOURCES).parts[0]
-    if room not in ("cli.py", "__main__.py"):
-        assert not sees(path, "rnas.cli")
-    if room not in ("commands.py", "recipes", "__init__.py"):
-        assert not sees(path, "rnas.recipes")
-    if room == "attacks":
-        assert not [name for name in imports(path) if name.startswith("rnas") and "rnas.attacks" not in name]
-    if room == "folding.py":
-        assert not sees(path, "rnas")
-    if room in ("reports", "genotype.py", "errors.py", "registry.py", "config.py") or path.name == "config.py":
-        assert not sees(path, "torch")
-    if str(path).endswith("spaces/darts.py"):
-        assert not sees(path, "torch")
-    forbidden = {
-        "data": ["networks", "supernets", "search", "training", "evaluation"],
-        "networks": ["supernets", "search", "training", "evaluation"],
-        "supernets": ["search", "training", "evaluation"],
-        "hypergradients": ["data", "networks", "supernets", "search", "training", "evaluation"],
-        "training": ["search", "evaluation"],
-        "evaluation": ["networks", "supernets", "search", "training"],
-        "reports": ["data", "networks", "search", "training", "evaluation"],
-    }
-    for other in forbidden.get(room, []):
-        assert not sees(path, f"rnas.{other}"), f"{room} must not see {other}"
+def see(room: str, package: str) -> list[str]:
+    """The modules of a room (a folder, or a module's own path) that import a package."""
+    return [
+        str(path.relative_to(SOURCES))
+        for path, names in IMPORTS.items()
+        if path.relative_to(SOURCES).parts[0] == room
+        and any(name == package or name.startswith(f"{package}.") for name in names)
+    ]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCES)))
-def test_modules_stay_one_idea_long(path: Path) -> None:
-    assert path.name != "utils.py"
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
+def test_only_who_stands_above_sees_the_command_line_and_the_recipes() -> None:
+    rooms = {path.relative_to(SOURCES).parts[0] for path in MODULES}
+    for room in rooms - {"cli.py", "__main__.py"}:
+        assert see(room, "rnas.cli") == []
+    for room in rooms - {"commands.py", "recipes", "__init__.py"}:
+        assert see(room, "rnas.recipes") == []
+
+
+def test_arrows_between_rooms_point_one_way() -> None:
+    for room, others in FORBIDDEN.items():
+        for other in others:
+            assert see(room, f"rnas.{other}") == [], f"{room} must not see {other}"
+
+
+def test_attacks_and_folding_stand_alone() -> None:
+    strangers = {name for path, names in IMPORTS.items() if path.parent.name == "attacks" for name in names}
+    assert not [name for name in strangers if name.startswith("rnas") and "rnas.attacks" not in name]
+    assert see("folding.py", "rnas") == []
+
+
+def test_configurations_and_reports_come_without_torch() -> None:
+    for room in ("reports", "genotype.py", "errors.py", "registry.py"):
+        assert see(room, "torch") == []
+    for path in (*SOURCES.rglob("config.py"), SOURCES / "spaces" / "darts.py"):
+        assert not [name for name in IMPORTS[path] if name.partition(".")[0] == "torch"], path
+
+
+def test_modules_stay_one_idea_long() -> None:
+    assert not [path for path in MODULES if path.name == "utils.py"]
+    assert not [path for path in MODULES if len(path.read_text(encoding="utf-8").splitlines()) > 300]

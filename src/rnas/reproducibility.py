@@ -8,7 +8,9 @@ With `deterministic`, one process on a CPU gives the same numbers on every x86-6
 since 2013, AMD since 2015), with the same versions of Linux's C library and of the packages: one thread; torch's and
 MKL's kernels for the oldest processors; no oneDNN and no NNPACK, which choose kernels by processor and cache; and a
 square root that is not MKL's, which begins with the processor's own estimate. Older processors lack FMA, which the
-functions of the C library use; those of other architectures repeat on their own kind only.
+functions of the C library use; those of other architectures repeat on their own kind only. What is computed by numpy
+and scipy, the corruptions, is left out of the promise. Operation by operation it was checked by emulation of other
+processors (docs/log.md); no whole run was.
 
 On an accelerator it is torch's promise (https://pytorch.org/docs/stable/notes/randomness.html): the same numbers on the
 same kind of device with the same versions. An operation without a deterministic kernel is refused. Not run on a GPU
