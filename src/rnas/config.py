@@ -222,4 +222,4 @@ class WeightConfig:
         require(self.learning_rate > 0, "learning_rate", "a number > 0", self.learning_rate, at_most=MOST_RATE)
         require(0 <= self.momentum < 1, "momentum", "a number in [0, 1)", self.momentum)
         require(self.weight_decay >= 0, "weight_decay", "a number >= 0", self.weight_decay)
-        require(self.gradient_clip > 0, "gradient_clip", "a number > 0", self.gradient_clip)
+        require(self.gradient_clip > 0, "gradient_clip", "a number > 0", self.gradient_clip, at_most=MOST_RATE)

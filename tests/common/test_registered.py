@@ -188,7 +188,8 @@ def test_engine_does_its_jobs_and_tells_their_failures(name: str, tmp_path: Path
     ]
     with open_executor(ExecutorConfig(engine=name)) as execute:
         outcomes = {outcome.job.name: outcome.failure for outcome in execute(jobs)}
-    assert outcomes == {"done": None, "missing": f"{tmp_path}/absent: no such genotype file"}
+    assert outcomes["done"] is None
+    assert (outcomes["missing"] or "").startswith(f"{tmp_path}/absent: no such genotype file; expected ")
     assert (tmp_path / "done").is_dir()
 
 

@@ -35,8 +35,8 @@ def run_export(folder: Path, command: ExportCommand) -> list[Path]:
         ModelError: if the weights do not fit, or an exported program does not compute what the network does.
     """
     read_manifest(folder)  # without it the card could not tell where the network comes from
-    reports.load_results(folder)  # what the card tells is refused before the programs are made, not after
     network = load_model(str(folder)).network
+    reports.load_results(folder)  # what the card tells is refused before the programs are made, not after
     spec = NetworkSpec.load(folder)
     if spec.image_size is None:
         raise RunError(

@@ -21,6 +21,7 @@ from rnas import parallel
 from rnas.attacks import pgd_linf
 from rnas.config import plain
 from rnas.data import DataConfig, ImageDataset
+from rnas.documents import is_number
 from rnas.files import read_summary, refuse_link
 from rnas.genotype import Genotype
 from rnas.networks.spec import NetworkSpec, load_network
@@ -104,7 +105,8 @@ def choose(
                     "results.json", {"parameters": state.space.size(genotype), "training_passes": passes, **measures}
                 )
                 candidate.finish()
-        measured.append(parallel.from_first(partial(read_summary, candidate.path, MEASURED)))
+        summary = parallel.from_first(partial(read_summary, candidate.path, MEASURED))
+        measured.append({name: value for name, value in summary.items() if is_number(value)})
         state.passes += measured[-1]["training_passes"] + measured[-1]["measuring_passes"]
     return genotypes[best(measured, config.shortlist.keep)], measured
 
