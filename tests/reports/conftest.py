@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from rnas.genotype import Cell, Edge, Genotype
+from rnas.reports import figures
 from rnas.spaces import darts
 
 OPERATIONS = list(darts.OPERATIONS)
@@ -195,3 +196,9 @@ def evaluated_folder(tmp_path: Path) -> Path:
         write_json(folder / f"{number}" / "manifest.json", later)
         write_json(folder / f"{number}" / "results.json", document)
     return folder
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are made and not drawn, which takes seconds: for tests of what a page says."""
+    monkeypatch.setattr(figures, "_encode", lambda figure, kind: f"{kind} of {len(figure.axes)} axes".encode())

@@ -125,6 +125,7 @@ def test_same_content_gives_same_bytes(run_folder: Path, tmp_path: Path) -> None
     assert (run_folder / "report.html").read_bytes() == (other / "report.html").read_bytes()
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     ("kept", "sections", "reasons"),
     [
@@ -141,6 +142,7 @@ def test_one_directory_alone(run_folder: Path, kept: str, sections: set[str], re
         assert reason in page.text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_models_without_a_run_around_them(run_folder: Path) -> None:
     (run_folder / "manifest.json").unlink()
     (run_folder / "config.yaml").unlink()
@@ -150,6 +152,7 @@ def test_models_without_a_run_around_them(run_folder: Path) -> None:
     assert "Configuration of resnet18" in page.text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_unfinished_run_says_so(run_folder: Path, change: Callable[[str, dict[str, object]], None]) -> None:
     change("manifest.json", {"finished": None})
     change("search/manifest.json", {"finished": None})
@@ -167,6 +170,7 @@ def test_unfinished_run_says_so(run_folder: Path, change: Callable[[str, dict[st
     assert f"last record at step {step}" in page.text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_trained_network_is_not_unfinished_for_want_of_an_evaluation(run_folder: Path) -> None:
     (run_folder / "resnet18" / "results.json").unlink()
     page = read(report(run_folder))
@@ -207,6 +211,7 @@ def test_malicious_names_are_escaped(run_folder: Path, change: Callable[[str, di
         assert re.fullmatch(r"[A-Za-z0-9_-]+\.(svg|png)", file.name)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_models_of_one_name_are_told_apart(run_folder: Path, change: Callable[[str, dict[str, object]], None]) -> None:
     change("resnet18/results.json", {"model": {"name": "searched"}})
     shutil.rmtree(run_folder / "search")
@@ -217,6 +222,7 @@ def test_models_of_one_name_are_told_apart(run_folder: Path, change: Callable[[s
     assert "searched (searched)" in page.text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_several_runs_in_one_folder(run_folder: Path, tmp_path: Path) -> None:
     """Each has its own search; the page of the folder around them shows all of both, each under its name."""
     shutil.copytree(run_folder, tmp_path / "all" / "first")
@@ -228,6 +234,7 @@ def test_several_runs_in_one_folder(run_folder: Path, tmp_path: Path) -> None:
         assert page.source.count(f"<h3>search ({run}/search)</h3>") == 2  # its alpha, and its F
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_doubts_stand_on_the_page(run_folder: Path, change: Callable[[str, dict[str, object]], None]) -> None:
     check = {"name": "gradients", "passed": False, "finding": "zero for <b>32</b> images"}
     change("searched/results.json", {"sanity": [check, {**check, "name": "steps", "passed": True}]})
@@ -241,6 +248,7 @@ def test_doubts_stand_on_the_page(run_folder: Path, change: Callable[[str, dict[
         }
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_norms_and_sources_stand_beside_the_settings(run_folder: Path) -> None:
     for name, norm in (("searched", 0.291), ("resnet18", None)):
         path = run_folder / name / "results.json"
@@ -259,6 +267,7 @@ def test_norms_and_sources_stand_beside_the_settings(run_folder: Path) -> None:
 
 
 def test_saved_images_are_shown(run_folder: Path, change: Callable[[str, dict[str, object]], None]) -> None:
+    shutil.rmtree(run_folder / "search")  # whose figures take seconds each time
     (run_folder / "searched" / "adversarial").mkdir()
     colour = np.random.default_rng(0).random((12, 3, 8, 8), dtype=np.float32)
     label = np.arange(12)
@@ -285,6 +294,7 @@ def test_saved_images_are_shown(run_folder: Path, change: Callable[[str, dict[st
         report(run_folder)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_evaluation_alone_has_no_sections_of_searches_and_trainings(evaluated_folder: Path) -> None:
     page = read(report(evaluated_folder))
     assert "Evaluation of model.pt, resnet18 and 3 more" in page.text
@@ -304,6 +314,7 @@ def test_an_evaluation_alone_has_no_sections_of_searches_and_trainings(evaluated
     assert stages == {"model.pt": "evaluation", "resnet18": "evaluation", "third": "training and evaluation"}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_page_names_the_commands_that_made_its_rows(evaluated_folder: Path) -> None:
     page = read(report(evaluated_folder))
     facts = re.findall(r"<dt>(.*?)</dt><dd>(?:<code>)?(.*?)(?:</code>)?</dd>", page.source.partition("<main>")[0])
@@ -318,6 +329,7 @@ def test_the_page_names_the_commands_that_made_its_rows(evaluated_folder: Path) 
     assert "rnas evaluate --again" not in page.text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_attacks_saw_is_said_in_words(evaluated_folder: Path, run_folder: Path) -> None:
     page = read(report(evaluated_folder))
     assert "on a folded copy of the model" in page.text
@@ -332,6 +344,7 @@ def test_needs_neither_torch_nor_pyplot() -> None:
     assert answer.stdout.strip() == "[]"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_csv_holds_every_result_with_its_provenance(run_folder: Path) -> None:
     report(run_folder)
     with (run_folder / "results.csv").open(encoding="utf-8", newline="") as file:

@@ -114,12 +114,14 @@ def test_a_bound_that_is_not_met_is_called_so(tmp_path: Path, reached: float, sa
     assert bound(replace(search, summary={"F": 1.0, "H": None})) is None
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_page_marks_a_bound_that_is_not_met(tmp_path: Path) -> None:
     folder = write_search(tmp_path / "search", 0, H=2.0, F=3.12, candidates=[])
     (folder / "metrics.jsonl").unlink()
     assert '<p class="state">Bound NOT met: F / H = 1.56</p>' in report(folder).read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_several_searches_are_shown_each_under_its_name(tmp_path: Path) -> None:
     for name, found in (("api", 0), ("search", 2)):
         write_search(tmp_path / name, found, H=2.0, F=1.0)

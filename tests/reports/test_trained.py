@@ -66,6 +66,7 @@ def test_f_is_the_mean_over_the_layers_that_a_metric_says_something_of(tmp_path:
         assert said in measured.settings
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_page_of_a_run_has_f_beside_the_accuracies(run_folder: Path) -> None:
     for path in run_folder.glob("*/metrics.jsonl"):
         path.unlink()
