@@ -4,7 +4,7 @@
 
 Seed s is `rnas run quickstart --seed s --out FOLDER/seed-s`. Finished seeds are not repeated and killed ones continued,
 so that the same command goes on, and with more seeds adds some. After each seed the CSV file is written anew: a row a
-seed, model and attack, with all that it needs to be repeated, as results/quickstart.csv has them. Settings that follow
+seed, model and attack, with all that it needs to be repeated. Settings that follow
 a `--` are overrides of the recipe, for a quick try: `-- --training.epochs 1`.
 
 A seed decides the search, so each has another cell; the images are always the same. The interval in brackets is the
