@@ -84,4 +84,15 @@ class Examples:
         if len(self.rows) > before:
             make_folder(self.folder, *self.path.parent.relative_to(self.folder).parts)
             tensors = {name: torch.stack([row[name] for row in kept]).contiguous() for name in kept[0]}
-            write_atomically(self.path, seal(save(tensors, metadata={"made_by": self.made_by, KEY: blank(self.owner)})))
+            content = save(tensors, metadata={"made_by": self.made_by, KEY: blank(self.owner)})
+            write_atomically(self.path, seal(_in_order(content)))
+
+
+def _in_order(content: bytes) -> bytes:
+    """A safetensors file with its metadata sorted, for the library writes them in an order of chance."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # the tensors begin at a multiple of 8
+    return len(text).to_bytes(8, "little") + text + content[end:]
