@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import io
 import json
 import os
@@ -167,11 +168,13 @@ def stopped() -> Iterator[None]:
     report = reports.report
     places = (
         *("stages.stage", "benchmarking.stage", "evaluating.evaluate_model", "evaluating.locked"),
-        *("comparing.load_data", "export.trace", "studies.running.open_executor"),
+        *("comparing.load_data", "export.trace", "studies.running.load_data", "studies.running.open_executor"),
     )
     with contextlib.ExitStack() as patches:
-        for place in places:
-            patches.enter_context(patch(f"rnas.recipes.{place}", stop))
+        # All modules first: one that is imported meanwhile would keep another's stop for good.
+        modules = [importlib.import_module(f"rnas.recipes.{place.rpartition('.')[0]}") for place in places]
+        for module, place in zip(modules, places, strict=True):
+            patches.enter_context(patch.object(module, place.rpartition(".")[2], stop))
         patches.enter_context(patch("rnas.reports.report", page))
         patches.enter_context(patch("rnas.reports.draw_genotype", stop))
         yield
@@ -196,7 +199,7 @@ def folder_of_odd_files() -> Iterator[None]:
 
 def make_run(folder: Path) -> None:
     """A run directory with fresh weights, as far as commands read it before they work."""
-    from rnas.checkpoints import save_weights
+    from rnas.checkpoints import save_tensors
     from rnas.config import plain
     from rnas.manifests import describe, now
     from rnas.networks.config import NetworkConfig
@@ -205,7 +208,7 @@ def make_run(folder: Path) -> None:
     network = NetworkConfig(name="resnet18", channels=8)
     spec = NetworkSpec.of(network, num_classes=10, in_channels=1, image_size=(8, 8))
     spec.save(folder)
-    save_weights(folder / "weights.safetensors", spec.build(seed=0))
+    save_tensors(folder / "weights.safetensors", spec.build(seed=0).state_dict())
     manifest = describe("train", plain(config.TrainCommand(out="made", network=network)), seed=0, device="cpu")
     manifest["finished"] = now()
     write_atomically(folder / "manifest.json", json.dumps(manifest))

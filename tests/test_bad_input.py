@@ -504,16 +504,6 @@ def test_metrics_that_cannot_be_written(
     assert error.count("\n") == 1
 
 
-def test_metrics_are_not_written_through_a_link(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (place / "new").mkdir()
-    (place / "new" / "metrics.jsonl").symlink_to("/dev/full")
-    assert main(f"{RESNET} --out new".split()) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("rnas: error: ")
-    assert "new/metrics.jsonl" in error or "new is not a run directory" in error
-    assert error.count("\n") == 1
-
-
 @pytest.mark.parametrize(
     "command",
     [

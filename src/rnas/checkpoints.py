@@ -28,7 +28,6 @@ __all__ = [
     "read_weights",
     "save_checkpoint",
     "save_tensors",
-    "save_weights",
 ]
 
 
@@ -93,24 +92,33 @@ def check_archive(content: bytes) -> None:
             raise ValueError(f"the checksum of {record} is wrong")
 
 
-def save_tensors(path: Path, tensors: Mapping[str, Tensor], *, run: str = "") -> None:
-    """Write tensors as safetensors, with a seal in the header.
+def save_tensors(
+    path: Path, tensors: Mapping[str, Tensor], *, run: str = "", about: Mapping[str, str] | None = None
+) -> None:
+    """Write tensors as safetensors, with a seal in the header; the same tensors give the same bytes.
 
     Args:
         path: the file.
         tensors: by name, on any device.
         run: the identity of the run that they belong to; empty for none.
+        about: metadata besides the seal.
 
     Raises:
         RunError: if the file cannot be written.
     """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_atomically(path, sealed(save(state, metadata={KEY: blank(run)})))
+    content = save(state, metadata={**(about or {}), KEY: blank(run)})
+    write_atomically(path, sealed(_in_order(content)))
 
 
-def save_weights(path: Path, network: nn.Module) -> None:
-    """Write a network's parameters and buffers as safetensors; errors are those of `save_tensors`."""
-    save_tensors(path, network.state_dict())
+def _in_order(content: bytes) -> bytes:
+    """A safetensors file with its metadata sorted, for the library writes them in an order of chance."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # the tensors begin at a multiple of 8
+    return len(text).to_bytes(8, "little") + text + content[end:]
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

@@ -26,6 +26,7 @@ __all__ = [
     "MOST_SEED",
     "MOST_STEPS",
     "MOST_THREADS",
+    "ComputeConfig",
     "Distance",
     "PgdConfig",
     "WeightConfig",
@@ -34,7 +35,6 @@ __all__ = [
     "plain",
     "quoted",
     "require",
-    "require_one_thread",
 ]
 
 #: No setting is larger, unless its own check says otherwise: integers fit in 32 bits, and what float32 computes from
@@ -144,13 +144,34 @@ def quoted(value: object) -> str:
         return "a number of thousands of digits"
 
 
-def require_one_thread(command: Any) -> None:
-    """Refuse what the `deterministic` of a command promises nothing for."""
-    if command.deterministic:
-        require(command.threads in (None, 1), "threads", "1 or null with deterministic", command.threads)
-        for group, key in (("training", "precision"), ("evaluation", "query_precision")):
-            precision = getattr(getattr(command, group, None), key, "float32")
-            require(precision == "float32", f"{group}.{key}", "float32 with deterministic", precision)
+@dataclass(frozen=True, kw_only=True)
+class ComputeConfig:
+    """Where and how repeatably a command computes.
+
+    Args:
+        seed: decides everything random, >= 0. The same seed gives the same numbers, bit for bit, on the same kind of
+            processor with as many threads and the same versions; elsewhere a search may find another cell.
+        device: auto, cpu, or an accelerator such as cuda:0.
+        threads: of the CPU; null for torch's choice. Sums depend on it in their last bits.
+        deterministic: whether the numbers are to be the same on every x86-64 processor with AVX2, or on every GPU of a
+            kind; slower. In one process and thread, in float32.
+    """
+
+    seed: int = 0
+    device: str = "auto"
+    threads: int | None = None
+    deterministic: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the ranges, and that `deterministic` is asked only for what it promises."""
+        require(self.seed >= 0, "seed", "an integer >= 0", self.seed, at_most=MOST_SEED)
+        threads = self.threads
+        require(threads is None or threads >= 1, "threads", "an integer >= 1 or null", threads, at_most=MOST_THREADS)
+        if self.deterministic:
+            require(threads in (None, 1), "threads", "1 or null with deterministic", threads)
+            for group, key in (("training", "precision"), ("evaluation", "query_precision")):
+                precision = getattr(getattr(self, group, None), key, "float32")
+                require(precision == "float32", f"{group}.{key}", "float32 with deterministic", precision)
 
 
 def plain(config: Any) -> Any:

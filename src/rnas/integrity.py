@@ -21,6 +21,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
+
+from rnas.documents import check_yaml, text_of
 from rnas.errors import RunError
 
 __all__ = [
@@ -166,10 +169,10 @@ def check_owner(path: Path, content: bytes, found: Seal | None, manifest: Mappin
 
 
 def _check_settings(path: Path, content: bytes, config: Mapping[str, Any]) -> None:
-    import yaml
-
+    text = text_of(content, str(path))
+    check_yaml(text, str(path))
     try:
-        settings = yaml.safe_load(content)
+        settings = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise RunError(f"{path} is damaged: no settings in YAML ({' '.join(str(error).split())[:100]})") from error
     if config and settings != config:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from rnas.errors import ConfigError, RunError
+from rnas.files import read_object
 from rnas.terminal import warn
 
 __all__ = ["beside_the_user", "load", "load_installed", "recorded", "require", "taken"]
@@ -126,11 +126,10 @@ def require(folder: Path) -> None:
     Raises:
         RunError: if one is missing; the message says what to add. A damaged manifest is for its readers to tell.
     """
-    path = folder / "manifest.json"
     try:
-        manifest = json.loads(path.read_bytes()) if path.is_file() else {}
+        manifest = read_object(folder / "manifest.json", finite=False) or {}
         asked, there = (list(map(str, manifest.get(key, []))) for key in ("plugins", "plugins_installed"))
-    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
+    except (RunError, OSError, ValueError, TypeError):
         return
     loaded = {module(name) for name in ASKED + INSTALLED}
     if missing := [name for name in asked if module(name) not in loaded]:

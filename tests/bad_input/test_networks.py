@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rnas.checkpoints import save_weights
+from rnas.checkpoints import save_tensors
 from rnas.cli import main
 from rnas.integrity import seal_document
 from rnas.networks import NetworkConfig, NetworkSpec
@@ -22,7 +22,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         config = NetworkConfig(name=name, channels=2, cells=3 if name == "racl" else None)
         spec = NetworkSpec.of(config, num_classes=4, in_channels=1, image_size=(8, 8))
         spec.save(Path(name))
-        save_weights(Path(name, "weights.safetensors"), spec.build(seed=0))
+        save_tensors(Path(name, "weights.safetensors"), spec.build(seed=0).state_dict())
         manifest = {"kind": "train", "config": {}, "inputs": {}, "seed": 0, "finished": "2026-01-01T00:00:00+00:00"}
         Path(name, "manifest.json").write_text(json.dumps(manifest))
     Path("file").write_text("no folder\n")

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from rnas.checkpoints import save_weights
+from rnas.checkpoints import save_tensors
 from rnas.errors import ConfigError, ModelError, RnasError, RunError, UnknownNameError
 from rnas.networks import zoo
 from rnas.networks.config import NetworkConfig
@@ -45,7 +45,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, nn.Module]:
     run = folder / "runs" / "mine"
     run.mkdir(parents=True)
     spec.save(run)
-    save_weights(run / "weights.safetensors", network)
+    save_tensors(run / "weights.safetensors", network.state_dict())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.jit.trace(network, IMAGES).save(str(folder / "traced.pt"))
@@ -203,7 +203,7 @@ def test_exported_files_are_checked(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["resnet18", "vgg16", "squeezenet", "racl"])
 def test_the_shape_is_read_off_the_weights(name: str, channels: int, tmp_path: Path) -> None:
     network = zoo.build(name, 7, in_channels=1, channels=channels, cells=4 if zoo.card_of(name).cells else None).eval()
-    save_weights(tmp_path / "some.safetensors", network)
+    save_tensors(tmp_path / "some.safetensors", network.state_dict())
     loaded = load_model(f"{name}:{tmp_path}/some.safetensors")
     assert loaded.name == f"{name}-some"
     images = torch.rand(2, 1, 32, 32)

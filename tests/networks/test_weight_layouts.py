@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rnas.checkpoints import save_weights
+from rnas.checkpoints import save_tensors
 from rnas.errors import ModelError, RnasError, RunError
 from rnas.networks import zoo
 from rnas.networks.resolve import load_model
@@ -213,7 +213,7 @@ def test_usual_layouts_compute_the_same(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_our_own_weights_need_no_remark(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     network = living(zoo.build("resnet18", 5, channels=8))
-    save_weights(tmp_path / "ours.safetensors", network)
+    save_tensors(tmp_path / "ours.safetensors", network.state_dict())
     torch.save(without_counts(network.state_dict()), tmp_path / "ours.pt")
     for file in ("ours.safetensors", "ours.pt"):
         check(f"resnet18:{tmp_path}/{file}", network)

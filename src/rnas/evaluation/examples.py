@@ -17,12 +17,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
+from rnas.checkpoints import save_tensors
 from rnas.errors import RunError
-from rnas.files import MEBIBYTE, make_folder, read_bytes, write_atomically
-from rnas.integrity import KEY, blank, owner_of, seal
+from rnas.files import MEBIBYTE, make_folder, read_bytes
+from rnas.integrity import owner_of
 
 __all__ = ["Examples"]
 
@@ -83,16 +83,5 @@ class Examples:
         kept = [self.rows[index] for index in self.wanted if index in self.rows]
         if len(self.rows) > before:
             make_folder(self.folder, *self.path.parent.relative_to(self.folder).parts)
-            tensors = {name: torch.stack([row[name] for row in kept]).contiguous() for name in kept[0]}
-            content = save(tensors, metadata={"made_by": self.made_by, KEY: blank(self.owner)})
-            write_atomically(self.path, seal(_in_order(content)))
-
-
-def _in_order(content: bytes) -> bytes:
-    """A safetensors file with its metadata sorted, for the library writes them in an order of chance."""
-    end = 8 + int.from_bytes(content[:8], "little")
-    header = json.loads(content[8:end])
-    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)  # the tensors begin at a multiple of 8
-    return len(text).to_bytes(8, "little") + text + content[end:]
+            tensors = {name: torch.stack([row[name] for row in kept]) for name in kept[0]}
+            save_tensors(self.path, tensors, run=self.owner, about={"made_by": self.made_by})

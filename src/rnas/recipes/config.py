@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from rnas.config import MOST_REPETITIONS, MOST_SEED, MOST_THREADS, Distance, PgdConfig, require, require_one_thread
+from rnas.config import MOST_REPETITIONS, ComputeConfig, Distance, PgdConfig, require
 from rnas.data.config import DataChoice, DataConfig
 from rnas.evaluation.config import EvaluationSettings
 from rnas.networks.config import NetworkConfig
@@ -25,40 +25,22 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class RunCommand:
+class RunCommand(ComputeConfig):
     """What every command that makes a run directory takes.
 
     Args:
         out: the run directory; the same command again continues a killed run and repeats nothing that is finished.
-        seed: decides everything random, >= 0. The same seed gives the same numbers, bit for bit, on the same kind of
-            processor with as many threads and the same versions; elsewhere a search may find another cell.
-        device: auto, cpu, or an accelerator such as cuda:0.
         checkpoint_every: steps between two checkpoints, at least 1; one is also written at each epoch's end.
-        threads: of the CPU; null for torch's choice. Sums depend on it in their last bits.
-        deterministic: whether the numbers are to be the same on every x86-64 processor with AVX2, or on every GPU of a
-            kind; slower. In one process and thread, in float32.
     """
 
     out: str
-    seed: int = 0
-    device: str = "auto"
     checkpoint_every: int = 100
-    threads: int | None = None
-    deterministic: bool = False
 
     def __post_init__(self) -> None:
         """Check the ranges."""
+        super().__post_init__()
         require(bool(self.out), "out", "a path", self.out)
-        require(self.seed >= 0, "seed", "an integer >= 0", self.seed, at_most=MOST_SEED)
         require(self.checkpoint_every >= 1, "checkpoint_every", "an integer >= 1", self.checkpoint_every)
-        require(
-            self.threads is None or self.threads >= 1,
-            "threads",
-            "an integer >= 1 or null",
-            self.threads,
-            at_most=MOST_THREADS,
-        )
-        require_one_thread(self)
 
 
 @dataclass(frozen=True)
@@ -139,7 +121,7 @@ class TrainCommand(RunCommand):
 
 
 @dataclass(frozen=True)
-class EvaluateCommand:
+class EvaluateCommand(ComputeConfig):
     """Attack networks and save what became of each image.
 
     MODEL is a run directory; or NETWORK:weights.safetensors (or .pth), a network of the zoo; or a TorchScript (.pt) or
@@ -153,35 +135,19 @@ class EvaluateCommand:
         evaluation: which attacks, on how many images.
         out: a folder that gets a folder for each model and one report; null for the models' own run directories.
         save_images: images of each attack to keep, exact, and to show in the report; corrupted ones are only kept.
-        seed: decides the choice of images and the attacks' random starts, >= 0.
-        device: auto, cpu, or an accelerator such as cuda:0.
-        threads: of the CPU; null for torch's choice.
-        deterministic: whether the numbers are to be the same on other processors, as for the other commands.
         data: the test images.
     """
 
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     out: str | None = None
     save_images: int = 0
-    seed: int = 0
-    device: str = "auto"
-    threads: int | None = None
-    deterministic: bool = False
     data: DataChoice = field(default_factory=DataChoice)
 
     def __post_init__(self) -> None:
         """Check the ranges."""
+        super().__post_init__()
         require(self.out != "", "out", "a path or null", self.out)
         require(self.save_images >= 0, "save_images", "an integer >= 0", self.save_images)
-        require(self.seed >= 0, "seed", "an integer >= 0", self.seed, at_most=MOST_SEED)
-        require(
-            self.threads is None or self.threads >= 1,
-            "threads",
-            "an integer >= 1 or null",
-            self.threads,
-            at_most=MOST_THREADS,
-        )
-        require_one_thread(self)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from rnas.config import MOST_SEED, MOST_THREADS, Distance, PgdConfig, default_step, require, require_one_thread
+from rnas.config import ComputeConfig, Distance, PgdConfig, default_step, require
 from rnas.data.config import DataChoice
 
 __all__ = ["MeasuringAttack", "VulnerabilityCommand"]
@@ -40,7 +40,7 @@ class MeasuringAttack:
 
 
 @dataclass(frozen=True)
-class VulnerabilityCommand:
+class VulnerabilityCommand(ComputeConfig):
     """Measure by how much an attack moves the feature maps of each layer of trained networks.
 
     Args:
@@ -53,10 +53,6 @@ class VulnerabilityCommand:
         metrics: how a map's deviation is measured, names in rnas.vulnerability.METRICS; null takes those that the
             networks' searches were bounded in, kl_per_position where none is recorded.
         layers: names of modules that each of the models has; null for the cells, stages or convolutions of each.
-        seed: decides the choice of images and the attack's random starts, >= 0.
-        device: auto, cpu, or an accelerator such as cuda:0.
-        threads: of the CPU; null for torch's choice.
-        deterministic: whether the numbers are to be the same on other processors, as for the other commands.
     """
 
     models: list[str] = field(default_factory=list)
@@ -67,13 +63,10 @@ class VulnerabilityCommand:
     attack: MeasuringAttack = field(default_factory=MeasuringAttack)
     metrics: list[str] | None = None
     layers: list[str] | None = None
-    seed: int = 0
-    device: str = "auto"
-    threads: int | None = None
-    deterministic: bool = False
 
     def __post_init__(self) -> None:
         """Check the ranges."""
+        super().__post_init__()
         require(bool(self.models), "models", "at least one: rnas vulnerability MODEL ...", self.models)
         require(len(set(self.models)) == len(self.models), "models", "each model once", self.models)
         require(bool(self.out), "out", "a path", self.out)
@@ -85,12 +78,3 @@ class VulnerabilityCommand:
         layers = self.layers
         require(layers is None or bool(layers), "layers", "at least one, or null", layers)
         require(layers is None or len(set(layers)) == len(layers), "layers", "each layer once", layers)
-        require(self.seed >= 0, "seed", "an integer >= 0", self.seed, at_most=MOST_SEED)
-        require(
-            self.threads is None or self.threads >= 1,
-            "threads",
-            "an integer >= 1 or null",
-            self.threads,
-            at_most=MOST_THREADS,
-        )
-        require_one_thread(self)
