@@ -36,9 +36,9 @@ from authors_training import compare_autoattack, compare_corruptions, compare_fa
 from rich.console import Console
 from rich.table import Table
 
-from rnas.files import write_atomically
-from rnas.provenance import origin
 from rnas.reports.ledger import csv_text
+from rnas.run.files import write_atomically
+from rnas.run.provenance import origin
 
 #: A repository, a file that tells it, and what to compare.
 REPOSITORIES: list[tuple[str, str, Callable[[Report, Path], None]]] = [

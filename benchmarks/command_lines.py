@@ -36,12 +36,13 @@ from unittest.mock import patch
 from rnas import plugins
 from rnas.arguments import known_keys
 from rnas.cli import COMMANDS, main
-from rnas.files import write_atomically
-from rnas.networks.spec import NetworkSpec
-from rnas.provenance import origin
-from rnas.recipes import VulnerabilityCommand, config, recipe_names
-from rnas.recipes.studies.config import ReproduceCommand
+from rnas.commands import VulnerabilityCommand, config
+from rnas.models.spec import NetworkSpec
+from rnas.recipes import recipe_names
 from rnas.reports.ledger import csv_text
+from rnas.run.files import write_atomically
+from rnas.run.provenance import origin
+from rnas.studies.config import ReproduceCommand
 
 PATIENCE = 30
 CHUNK = 500
@@ -167,12 +168,13 @@ def stopped() -> Iterator[None]:
 
     report = reports.report
     places = (
-        *("stages.stage", "benchmarking.stage", "evaluating.evaluate_model", "evaluating.locked"),
-        *("comparing.load_data", "export.trace", "studies.running.load_data", "studies.running.open_executor"),
+        *("commands.search.stage", "commands.train.stage", "commands.run.stage", "commands.benchmark.stage"),
+        *("commands.evaluate.evaluate_model", "commands.evaluate.locked", "commands.export.trace"),
+        *("commands.comparing.load_data", "studies.running.load_data", "studies.running.open_executor"),
     )
     with contextlib.ExitStack() as patches:
         # All modules first: one that is imported meanwhile would keep another's stop for good.
-        modules = [importlib.import_module(f"rnas.recipes.{place.rpartition('.')[0]}") for place in places]
+        modules = [importlib.import_module(f"rnas.{place.rpartition('.')[0]}") for place in places]
         for module, place in zip(modules, places, strict=True):
             patches.enter_context(patch.object(module, place.rpartition(".")[2], stop))
         patches.enter_context(patch("rnas.reports.report", page))
@@ -199,10 +201,10 @@ def folder_of_odd_files() -> Iterator[None]:
 
 def make_run(folder: Path) -> None:
     """A run directory with fresh weights, as far as commands read it before they work."""
-    from rnas.checkpoints import save_tensors
     from rnas.config import plain
-    from rnas.manifests import describe, now
     from rnas.networks.config import NetworkConfig
+    from rnas.run.checkpoints import save_tensors
+    from rnas.run.manifest import describe, now
 
     folder.mkdir()
     network = NetworkConfig(name="resnet18", channels=8)

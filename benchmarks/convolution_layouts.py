@@ -25,9 +25,9 @@ from rich.progress import track
 from torch import Tensor
 from torch.nn import functional as F
 
-from rnas.files import write_atomically
-from rnas.provenance import origin
 from rnas.reports.ledger import csv_text
+from rnas.run.files import write_atomically
+from rnas.run.provenance import origin
 
 CHECKED = {"LD_PRELOAD": "libc_malloc_debug.so.0", "MALLOC_CHECK_": "3", "OMP_NUM_THREADS": "1"}
 OUTCOMES = ("agrees", "differs", "refused")

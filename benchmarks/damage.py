@@ -44,10 +44,10 @@ import rnas
 from rnas.cli import main as command_line
 from rnas.errors import RnasError
 from rnas.evaluation import read_outcomes
-from rnas.files import write_atomically
-from rnas.provenance import origin
 from rnas.reports.ledger import csv_text
-from rnas.runs import Run
+from rnas.run.directory import Run
+from rnas.run.files import write_atomically
+from rnas.run.provenance import origin
 
 TINY = "--data.limit 40 --threads 1 --checkpoint_every 1"
 SEARCH = (
@@ -243,9 +243,9 @@ class Campaign:
         try:
             if line:
                 with (
-                    mock.patch("rnas.recipes.export.trace"),
-                    mock.patch("rnas.recipes.export.save_program", without_program),
-                    mock.patch("rnas.recipes.export.onnx_is_installed", return_value=False),
+                    mock.patch("rnas.commands.export.trace"),
+                    mock.patch("rnas.commands.export.save_program", without_program),
+                    mock.patch("rnas.commands.export.onnx_is_installed", return_value=False),
                 ):
                     code, said = call(line.format(out="run"))
                 lines = [text for text in said.splitlines() if text.startswith("rnas: error: ")]

@@ -35,16 +35,16 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from rnas.attacks import auto_attack
+from rnas.commands import TrainCommand, run_training
+from rnas.commands.comparing import load_data, training_data
 from rnas.config import Distance, PgdConfig
 from rnas.data import DataConfig
 from rnas.evaluation.prepared import PreparedModel
-from rnas.files import write_atomically
+from rnas.models.spec import load_network
 from rnas.networks.config import NetworkConfig
-from rnas.networks.spec import load_network
-from rnas.provenance import origin
-from rnas.recipes import TrainCommand, run_training
-from rnas.recipes.comparing import load_data, training_data
 from rnas.reports.ledger import csv_text
+from rnas.run.files import write_atomically
+from rnas.run.provenance import origin
 from rnas.training.config import TrainingConfig
 
 EPS = Distance("0.1")

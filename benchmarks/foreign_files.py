@@ -37,13 +37,13 @@ from rnas.data import load
 from rnas.data.decoding import quiet
 from rnas.data.pictures import FORMATS, fit, read_picture
 from rnas.errors import RnasError
-from rnas.files import write_atomically
 from rnas.genotype_texts import is_print
+from rnas.models.weight_layouts import load_into_zoo
 from rnas.networks import zoo
 from rnas.networks.published import genotype_of, genotypes
-from rnas.networks.weight_layouts import load_into_zoo
-from rnas.provenance import origin
 from rnas.reports.ledger import csv_text
+from rnas.run.files import write_atomically
+from rnas.run.provenance import origin
 
 SIGNS = b"()[]{},='\"|~+09azGenotype "
 PATIENCE = 5.0

@@ -40,14 +40,11 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-import rnas.events
-import rnas.recipes.stages
-import rnas.reports.page  # noqa: F401
 from rnas.cli import main as rnas_command
-from rnas.files import write_atomically
-from rnas.integrity import KEY
-from rnas.provenance import origin
 from rnas.reports.ledger import csv_text
+from rnas.run.files import write_atomically
+from rnas.run.integrity import KEY
+from rnas.run.provenance import origin
 
 TINY = "--data.limit 60 --threads 1"
 SEARCH = (

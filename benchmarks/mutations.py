@@ -44,11 +44,11 @@ from rich.progress import track
 import rnas
 from rnas.cli import main as rnas_command
 from rnas.errors import RnasError
-from rnas.files import write_atomically
-from rnas.integrity import KEY
-from rnas.provenance import origin
-from rnas.reports import figures
+from rnas.reports.figures import style as figures
 from rnas.reports.ledger import csv_text
+from rnas.run.files import write_atomically
+from rnas.run.integrity import KEY
+from rnas.run.provenance import origin
 from rnas.spaces import nasbench201
 
 #: The texts that take the place of a value, as JSON (and as a cell of a CSV file).

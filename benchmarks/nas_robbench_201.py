@@ -19,7 +19,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from rnas.recipes import BenchmarkCommand, run_benchmark
+from rnas.commands import BenchmarkCommand, run_benchmark
 from rnas.search import SearchConfig
 
 SEEDS = 3

@@ -21,15 +21,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rnas.evaluation.tabular import Benchmark
+from rnas.commands.benchmark import means, standings
 from rnas.genotype import Genotype
-from rnas.manifests import read_manifest
-from rnas.recipes.benchmarking import means, standings
 from rnas.reports.benchmark import FEW
-from rnas.reports.figures import INK, MUTED, save, style
+from rnas.reports.figures.palette import MODEL_COLOURS
+from rnas.reports.figures.style import INK, MUTED, save, style
 from rnas.reports.ledger import csv_text, provenance
-from rnas.reports.palette import MODEL_COLOURS
+from rnas.run.manifest import read_manifest
 from rnas.search.shortlist import best
+from rnas.tabular.benchmark import Benchmark
 
 COLUMNS = {"robust": "cifar10/val_pgd_8_acc", "clean": "cifar10/val_acc"}
 #: Rule -> share of the candidates that the bound on F keeps; the smallest keeps one.

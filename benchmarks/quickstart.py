@@ -20,9 +20,10 @@ from pathlib import Path
 from statistics import mean
 
 from rnas.arguments import parse
-from rnas.files import read_summary, write_atomically
-from rnas.recipes import RecipeCommand, recipe_file, run_recipe
+from rnas.commands import RecipeCommand, run_recipe
+from rnas.recipes import recipe_file
 from rnas.reports.ledger import csv_text
+from rnas.run.files import read_summary, write_atomically
 from rnas.search.bound import bound_in_words
 
 Row = dict[str, str]

@@ -30,20 +30,20 @@ from torch.nn import functional as F
 
 from rnas.attacks import pgd_linf
 from rnas.attacks.guards import evaluation_mode
-from rnas.checkpoints import load_checkpoint
+from rnas.commands.comparing import load_data
 from rnas.data import DataConfig, LabelledImages
-from rnas.evaluation.tabular import Benchmark
 from rnas.genotype import Genotype
-from rnas.manifests import read_manifest
-from rnas.networks.spec import load_network
+from rnas.models.spec import load_network
 from rnas.progress import reporting
-from rnas.provenance import origin
-from rnas.recipes.comparing import load_data
 from rnas.reports.ledger import csv_text
+from rnas.run.checkpoints import load_checkpoint
+from rnas.run.manifest import read_manifest
+from rnas.run.provenance import origin
 from rnas.spaces import nasbench201
 from rnas.supernets.base import SupernetAt
 from rnas.supernets.nasbench201 import NasBench201Supernet
-from rnas.vulnerability import METRICS, network_vulnerability
+from rnas.tabular.benchmark import Benchmark
+from rnas.vulnerability.metrics import METRICS, network_vulnerability
 
 COLUMN = "cifar10/val_pgd_8_acc"
 IMAGES = 256

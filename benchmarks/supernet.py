@@ -27,12 +27,12 @@ from rich.table import Table
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from rnas.files import write_atomically
-from rnas.provenance import origin
 from rnas.reports.ledger import csv_text
+from rnas.run.files import write_atomically
+from rnas.run.provenance import origin
 from rnas.spaces import darts
-from rnas.supernets.fused import FusedSupernet
-from rnas.supernets.reference import Supernet
+from rnas.supernets.darts.fused import FusedSupernet
+from rnas.supernets.darts.reference import Supernet
 
 ATTACK_STEPS = 7  # of the paper's PGD
 

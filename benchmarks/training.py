@@ -30,11 +30,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnas.config import PgdConfig
-from rnas.files import write_atomically
 from rnas.networks import zoo
 from rnas.objectives import OBJECTIVES
-from rnas.provenance import origin
 from rnas.reports.ledger import csv_text
+from rnas.run.files import write_atomically
+from rnas.run.provenance import origin
 from rnas.training.config import TrainingConfig
 from rnas.training.optimiser import WeightOptimiser
 from rnas.training.step import TrainingStep

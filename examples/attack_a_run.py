@@ -11,7 +11,7 @@ from pyautoattack import AutoAttack
 from scipy.stats import binomtest
 
 import rnas
-from rnas.manifests import read_manifest
+from rnas.run.manifest import read_manifest
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("run", type=Path, help="a directory that rnas train wrote")

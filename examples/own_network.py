@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import rnas
+from rnas.commands import TrainCommand, run_training
 from rnas.config import Distance, PgdConfig
 from rnas.networks import NetworkConfig, zoo
 from rnas.objectives import OBJECTIVES, Objective
-from rnas.recipes import TrainCommand, run_training
 from rnas.training.config import TrainingConfig
 
 

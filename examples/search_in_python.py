@@ -7,10 +7,10 @@ import argparse
 from pathlib import Path
 
 import rnas
+from rnas.commands import SearchCommand, TrainCommand, run_search, run_training
 from rnas.config import Distance, PgdConfig
 from rnas.data.config import DataConfig
 from rnas.networks import NetworkConfig
-from rnas.recipes import SearchCommand, TrainCommand, run_search, run_training
 from rnas.search import ConstraintConfig, SearchConfig
 from rnas.training.config import TrainingConfig
 

@@ -13,9 +13,18 @@ import pyarrow as pa
 import pytest
 import torch
 
-from rnas import commands
 from rnas.arguments import parse
 from rnas.cli import main
+from rnas.commands import (
+    BenchmarkCommand,
+    EvaluateCommand,
+    RecipeCommand,
+    SearchCommand,
+    TrainCommand,
+    VulnerabilityCommand,
+)
+from rnas.commands import doors as commands
+from rnas.commands.measuring import MeasuringAttack
 from rnas.config import Distance, PgdConfig
 from rnas.data.config import DataChoice, DataConfig
 from rnas.errors import ConfigError
@@ -24,18 +33,9 @@ from rnas.evaluation.config import EvaluationSettings
 from rnas.executors.config import ExecutorConfig
 from rnas.networks.config import NetworkConfig
 from rnas.objectives.config import FastAtConfig, MartConfig, TradesConfig
-from rnas.recipes import (
-    BenchmarkCommand,
-    EvaluateCommand,
-    RecipeCommand,
-    ReproduceCommand,
-    SearchCommand,
-    TrainCommand,
-    VulnerabilityCommand,
-)
-from rnas.recipes.measuring import MeasuringAttack
-from rnas.recipes.studies.config import LayersConfig, SourcesConfig
 from rnas.search.config import ConstraintConfig, SearchConfig, ShortlistConfig
+from rnas.studies import ReproduceCommand
+from rnas.studies.config import LayersConfig, SourcesConfig
 from rnas.suggestions import meant
 from rnas.training.config import CellTrainingConfig, ScheduleConfig, TrainingConfig, ValidationConfig
 

@@ -22,10 +22,10 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from rnas import metrics
-from rnas.checkpoints import save_tensors
 from rnas.cli import main
-from rnas.integrity import KEY, seal_document
+from rnas.run import metrics
+from rnas.run.checkpoints import save_tensors
+from rnas.run.integrity import KEY, seal_document
 
 TINY = "--data.limit 40 --checkpoint_every 2 --threads 1"
 SEARCH = (

@@ -10,14 +10,14 @@ import yaml
 
 from rnas import Genotype
 from rnas.arguments import parse
+from rnas.commands.config import TrainCommand
 from rnas.config import plain
 from rnas.errors import GenotypeError
 from rnas.genotype import MOST_EDGES, MOST_NODES, Cell, Edge
+from rnas.models.spec import NetworkSpec
 from rnas.networks.cards import published_cards
 from rnas.networks.config import NetworkConfig
 from rnas.networks.published import genotypes
-from rnas.networks.spec import NetworkSpec
-from rnas.recipes.config import TrainCommand
 from rnas.spaces import nasbench201
 
 CELL_STRING = "|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|skip_connect~0|none~1|nor_conv_1x1~2|"

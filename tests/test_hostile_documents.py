@@ -9,20 +9,20 @@ from typing import Any
 
 import pytest
 
+from rnas.commands.benchmark import read_benchmark
+from rnas.commands.comparing import training_data
+from rnas.commands.config import EvaluateCommand
+from rnas.commands.evaluate import earlier_results, eps_of
 from rnas.config import Distance
 from rnas.errors import RunError
-from rnas.files import read_summary
-from rnas.manifests import describe, read_manifest
-from rnas.networks.resolve import LoadedModel
-from rnas.networks.spec import NetworkSpec
-from rnas.recipes.benchmarking import read_benchmark
-from rnas.recipes.comparing import training_data
-from rnas.recipes.config import EvaluateCommand
-from rnas.recipes.evaluating import earlier_results, eps_of
+from rnas.models.resolve import LoadedModel
+from rnas.models.spec import NetworkSpec
 from rnas.reports.benchmark import COLUMNS
 from rnas.reports.layers import LayerRow, layers_csv, read_layers
-from rnas.reports.reading import read_folder
-from rnas.reports.results import read_results
+from rnas.run.contents import read_folder
+from rnas.run.files import read_summary
+from rnas.run.manifest import describe, read_manifest
+from rnas.run.results import read_results
 from rnas.search.config import FOUND
 
 CALL = {"command": "rnas evaluate m", "seed": 0, "hardware": {"cpu": "c", "cores": 2}, "versions": {"torch": "2"}}

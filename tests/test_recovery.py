@@ -10,7 +10,7 @@ import pytest
 
 from rnas import reports
 from rnas.cli import main
-from rnas.recipes import evaluating, stages
+from rnas.commands import evaluate, search, train
 from rnas.search import shortlist
 from rnas.training.optimiser import WeightOptimiser
 
@@ -164,6 +164,6 @@ def test_a_recipe_whose_stage_lost_its_weights(
     assert main([*recipe.split(), "--out", str(out)]) == 0
     assert weights.read_bytes() == before
     # With everything in its place no stage is entered.
-    for module, name in ((stages, "search"), (stages, "train"), (shortlist, "train"), (evaluating, "evaluate")):
+    for module, name in ((search, "search"), (train, "train"), (shortlist, "train"), (evaluate, "evaluate")):
         monkeypatch.delattr(module, name)
     assert main([*recipe.split(), "--out", str(out)]) == 0

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from rnas.cli import main
-from rnas.integrity import seal_document
-from rnas.opening import open_run
 from rnas.reproducibility import KERNELS, arithmetic, computing, differences, replace_sqrt
+from rnas.run.integrity import seal_document
+from rnas.run.opening import open_run
 
 TRAIN = (
     "train --data digits --data.limit 40 --network.name resnet18 --network.channels 8 --training.epochs 1 "

@@ -69,7 +69,7 @@ TRAINING_FILES = ("metrics.jsonl", "weights.safetensors", "model.json")
 SERVER = """
 import json, os, signal, sys
 import sklearn.datasets, torch.utils.tensorboard
-import rnas.recipes.stages, rnas.reports.page
+import rnas.commands.run, rnas.reports.page
 from rnas.cli import main
 
 signal.signal(signal.SIGINT, signal.default_int_handler)

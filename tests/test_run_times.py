@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from rnas.opening import open_run
 from rnas.reports.facts import stage
-from rnas.reports.reading import Part
+from rnas.run.contents import Part
+from rnas.run.opening import open_run
 
 
 def test_seconds_of_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,7 +62,7 @@ def test_the_work_imports_what_it_needs_to_begin(tmp_path: Path) -> None:
     """Search, training, evaluation."""
     code = f"""
 import sys
-import rnas.recipes.stages, rnas.recipes.evaluating
+import rnas.commands.run, rnas.commands.evaluate
 from rnas.data import load
 load("digits")
 print(*(name for name in {SLOW!r} if name in sys.modules))

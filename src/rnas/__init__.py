@@ -54,7 +54,7 @@ def load(model: str | Path, device: torch.device | str = "cpu") -> nn.Module:
         UnknownNameError: if there is neither a network nor a module of that name.
         ModelError: if the weights do not fit the network, the first that does not is named; or there are none yet.
     """
-    from rnas.networks.resolve import load_model
+    from rnas.models.resolve import load_model
 
     return load_model(str(model), device).network
 

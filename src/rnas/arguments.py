@@ -19,9 +19,9 @@ from rnas import plugins
 from rnas.config import MOST_CHARACTERS, Distance, check_text, quoted
 from rnas.documents import check_yaml, text_of
 from rnas.errors import ConfigError, RunError
-from rnas.files import MEBIBYTE, read_bytes
 from rnas.genotype_texts import is_print
 from rnas.reproducibility import choose_kernels
+from rnas.run.files import MEBIBYTE, read_bytes
 from rnas.suggestions import explain
 
 __all__ = ["parse", "positionals"]

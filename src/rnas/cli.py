@@ -37,7 +37,7 @@ A killed run is continued by the same command; run, search, train and benchmark 
 """
 
 
-#: Commands, each a function of that name in `rnas.commands`.
+#: Commands, each a function of that name in `rnas.commands.doors`.
 COMMANDS = ("run", "search", "reproduce", "benchmark", "train", "evaluate", "vulnerability", "report", "export", "zoo")
 
 #: Commands that torchrun may start in several processes.
@@ -91,7 +91,8 @@ def perform(command: str, arguments: list[str], named: list[str]) -> None:
     # Here, for it takes several times as long as all before: help and slips in a command's name are told at once.
     from jsonargparse import ArgumentError
 
-    from rnas import commands, parallel
+    from rnas import parallel
+    from rnas.commands import doors
 
     with parallel.launched() as several:
         if several and command not in DIVIDED:
@@ -99,7 +100,7 @@ def perform(command: str, arguments: list[str], named: list[str]) -> None:
         plugins.load(named)
         plugins.load_installed()
         try:
-            getattr(commands, command)(arguments)
+            getattr(doors, command)(arguments)
         except ArgumentError as error:
             raise ConfigError(error.message) from error
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from rnas.documents import parse_json, text_of
 from rnas.errors import GenotypeError, RunError
-from rnas.files import MEBIBYTE, read_bytes
+from rnas.run.files import MEBIBYTE, read_bytes
 
 __all__ = ["Cell", "Edge", "Genotype"]
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rnas.errors import ConfigError, RunError
-from rnas.files import read_object
+from rnas.run.files import read_object
 from rnas.terminal import warn
 
 __all__ = ["beside_the_user", "load", "load_installed", "recorded", "require", "taken"]

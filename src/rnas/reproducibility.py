@@ -28,7 +28,7 @@ from typing import Any
 
 from rnas import parallel
 from rnas.errors import ConfigError
-from rnas.provenance import processor
+from rnas.run.provenance import processor
 
 __all__ = ["arithmetic", "choose_kernels", "computing", "differences"]
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from rnas.checkpoints import save_tensors
 from rnas.cli import main
-from rnas.integrity import seal_document
-from rnas.networks import NetworkConfig, NetworkSpec
+from rnas.models import NetworkSpec
+from rnas.networks import NetworkConfig
+from rnas.run.checkpoints import save_tensors
+from rnas.run.integrity import seal_document
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def test_a_recipe_is_refused_before_its_search(
     option: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delattr("rnas.recipes.stages.run_search")
+    monkeypatch.delattr("rnas.commands.run.run_search")
     assert main(f"run quickstart --threads 1 --out new {option}".split()) == 2
     assert capsys.readouterr().err == f"rnas: error: {says}\n"
     assert not list(tmp_path.iterdir())

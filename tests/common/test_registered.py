@@ -11,22 +11,22 @@ from pathlib import Path
 import pytest
 import torch
 
+from rnas.commands import SearchCommand, run_search
 from rnas.config import Distance, PgdConfig
 from rnas.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from rnas.data.config import DataConfig
 from rnas.evaluation import ATTACKS, EvaluationSettings, evaluate
 from rnas.executors import ENGINES, ExecutorConfig, Job, open_executor
 from rnas.genotype import Genotype
+from rnas.models.spec import NetworkSpec
 from rnas.networks import zoo
-from rnas.networks.spec import NetworkSpec
+from rnas.networks.operations import OPERATIONS, build_operation
 from rnas.objectives import OBJECTIVES, ObjectiveConfig
-from rnas.recipes import ReproduceCommand, SearchCommand, run_search
-from rnas.recipes.studies import STUDIES
 from rnas.reports import draw_genotype, save, study_csv
-from rnas.reports.figures import cell_name
+from rnas.reports.figures.style import cell_name
 from rnas.search import ALGORITHMS, SearchConfig
 from rnas.search.config import ConstraintConfig
-from rnas.spaces.operations import OPERATIONS, build_operation
+from rnas.studies import STUDIES, ReproduceCommand
 from rnas.supernets.space import SPACES
 
 

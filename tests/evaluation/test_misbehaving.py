@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from rnas.attacks import fgsm
 from rnas.errors import DataError, ModelError, RnasError
 from rnas.evaluation import EvaluationConfig, EvaluationSettings, evaluate, read_outcomes
-from rnas.feature_maps import feature_shapes
-from rnas.vulnerability import layer_vulnerabilities
+from rnas.vulnerability.feature_maps import feature_shapes
+from rnas.vulnerability.metrics import layer_vulnerabilities
 
 IMAGES = torch.rand(9, 1, 3, 3, generator=torch.Generator().manual_seed(0))
 

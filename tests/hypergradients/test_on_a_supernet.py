@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from rnas.config import WeightConfig
 from rnas.hypergradients import BilevelProblem, first_order, unrolled
-from rnas.supernets.fused import FusedSupernet
-from rnas.supernets.reference import Supernet
+from rnas.supernets.darts.fused import FusedSupernet
+from rnas.supernets.darts.reference import Supernet
 from rnas.training.optimiser import WeightOptimiser
 
 

@@ -13,7 +13,7 @@ from rnas.networks.shufflenet_v2 import ShuffleNetV2, ShuffleUnit, shuffle
 from rnas.networks.squeezenet import Fire, SqueezeNet
 from rnas.networks.vgg import VGG
 from rnas.networks.wide_resnet import PreactivationBlock, WideResNet
-from rnas.vulnerability import layer_vulnerabilities
+from rnas.vulnerability.metrics import layer_vulnerabilities
 
 HAND_MADE = [name for name in zoo.NETWORKS if zoo.NETWORKS[name].genotype is None]
 

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from rnas.networks.layout import use_channels_last
-from rnas.spaces.operations import subsample
+from rnas.networks.operations import subsample
 
 
 class Functional(nn.Module):
@@ -68,7 +68,7 @@ def test_no_network_writes_outside_of_its_memory() -> None:
         from tests.networks.test_layout import narrow_network
         from rnas.networks import zoo
         from rnas.networks.layout import use_channels_last
-        from rnas.spaces.operations import FactorizedReduce
+        from rnas.networks.operations import FactorizedReduce
 
         torch.manual_seed(0)
         networks = {f"a user's, {width}": narrow_network(width) for width in range(2, 8, 2)}

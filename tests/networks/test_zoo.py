@@ -11,11 +11,11 @@ from torch import nn
 from rnas import Genotype
 from rnas.errors import ConfigError, GenotypeError, ModelError, RunError, UnknownNameError
 from rnas.genotype import Cell, Edge
+from rnas.models.spec import NetworkSpec, load_network
 from rnas.networks import zoo
 from rnas.networks.cells import CellNetwork, NetworkCell
 from rnas.networks.config import NetworkConfig
 from rnas.networks.normalise import Normalise
-from rnas.networks.spec import NetworkSpec, load_network
 
 
 @pytest.mark.parametrize("name", list(zoo.NETWORKS))
@@ -126,7 +126,7 @@ def test_a_constant_channel_does_not_divide_by_zero() -> None:
     "config", [NetworkConfig(name="resnet18", channels=2), NetworkConfig(name="racl", channels=2, cells=3)]
 )
 def test_a_saved_network_comes_back_whole(config: NetworkConfig, tmp_path: Path) -> None:
-    from rnas.checkpoints import save_tensors
+    from rnas.run.checkpoints import save_tensors
 
     spec = NetworkSpec.of(config, num_classes=4, in_channels=1)
     network = spec.build(seed=3).eval()

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from rnas import data, parallel
 from rnas.config import Distance, PgdConfig
 from rnas.networks import zoo
-from rnas.opening import open_run
-from rnas.runs import Run
+from rnas.run.directory import Run
+from rnas.run.opening import open_run
 from rnas.search.config import ConstraintConfig, SearchConfig, ShortlistConfig
 from rnas.search.loop import search
 from rnas.training import train

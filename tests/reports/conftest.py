@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from rnas.genotype import Cell, Edge, Genotype
-from rnas.reports import figures
+from rnas.reports.figures import style as figures
 from rnas.spaces import darts
 
 OPERATIONS = list(darts.OPERATIONS)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from rnas.reports.adversarial import adversarial_figure
+from rnas.reports.figures.adversarial import adversarial_figure
 
 
 def test_classes_are_named_where_they_have_names(tmp_path: Path) -> None:

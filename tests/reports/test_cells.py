@@ -14,7 +14,7 @@ import rnas
 from rnas.errors import RunError
 from rnas.genotype import Cell, Edge, Genotype
 from rnas.reports import draw_cell, draw_genotype
-from rnas.reports.layout import LABEL_HEIGHT, NODE_SIZE, Layout, arrange
+from rnas.reports.figures.layout import LABEL_HEIGHT, NODE_SIZE, Layout, arrange
 
 Box = tuple[float, float, float, float]
 

@@ -8,8 +8,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from rnas.errors import RunError
-from rnas.reports.corruptions import corrupted_figure, corruptions_figure
-from rnas.reports.results import AttackResult, ModelResults, parse_results
+from rnas.reports.figures.corruptions import corrupted_figure, corruptions_figure
+from rnas.run.results import AttackResult, ModelResults, parse_results
 
 PARTS = {
     f"{name}/{severity}": severity / 10 + rank / 100

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from matplotlib.lines import Line2D
 
 from rnas.errors import RunError
-from rnas.reports.alpha import alpha_figure, none_mass, trajectories
-from rnas.reports.curves import binned, search_figure, training_figure, vulnerability_figure
-from rnas.reports.documents import Metrics, read_metrics
-from rnas.reports.dots import accuracy_figure
-from rnas.reports.palette import KINDS, operation_colour, operation_kind
-from rnas.reports.reading import read_folder
-from rnas.reports.results import AttackResult, ModelResults
+from rnas.reports.figures.alpha import alpha_figure, none_mass, trajectories
+from rnas.reports.figures.curves import binned, search_figure, training_figure, vulnerability_figure
+from rnas.reports.figures.dots import accuracy_figure
+from rnas.reports.figures.palette import KINDS, operation_colour, operation_kind
+from rnas.run.contents import read_folder
+from rnas.run.numbers import Metrics, read_metrics
+from rnas.run.results import AttackResult, ModelResults
 from rnas.spaces.darts import OPERATIONS
 
 

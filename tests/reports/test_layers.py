@@ -13,8 +13,8 @@ from rich.console import Console
 
 from rnas.errors import RunError
 from rnas.reports import LayerRow, layer_figure, layer_tables, layers_csv, read_layers
-from rnas.reports.figures import save
-from rnas.vulnerability import METRICS, channel_vulnerability
+from rnas.reports.figures.style import save
+from rnas.vulnerability.metrics import METRICS, channel_vulnerability
 
 MANIFEST = {"command": "rnas vulnerability a, b", "seed": 3, "git_commit": "abc", "hardware": {"cpu": "C", "cores": 2}}
 

@@ -19,7 +19,7 @@ from safetensors.numpy import save_file
 
 from rnas.errors import RunError
 from rnas.reports import report, save
-from rnas.reports.adversarial import adversarial_figure
+from rnas.reports.figures.adversarial import adversarial_figure
 
 FIGURES = {
     "accuracy",

@@ -13,11 +13,11 @@ import pytest
 
 from rnas.genotype import Cell, Edge, Genotype
 from rnas.reports import report
-from rnas.reports.alpha import alpha_figure, trajectories
-from rnas.reports.documents import read_metrics
 from rnas.reports.facts import bound
-from rnas.reports.reading import read_folder
+from rnas.reports.figures.alpha import alpha_figure, trajectories
 from rnas.reports.shortlists import read_shortlist
+from rnas.run.contents import read_folder
+from rnas.run.numbers import read_metrics
 
 #: F, adversarial loss: the first has the lowest loss and the highest F.
 MEASURED = ((0.18, 1.40), (0.11, 1.48), (0.10, 1.42))

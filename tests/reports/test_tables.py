@@ -12,9 +12,8 @@ import pytest
 from rich.console import Console
 
 from rnas.errors import RunError
-from rnas.reports import ModelResults, html_table, load_results, markdown_table, parse_results, read_results, rich_table
-from rnas.reports.dots import accuracy_figure
-from rnas.reports.results import AttackResult, Verdict
+from rnas.reports import html_table, markdown_table, rich_table
+from rnas.reports.figures.dots import accuracy_figure
 from rnas.reports.tables import columns
 from rnas.reports.wording import (
     describe_conditions,
@@ -23,6 +22,8 @@ from rnas.reports.wording import (
     describe_images,
     describe_settings,
 )
+from rnas.run.contents import load_results
+from rnas.run.results import AttackResult, ModelResults, Verdict, parse_results, read_results
 
 
 def model(name: str, accuracies: dict[str, float], images: int = 100, **data: Any) -> ModelResults:

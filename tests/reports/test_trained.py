@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from rnas.reports import LayerRow, layers_csv, report
-from rnas.reports.reading import read_folder
 from rnas.reports.trained import compare, measurement
+from rnas.run.contents import read_folder
 
 BY_IT, ONE = "by this measure the searched network is the", "vulnerable one."
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import torch
 
-from rnas.checkpoints import read_weights
+from rnas.commands import SearchCommand, run_search
 from rnas.config import PgdConfig
 from rnas.data.config import DataConfig
 from rnas.genotype import Genotype
-from rnas.recipes import SearchCommand, run_search
+from rnas.run.checkpoints import read_weights
 from rnas.search import SearchConfig, shortlist
 from rnas.search.config import ShortlistConfig
 from rnas.training import loop as training_loop

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnas.attacks import pgd_linf
-from rnas.supernets import fast_convolutions
 from rnas.supernets.base import SupernetAt
-from rnas.supernets.fast_convolutions import depthwise
-from rnas.supernets.fused import FusedCell, FusedSupernet
-from rnas.supernets.reference import Supernet, SupernetCell
-from rnas.vulnerability import network_vulnerability
+from rnas.supernets.darts import fast_convolutions
+from rnas.supernets.darts.fast_convolutions import depthwise
+from rnas.supernets.darts.fused import FusedCell, FusedSupernet
+from rnas.supernets.darts.reference import Supernet, SupernetCell
+from rnas.vulnerability.metrics import network_vulnerability
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}
 

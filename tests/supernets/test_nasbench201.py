@@ -9,7 +9,7 @@ from rnas.networks.nasbench201 import NetworkCell
 from rnas.spaces import nasbench201 as space
 from rnas.supernets.base import SupernetAt
 from rnas.supernets.nasbench201 import NasBench201Supernet, SupernetCell, derive_connected_genotype
-from rnas.vulnerability import layer_vulnerabilities
+from rnas.vulnerability.metrics import layer_vulnerabilities
 
 CONNECTED = [cell for cell in space.all_cells() if space.is_connected(cell)]
 INDICES = torch.tensor([[space.OPERATIONS.index(name) for name in cell] for cell in CONNECTED])

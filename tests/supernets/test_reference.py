@@ -5,11 +5,11 @@ import torch
 from torch import nn
 
 from rnas.networks.cells import CellNetwork
+from rnas.networks.operations import build_operation
 from rnas.spaces import darts
-from rnas.spaces.operations import build_operation
 from rnas.supernets.base import SupernetAt
-from rnas.supernets.derive import derive_genotype
-from rnas.supernets.reference import Supernet, mixed_operation
+from rnas.supernets.darts.derive import derive_genotype
+from rnas.supernets.darts.reference import Supernet, mixed_operation
 from rnas.supernets.space import SPACES
 
 

@@ -12,7 +12,7 @@ from rnas.networks.cells import CellNetwork
 from rnas.networks.nasbench201 import NasBench201Network
 from rnas.networks.zoo import count_parameters
 from rnas.spaces import darts, nasbench201
-from rnas.supernets import derive
+from rnas.supernets.darts import derive
 from rnas.supernets.space import SPACES
 
 

@@ -12,7 +12,7 @@ from torch import nn
 import rnas
 from rnas.config import Distance, PgdConfig
 from rnas.networks import zoo
-from rnas.opening import open_run
+from rnas.run.opening import open_run
 from rnas.training import train
 from rnas.training.config import TrainingConfig
 from rnas.training.state import moving_average

@@ -18,8 +18,9 @@ from rnas.data import Batches, ImageDataset
 from rnas.errors import CollapseError, ConfigError, DataError, DivergenceError
 from rnas.networks import zoo
 from rnas.objectives import OBJECTIVES
-from rnas.opening import open_run
 from rnas.reports import report
+from rnas.run.directory import Run
+from rnas.run.opening import open_run
 from rnas.training import train
 from rnas.training.collapse import CollapseCheck
 from rnas.training.config import CellTrainingConfig, TrainingConfig, ValidationConfig
@@ -233,14 +234,14 @@ def test_weights_that_are_not_finite_are_not_saved(
     data: ImageDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "run"
-    log = rnas.runs.Run.log
+    log = Run.log
 
-    def spoil(run: rnas.runs.Run, kind: str, *, step: int, epoch: int, **values: Any) -> None:
+    def spoil(run: Run, kind: str, *, step: int, epoch: int, **values: Any) -> None:
         if step == 3:
             network.classifier.weight.data[0, 0] = torch.nan
         log(run, kind, step=step, epoch=epoch, **values)
 
-    monkeypatch.setattr(rnas.runs.Run, "log", spoil)
+    monkeypatch.setattr(Run, "log", spoil)
     network: Any = zoo.build("resnet18", 10, in_channels=1, channels=2)
     with (
         pytest.raises(DivergenceError, match=r"step 3: classifier.weight is no longer finite; the last good state is"),

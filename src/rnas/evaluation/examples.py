@@ -19,10 +19,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from rnas.checkpoints import save_tensors
 from rnas.errors import RunError
-from rnas.files import MEBIBYTE, make_folder, read_bytes
-from rnas.integrity import owner_of
+from rnas.run.checkpoints import save_tensors
+from rnas.run.files import MEBIBYTE, make_folder, read_bytes
+from rnas.run.integrity import owner_of
 
 __all__ = ["Examples"]
 

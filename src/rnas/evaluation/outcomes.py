@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from rnas.documents import parse_object
 from rnas.errors import RunError
 from rnas.evaluation.card import Settings
-from rnas.files import MEBIBYTE, make_folder, read_bytes, write_atomically
-from rnas.integrity import KEY, blank, seal
+from rnas.run.files import MEBIBYTE, make_folder, read_bytes, write_atomically
+from rnas.run.integrity import KEY, blank, seal
 
 __all__ = ["FILE_NAME", "Outcomes", "Record", "read_outcomes"]
 

@@ -1,9 +1,9 @@
 """What attacks see of a model: a copy that computes the same, faster. What it says is never a result.
 
-The copy is in evaluation mode, has batch norm folded into convolutions (`rnas.folding`), is stored in channels_last and
-takes no gradients in its weights. Its logits differ from the model's by rounding, so an image may be broken for it and
-not for the model. An attack that stops at the first success, as AutoAttack does, would stop there too early; such
-images are therefore attacked again, on the model itself.
+The copy is in evaluation mode, has batch norm folded into convolutions (`rnas.attacks.folding`), is stored in
+channels_last and takes no gradients in its weights. Its logits differ from the model's by rounding, so an image may be
+broken for it and not for the model. An attack that stops at the first success, as AutoAttack does, would stop there too
+early; such images are therefore attacked again, on the model itself.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
+from rnas.attacks.folding import FoldedNetwork
 from rnas.attacks.guards import Model
 from rnas.errors import RnasError
 from rnas.evaluation.card import AttackCard, Settings
 from rnas.evaluation.clean_checks import difference
 from rnas.evaluation.fingerprints import model_fingerprint
 from rnas.evaluation.watched import WatchedModel
-from rnas.folding import FoldedNetwork
 
 __all__ = ["PreparedModel", "Targets"]
 

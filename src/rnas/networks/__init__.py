@@ -1,16 +1,14 @@
 """What can be trained: cell networks from a genotype, hand-made ones, and the zoo that names them all."""
 
+from typing import TYPE_CHECKING
+
 from rnas.lazy import lazily
+from rnas.networks.config import NetworkConfig
 
-__all__ = ["CellNetwork", "NetworkConfig", "NetworkSpec", "load_network", "zoo"]
+if TYPE_CHECKING:
+    from rnas.networks import zoo
+    from rnas.networks.cells import CellNetwork
 
-__getattr__ = lazily(
-    __name__,
-    {
-        "CellNetwork": "cells",
-        "NetworkConfig": "config",
-        "NetworkSpec": "spec",
-        "load_network": "spec",
-        "zoo": "zoo",
-    },
-)
+__all__ = ["CellNetwork", "NetworkConfig", "zoo"]
+
+__getattr__ = lazily(__name__, {"CellNetwork": "cells", "zoo": "zoo"})

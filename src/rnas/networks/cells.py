@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from rnas.errors import GenotypeError, UnknownNameError
 from rnas.genotype import Cell, Genotype
 from rnas.networks.normalise import Normalise
+from rnas.networks.operations import FactorizedReduce, ReluConvNorm, build_operation
 from rnas.spaces.darts import kind_of_cell
-from rnas.spaces.operations import FactorizedReduce, ReluConvNorm, build_operation
 
 __all__ = ["CellNetwork", "NetworkCell", "Placement", "Plan", "darts_plan"]
 

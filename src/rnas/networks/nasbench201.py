@@ -22,8 +22,8 @@ from torch.nn import functional as F
 from rnas.errors import GenotypeError
 from rnas.genotype import Genotype
 from rnas.networks.normalise import Normalise
+from rnas.networks.operations import build_operation
 from rnas.spaces import nasbench201
-from rnas.spaces.operations import build_operation
 
 __all__ = ["NasBench201Network", "Reduction", "StagedNetwork", "build_edge"]
 

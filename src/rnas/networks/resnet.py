@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnas.networks.normalise import Normalise
-from rnas.spaces.operations import subsample
+from rnas.networks.operations import subsample
 
 __all__ = ["BasicBlock", "ResNet"]
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from rnas.errors import ConfigError
 from rnas.networks.blocks import scaled
 from rnas.networks.normalise import Normalise
-from rnas.spaces.operations import subsample
+from rnas.networks.operations import subsample
 
 __all__ = ["PreactivationBlock", "WideResNet"]
 

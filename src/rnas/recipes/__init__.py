@@ -1,6 +1,6 @@
-"""Complete, named configurations, and the stages they are made of: search, train, evaluate, report.
+"""Complete, named configurations: each a YAML file in this folder.
 
-A recipe is a YAML file in this folder; `rnas run NAME` runs it, every value can be overridden.
+`rnas run NAME` runs one; every value of it can be overridden.
 """
 
 from __future__ import annotations
@@ -11,61 +11,16 @@ from typing import TYPE_CHECKING
 
 from rnas.errors import UnknownNameError, nearest
 from rnas.lazy import lazily
-from rnas.recipes.config import (
-    BenchmarkCommand,
-    EvaluateCommand,
-    ExportCommand,
-    RecipeCommand,
-    SearchCommand,
-    TrainCommand,
-    VulnerabilityCommand,
-)
-from rnas.recipes.studies.config import ReproduceCommand, budget_file
 
 if TYPE_CHECKING:
-    from rnas.recipes.benchmarking import run_benchmark
-    from rnas.recipes.evaluating import run_evaluation
-    from rnas.recipes.export import run_export
-    from rnas.recipes.stages import run_recipe, run_search, run_training
-    from rnas.recipes.studies.running import run_study, tabulate_study
-    from rnas.recipes.vulnerability import run_vulnerability
+    from rnas.commands import SearchCommand, TrainCommand, run_search, run_training
 
-__all__ = [
-    "BenchmarkCommand",
-    "EvaluateCommand",
-    "ExportCommand",
-    "RecipeCommand",
-    "ReproduceCommand",
-    "SearchCommand",
-    "TrainCommand",
-    "VulnerabilityCommand",
-    "budget_file",
-    "recipe_file",
-    "recipe_names",
-    "run_benchmark",
-    "run_evaluation",
-    "run_export",
-    "run_recipe",
-    "run_search",
-    "run_study",
-    "run_training",
-    "run_vulnerability",
-    "tabulate_study",
-]
+__all__ = ["SearchCommand", "TrainCommand", "recipe_file", "recipe_names", "run_search", "run_training"]
 
+# What scripts took from here before commands had a room of their own.
 __getattr__ = lazily(
-    __name__,
-    {
-        "run_benchmark": "benchmarking",
-        "run_evaluation": "evaluating",
-        "run_export": "export",
-        "run_recipe": "stages",
-        "run_search": "stages",
-        "run_study": "studies.running",
-        "run_training": "stages",
-        "run_vulnerability": "vulnerability",
-        "tabulate_study": "studies.running",
-    },
+    "rnas.commands",
+    {"SearchCommand": "config", "TrainCommand": "config", "run_search": "search", "run_training": "train"},
 )
 
 

@@ -7,10 +7,11 @@ from rnas.lazy import lazily
 if TYPE_CHECKING:
     from rnas.reports.benchmark import benchmark_table
     from rnas.reports.card import model_card
-    from rnas.reports.cells import draw_cell, draw_genotype, draw_genotypes
-    from rnas.reports.dots import save_comparison
-    from rnas.reports.figures import save
-    from rnas.reports.layer_figures import layer_figure
+    from rnas.reports.figures.cells import draw_cell, draw_genotype, draw_genotypes
+    from rnas.reports.figures.dots import save_comparison
+    from rnas.reports.figures.layers import layer_figure
+    from rnas.reports.figures.studies import layers_figure, sweep_figure, table_figure
+    from rnas.reports.figures.style import save
     from rnas.reports.layers import (
         ONE_POSITION,
         LayerRow,
@@ -20,16 +21,12 @@ if TYPE_CHECKING:
         read_layers,
     )
     from rnas.reports.page import report
-    from rnas.reports.reading import load_results
-    from rnas.reports.results import ModelResults, parse_results, read_results
     from rnas.reports.studies import StudyRow, study_csv, study_table
-    from rnas.reports.study_figures import layers_figure, sweep_figure, table_figure
     from rnas.reports.tables import html_table, markdown_table, rich_table
 
 __all__ = [
     "ONE_POSITION",
     "LayerRow",
-    "ModelResults",
     "StudyRow",
     "benchmark_table",
     "draw_cell",
@@ -41,12 +38,9 @@ __all__ = [
     "layer_tables",
     "layers_csv",
     "layers_figure",
-    "load_results",
     "markdown_table",
     "model_card",
-    "parse_results",
     "read_layers",
-    "read_results",
     "report",
     "rich_table",
     "save",
@@ -64,22 +58,18 @@ __getattr__ = lazily(
         **dict.fromkeys(("ONE_POSITION", "LayerRow", "layer_quotients"), "layers"),
         **dict.fromkeys(("layer_tables", "layers_csv", "read_layers"), "layers"),
         **dict.fromkeys(("StudyRow", "study_csv", "study_table"), "studies"),
-        **dict.fromkeys(("layers_figure", "sweep_figure", "table_figure"), "study_figures"),
-        "ModelResults": "results",
+        **dict.fromkeys(("layers_figure", "sweep_figure", "table_figure"), "figures.studies"),
         "benchmark_table": "benchmark",
-        "draw_cell": "cells",
-        "draw_genotype": "cells",
-        "draw_genotypes": "cells",
+        "draw_cell": "figures.cells",
+        "draw_genotype": "figures.cells",
+        "draw_genotypes": "figures.cells",
         "html_table": "tables",
-        "layer_figure": "layer_figures",
-        "load_results": "reading",
+        "layer_figure": "figures.layers",
         "markdown_table": "tables",
         "model_card": "card",
-        "parse_results": "results",
-        "read_results": "results",
         "report": "page",
         "rich_table": "tables",
-        "save": "figures",
-        "save_comparison": "dots",
+        "save": "figures.style",
+        "save_comparison": "figures.dots",
     },
 )

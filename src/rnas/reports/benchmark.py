@@ -14,7 +14,7 @@ from rnas.terminal import printable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rnas.reports.reading import Part
+    from rnas.run.contents import Part
 
 __all__ = ["COLUMNS", "benchmark_html", "benchmark_table"]
 
@@ -37,7 +37,7 @@ def benchmark_table(document: Mapping[str, Any]) -> Table:
     """A row a seed, then the means; from three seeds on also half of their 95% intervals.
 
     Args:
-        document: what `rnas.recipes.run_benchmark` returns.
+        document: what `rnas.commands.run_benchmark` returns.
     """
     title = Text(f"{printable(str(document['searches'][0]['algorithm']))} on NAS-RobBench-201")
     shown = Table(title=title, title_justify="left")

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from rnas.manifests import early_stop
 from rnas.reports.facts import facts
-from rnas.reports.figures import cell_name
-from rnas.reports.reading import read_folder
+from rnas.reports.figures.style import cell_name
 from rnas.reports.sharing import shareable, shareable_command
 from rnas.reports.tables import markdown, percent
 from rnas.reports.wording import describe_images, describe_settings
+from rnas.run.contents import read_folder
+from rnas.run.manifest import early_stop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from rnas.genotype import Cell
-    from rnas.reports.reading import Contents, Part
+    from rnas.run.contents import Contents, Part
 
 __all__ = ["ExportedFile", "NetworkFacts", "model_card"]
 

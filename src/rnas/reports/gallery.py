@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rnas.reports.figures import save
+from rnas.reports.figures.style import save
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,10 +13,10 @@ from rich.text import Text
 
 from rnas.documents import text_of
 from rnas.errors import RunError
-from rnas.files import read_bytes
-from rnas.positions import ONE_POSITION, tells
 from rnas.reports.ledger import csv_text, provenance, written
+from rnas.run.files import read_bytes
 from rnas.terminal import printable
+from rnas.vulnerability.positions import ONE_POSITION, tells
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

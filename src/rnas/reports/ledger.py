@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from rnas.reports.reading import Contents
+    from rnas.run.contents import Contents
 
 __all__ = ["csv_text", "harmless", "provenance", "results_csv", "written"]
 

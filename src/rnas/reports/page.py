@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from rnas.files import refuse_link, write_atomically
-from rnas.reports.adversarial import adversarial_figure, adversarial_files
 from rnas.reports.benchmark import benchmark_html
-from rnas.reports.cells import draw_genotype
-from rnas.reports.corruptions import corrupted_figure, corruptions_figure
-from rnas.reports.curves import search_figure, training_figure
-from rnas.reports.dots import accuracy_figure
 from rnas.reports.facts import facts, headline, measurements, sources, stage
-from rnas.reports.figures import cell_name
+from rnas.reports.figures.adversarial import adversarial_figure, adversarial_files
+from rnas.reports.figures.cells import draw_genotype
+from rnas.reports.figures.corruptions import corrupted_figure, corruptions_figure
+from rnas.reports.figures.curves import search_figure, training_figure
+from rnas.reports.figures.dots import accuracy_figure
+from rnas.reports.figures.style import cell_name
 from rnas.reports.gallery import Gallery, Picture
 from rnas.reports.ledger import results_csv
-from rnas.reports.reading import Contents, Part, read_folder
 from rnas.reports.searches import SearchSection, search_section
 from rnas.reports.tables import html_table
 from rnas.reports.trained import Measurement, measurement
 from rnas.reports.wording import describe_cell, describe_eps
+from rnas.run.contents import Contents, Part, read_folder
+from rnas.run.files import refuse_link, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path

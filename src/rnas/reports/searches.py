@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rnas.errors import RunError
-from rnas.reports.alpha import alpha_figure, trajectories
-from rnas.reports.curves import vulnerability_figure
 from rnas.reports.facts import bound, outcome
-from rnas.reports.figures import cell_name
+from rnas.reports.figures.alpha import alpha_figure, trajectories
+from rnas.reports.figures.curves import vulnerability_figure
+from rnas.reports.figures.style import cell_name
 from rnas.reports.shortlists import read_shortlist
 from rnas.reports.wording import describe_cell
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rnas.reports.gallery import Gallery, Picture
-    from rnas.reports.reading import Part
     from rnas.reports.shortlists import Shortlist
+    from rnas.run.contents import Part
 
 __all__ = ["SearchSection", "search_section"]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from rnas.reports.reading import Part
+    from rnas.run.contents import Part
 
 __all__ = ["Candidate", "Shortlist", "read_shortlist"]
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from rich.table import Table
 from rich.text import Text
 
-from rnas.reports.figures import plain
+from rnas.reports.figures.style import plain
 from rnas.reports.ledger import csv_text, provenance
 
 __all__ = ["ACCURACIES", "PARAMETERS", "StudyRow", "study_csv", "study_table", "words"]

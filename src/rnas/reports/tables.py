@@ -10,13 +10,13 @@ from markupsafe import Markup, escape
 from rich.table import Table
 from rich.text import Text
 
-from rnas.reports.figures import plain
+from rnas.reports.figures.style import plain
 from rnas.reports.wording import describe_conditions, describe_eps, describe_images, describe_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rnas.reports.results import AttackResult, ModelResults
+    from rnas.run.results import AttackResult, ModelResults
 
 __all__ = ["Column", "columns", "html_table", "markdown", "markdown_table", "percent", "rich_table"]
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from rnas.reports.layers import LayerRow
-    from rnas.reports.reading import Part
+    from rnas.run.contents import Part
 
 __all__ = ["Measurement", "measurement"]
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rnas.genotype import Cell
-    from rnas.reports.results import AttackResult, ModelResults
+    from rnas.run.results import AttackResult, ModelResults
 
 __all__ = [
     "describe_cell",

@@ -69,7 +69,7 @@ class ConstraintConfig:
 
     Args:
         bound: H: a number as in the paper, or a percentage of F at the end of the warm-up, such as 50%.
-        metric: how a map's deviation is measured; a name in rnas.vulnerability.METRICS.
+        metric: how a map's deviation is measured; a name in rnas.vulnerability.metrics.METRICS.
         solver: "linearised" or "dual_ascent".
         images: validation images on which F is defined, a fixed sample, at least 1.
         tolerance: on F / H - 1 and on the KKT residual, > 0.
@@ -104,7 +104,7 @@ class ShortlistConfig:
         learning_rate: the highest of that training, whose schedule is one cycle, > 0.
         images: validation images on which the candidates are compared, a fixed sample, at least 1.
         keep: share of the candidates that the bound on F keeps, in (0, 1]; with 1 the loss alone decides.
-        metric: of F, a name in rnas.vulnerability.METRICS.
+        metric: of F, a name in rnas.vulnerability.metrics.METRICS.
     """
 
     count: int = 1

@@ -13,7 +13,7 @@ from rnas.config import PgdConfig
 from rnas.search.algorithm import Batch, SearchState
 from rnas.search.config import SearchConfig
 from rnas.search.relaxations import Relaxation
-from rnas.vulnerability import network_vulnerability
+from rnas.vulnerability.metrics import network_vulnerability
 
 __all__ = ["Vulnerability", "adversarial_images"]
 

@@ -22,9 +22,8 @@ from rnas import parallel
 from rnas.data import Batches, DataConfig, ImageDataset, LabelledImages, halves, stratified_subset
 from rnas.errors import DataError, DivergenceError
 from rnas.genotype import Genotype
-from rnas.positions import ONE_POSITION, tells
 from rnas.progress import reporting
-from rnas.runs import Run
+from rnas.run.directory import Run
 from rnas.search import adversarial_darts, darts, gdas, gdas_rnas, largest, random, rnas  # noqa: F401 - they register
 from rnas.search.algorithm import ALGORITHMS, ALPHA_BETAS, Algorithm, Batch, SearchState, SupernetAlgorithm
 from rnas.search.bound import bound_met
@@ -34,7 +33,8 @@ from rnas.seeding import derive
 from rnas.supernets.space import SPACES
 from rnas.training.advice import advise_weights
 from rnas.training.optimiser import WeightOptimiser
-from rnas.vulnerability import REMEDY
+from rnas.vulnerability.metrics import REMEDY
+from rnas.vulnerability.positions import ONE_POSITION, tells
 
 __all__ = ["ALGORITHMS", "search"]
 

@@ -22,17 +22,17 @@ from rnas.attacks import pgd_linf
 from rnas.config import plain
 from rnas.data import DataConfig, ImageDataset
 from rnas.documents import is_number
-from rnas.files import read_summary, refuse_link
 from rnas.genotype import Genotype
-from rnas.networks.spec import NetworkSpec, load_network
-from rnas.opening import open_run
-from rnas.runs import Run
+from rnas.models.spec import NetworkSpec, load_network
+from rnas.run.directory import Run
+from rnas.run.files import read_summary, refuse_link
+from rnas.run.opening import open_run
 from rnas.search.algorithm import Algorithm, Batch, SearchState
 from rnas.search.config import SearchConfig
 from rnas.seeding import derive
 from rnas.training.config import ScheduleConfig, TrainingConfig
 from rnas.training.loop import train
-from rnas.vulnerability import network_vulnerability
+from rnas.vulnerability.metrics import network_vulnerability
 
 __all__ = ["choose"]
 

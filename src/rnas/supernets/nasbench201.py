@@ -2,7 +2,7 @@
 
 One module an edge and operation, all of them computed and mixed (Eq. 1). Batch norm in the cells has no affine
 parameters, so that alpha alone decides how strong an operation is; as in the benchmark's own searches, and unlike in
-`rnas.supernets.reference`, pooling is not normalised.
+`rnas.supernets.darts.reference`, pooling is not normalised.
 
 As there, too, batch norm in the cells keeps no running statistics: also in evaluation mode it takes those of the batch,
 so that attacks, F and logits of an image depend on the images beside it. The stem, the blocks between stages and the

@@ -11,11 +11,11 @@ from torch import Tensor
 from rnas.genotype import Genotype
 from rnas.registry import Registry
 from rnas.spaces import darts, nasbench201
-from rnas.supernets import derive
 from rnas.supernets import nasbench201 as nasbench201_supernet
 from rnas.supernets.base import CellSupernet
-from rnas.supernets.fused import FusedSupernet
-from rnas.supernets.reference import Supernet
+from rnas.supernets.darts import derive
+from rnas.supernets.darts.fused import FusedSupernet
+from rnas.supernets.darts.reference import Supernet
 
 __all__ = ["SPACES", "SearchSpace"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from rnas.checkpoints import load_checkpoint
 from rnas.errors import RunError
+from rnas.run.checkpoints import load_checkpoint
 from rnas.training.config import TrainingConfig
 from rnas.training.schedules import course
 

@@ -19,7 +19,7 @@ from rnas.networks.layout import use_channels_last
 from rnas.networks.normalise import Normalise
 from rnas.objectives import OBJECTIVES
 from rnas.progress import reporting
-from rnas.runs import Run
+from rnas.run.directory import Run
 from rnas.seeding import derive
 from rnas.training.advice import advise_weights
 from rnas.training.cells import Auxiliary, DropPath

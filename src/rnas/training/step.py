@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from rnas.folding import FoldedNetwork
+from rnas.attacks.folding import FoldedNetwork
 from rnas.objectives import Objective
 from rnas.training.cells import Auxiliary
 from rnas.training.config import TrainingConfig

@@ -1,0 +1,55 @@
+"""What each command takes, and what it does: one file a command, without its arguments and its printing (`doors`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rnas.commands.config import (
+    BenchmarkCommand,
+    EvaluateCommand,
+    ExportCommand,
+    RecipeCommand,
+    SearchCommand,
+    TrainCommand,
+    VulnerabilityCommand,
+)
+from rnas.lazy import lazily
+
+if TYPE_CHECKING:
+    from rnas.commands.benchmark import run_benchmark
+    from rnas.commands.evaluate import run_evaluation
+    from rnas.commands.export import run_export
+    from rnas.commands.run import run_recipe
+    from rnas.commands.search import run_search
+    from rnas.commands.train import run_training
+    from rnas.commands.vulnerability import run_vulnerability
+
+__all__ = [
+    "BenchmarkCommand",
+    "EvaluateCommand",
+    "ExportCommand",
+    "RecipeCommand",
+    "SearchCommand",
+    "TrainCommand",
+    "VulnerabilityCommand",
+    "run_benchmark",
+    "run_evaluation",
+    "run_export",
+    "run_recipe",
+    "run_search",
+    "run_training",
+    "run_vulnerability",
+]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "run_benchmark": "benchmark",
+        "run_evaluation": "evaluate",
+        "run_export": "export",
+        "run_recipe": "run",
+        "run_search": "search",
+        "run_training": "train",
+        "run_vulnerability": "vulnerability",
+    },
+)

@@ -1,0 +1,209 @@
+"""What each command takes. The same keys serve the command line, a YAML file and a Python call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rnas.commands.measuring import VulnerabilityCommand
+from rnas.config import MOST_REPETITIONS, ComputeConfig, Distance, PgdConfig, require
+from rnas.data.config import DataChoice, DataConfig
+from rnas.evaluation.config import EvaluationSettings
+from rnas.networks.config import NetworkConfig
+from rnas.search.config import ConstraintConfig, SearchConfig, ShortlistConfig
+from rnas.training.config import TrainingConfig
+
+__all__ = [
+    "BenchmarkCommand",
+    "EvaluateCommand",
+    "ExportCommand",
+    "RecipeCommand",
+    "SearchCommand",
+    "TrainCommand",
+    "VulnerabilityCommand",
+    "ZooCommand",
+]
+
+
+@dataclass(frozen=True)
+class RunCommand(ComputeConfig):
+    """What every command that makes a run directory takes.
+
+    Args:
+        out: the run directory; the same command again continues a killed run and repeats nothing that is finished.
+        checkpoint_every: steps between two checkpoints, at least 1; one is also written at each epoch's end.
+    """
+
+    out: str
+    checkpoint_every: int = 100
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        super().__post_init__()
+        require(bool(self.out), "out", "a path", self.out)
+        require(self.checkpoint_every >= 1, "checkpoint_every", "an integer >= 1", self.checkpoint_every)
+
+
+@dataclass(frozen=True)
+class SearchCommand(RunCommand):
+    """Search for an architecture.
+
+    Args:
+        out: the run directory; the same command again continues a killed run and repeats nothing that is finished.
+        data: the images.
+        search: the search.
+    """
+
+    out: str = "runs/search"
+    data: DataConfig = field(default_factory=DataConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
+
+
+@dataclass(frozen=True)
+class BenchmarkCommand(RunCommand):
+    """Repeat a search over seeds and look what it finds up in NAS-RobBench-201.
+
+    The defaults are the settings of the study in docs/nas_robbench_201.md, which a CPU can do.
+
+    Args:
+        out: the run directory; the same command again continues a killed run and repeats nothing that is finished.
+        data: the images.
+        search: the search, in the space nasbench201.
+        table: the benchmark: its parquet file, or the JSON file of its results with meta.json beside it.
+        column: the measure of robust accuracy.
+        clean_column: the measure of clean accuracy.
+        seeds: number of searches, with the seeds seed, seed + 1, ..., at least 1.
+    """
+
+    out: str = "runs/benchmark"
+    data: DataConfig = field(default_factory=lambda: DataConfig(source="cifar10", limit=10_000, pixels=16))
+    search: SearchConfig = field(
+        default_factory=lambda: SearchConfig(
+            space="nasbench201",
+            channels=8,
+            cells=1,
+            epochs=8,
+            warmup_epochs=2,
+            batch_size=64,
+            learning_rate=0.05,
+            alpha_learning_rate=0.03,
+            attack=PgdConfig(step_size=Distance("4/255"), steps=2),
+            constraint=ConstraintConfig(max_iterations=5),
+            size_limit="40%",
+            shortlist=ShortlistConfig(epochs=2),
+        )
+    )
+    table: str | None = None
+    column: str = "cifar10/val_pgd_8_acc"
+    clean_column: str = "cifar10/val_acc"
+    seeds: int = 3
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        super().__post_init__()
+        require(self.seeds >= 1, "seeds", "an integer >= 1", self.seeds, at_most=MOST_REPETITIONS)
+
+
+@dataclass(frozen=True)
+class TrainCommand(RunCommand):
+    """Train a network.
+
+    Args:
+        out: the run directory; the same command again continues a killed run and repeats nothing that is finished.
+        data: the images.
+        network: which network.
+        training: how it is trained.
+    """
+
+    out: str = "runs/train"
+    data: DataConfig = field(default_factory=DataConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+
+@dataclass(frozen=True)
+class EvaluateCommand(ComputeConfig):
+    """Attack networks and save what became of each image.
+
+    MODEL is a run directory; or NETWORK:weights.safetensors (or .pth), a network of the zoo; or a TorchScript (.pt) or
+    torch.export (.pt2) file; or module:function, which returns a torch model, or module:model. A model takes images in
+    [0, 1] and returns logits, not probabilities. All but run directories need --out and, where no run directory stands
+    beside them, --data. TorchScript can do more than compute: name only files that you trust.
+
+    All models are attacked on one set of test images, or the command is refused.
+
+    Args:
+        evaluation: which attacks, on how many images.
+        out: a folder that gets a folder for each model and one report; null for the models' own run directories.
+        save_images: images of each attack to keep, exact, and to show in the report; corrupted ones are only kept.
+        data: the test images.
+    """
+
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    out: str | None = None
+    save_images: int = 0
+    data: DataChoice = field(default_factory=DataChoice)
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        super().__post_init__()
+        require(self.out != "", "out", "a path or null", self.out)
+        require(self.save_images >= 0, "save_images", "an integer >= 0", self.save_images)
+
+
+@dataclass(frozen=True)
+class RecipeCommand(RunCommand):
+    """The whole chain: search, train the found network and a baseline, attack both, report.
+
+    Args:
+        out: the run directory; the same command again continues a killed run and repeats nothing that is finished.
+        data: the images.
+        search: the search.
+        network: width and depth of the network made of the found cells; its name and genotype stay null.
+        baseline: the network to compare with.
+        training: how both are trained.
+        evaluation: how both are attacked.
+    """
+
+    out: str = "runs/recipe"
+    data: DataConfig = field(default_factory=DataConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    baseline: NetworkConfig = field(default_factory=lambda: NetworkConfig(name="resnet18"))
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+
+    def __post_init__(self) -> None:
+        """Check the ranges, and that the network is left to the search."""
+        super().__post_init__()
+        came = self.network.name or self.network.genotype
+        require(came is None, "network", "null for name and genotype: the search finds the cells", came)
+
+
+@dataclass(frozen=True)
+class ExportCommand:
+    """Export a trained network: a torch.export program, ONNX with the extra rnas[onnx], and a model card.
+
+    Args:
+        out: the folder for the files; null for the folder export in the run directory.
+    """
+
+    out: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check that there is a folder."""
+        require(self.out != "", "out", "a path or null", self.out)
+
+
+@dataclass(frozen=True)
+class ZooCommand:
+    """List all networks, or show one and draw its cells.
+
+    Args:
+        out: the folder for the drawn cells of a network, as PNG and SVG.
+    """
+
+    out: str = "runs/zoo"
+
+    def __post_init__(self) -> None:
+        """Check that there is a folder."""
+        require(bool(self.out), "out", "a path", self.out)

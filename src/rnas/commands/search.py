@@ -1,0 +1,51 @@
+"""What `rnas search` does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rnas import parallel
+from rnas.commands.checks import check_search
+from rnas.commands.comparing import load_data
+from rnas.commands.config import (
+    SearchCommand,
+)
+from rnas.commands.stage import stage, warn_of_small_data
+from rnas.genotype import Genotype
+from rnas.run.checkpoints import read_weights
+from rnas.run.files import read_summary
+from rnas.search.config import FOUND
+from rnas.search.loop import search
+
+__all__ = ["read_search", "run_search"]
+
+
+def read_search(folder: Path) -> None:
+    """Make sure that what a search found can be read; raises an RnasError if not."""
+    Genotype.load(folder / "genotype.json")
+    read_weights(folder / "alpha.safetensors")
+    read_summary(folder, FOUND)
+
+
+def run_search(command: SearchCommand) -> Path:
+    """Search as configured; a finished search is not repeated.
+
+    Returns:
+        The run directory, which holds genotype.json.
+    """
+    check_search(command.search)
+    with stage(command, "search") as (run, device):
+        if not run.complete(read_search):
+            data = load_data(command.data, command.seed)
+            run.record("images", parallel.agreed("images", data.fingerprint))
+            warn_of_small_data("search.batch_size", command.search.batch_size, len(data.train) // 2)
+            search(
+                data,
+                command.search,
+                run,
+                augmentation=command.data,
+                device=device,
+                checkpoint_every=command.checkpoint_every,
+            )
+            run.finish()
+    return run.path

@@ -1,0 +1,1 @@
+"""Each figure, and the house style that they share."""

@@ -1,0 +1,179 @@
+"""From architecture parameters to a discrete architecture of the DARTS space, with a limit on its size if asked for.
+
+For each node keep the two incoming edges whose strongest operation other than `none` weighs most, with that operation
+(Liu et al. 2019, https://arxiv.org/abs/1806.09055, Section 2.4): the choice with the greatest sum of weights. Under a
+size limit it is the choice with the greatest sum among those whose network is small enough.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from rnas.config import require
+from rnas.genotype import Cell, Edge, Genotype
+from rnas.networks.cells import CellNetwork, darts_plan
+from rnas.networks.operations import build_operation
+from rnas.networks.zoo import PUBLISHED_CELLS, PUBLISHED_CHANNELS, count_parameters
+from rnas.spaces import darts
+
+__all__ = ["derive_genotype", "largest_genotype", "published_size"]
+
+#: Operations that an edge of a derived cell can have.
+CANDIDATES = tuple(index for index, name in enumerate(darts.OPERATIONS) if name != "none")
+
+#: The nodes whose incoming edges are chosen, in each kind of cell.
+TARGETS = tuple(range(darts.INPUTS, darts.INPUTS + darts.NODES))
+
+
+class Choice(NamedTuple):
+    """Incoming edges of some nodes: what they cost, what they weigh, and (edge, operation) of each, node by node."""
+
+    size: int
+    weight: float
+    nodes: tuple[tuple[tuple[int, int], ...], ...]
+
+
+def derive_genotype(alpha: Tensor, at_most: int | None = None, *, edges_per_node: int = 2) -> Genotype:
+    """Derive the genotype of a DARTS alpha.
+
+    Args:
+        alpha: logits, shape (len(darts.KINDS), len(darts.EDGES), len(darts.OPERATIONS)).
+        at_most: parameters that its network may have in the published form (20 cells, 36 channels, ten classes); None
+            for any number.
+        edges_per_node: incoming edges that each intermediate node keeps.
+
+    Returns:
+        A genotype with the cells "normal" and "reduce"; the strongest edge of a node comes first.
+
+    Raises:
+        ConfigError: if no network is so small.
+    """
+    return choose_genotype(alpha.detach().double().softmax(dim=-1).cpu(), at_most, edges_per_node)
+
+
+def largest_genotype(at_most: int | None, generator: torch.Generator) -> Genotype:
+    """A genotype whose network has the most parameters, of those with at most so many; raises as `derive_genotype`.
+
+    Args:
+        at_most: see `derive_genotype`.
+        generator: on the CPU; decides between equal ones.
+    """
+    sizes = torch.tensor(operation_sizes(), dtype=torch.float64)
+    # Less than one parameter for all edges together: between equal ones only.
+    return choose_genotype(sizes + torch.rand(sizes.shape, generator=generator).double() / 100, at_most)
+
+
+def choose_genotype(weights: Tensor, at_most: int | None, edges_per_node: int = 2) -> Genotype:
+    """The genotype with the greatest sum of weights, shape as alpha's; the rest is as of `derive_genotype`."""
+    options = [
+        node_choices(weights[kind], kind, target, edges_per_node)
+        for kind in range(len(darts.KINDS))
+        for target in TARGETS
+    ]
+    if at_most is None:
+        nodes = [max(of_node, key=lambda choice: choice.weight).nodes[0] for of_node in options]
+    else:
+        nodes = list(heaviest_within(options, at_most - size_around_operations()).nodes)
+    cells = {}
+    for kind, name in enumerate(darts.KINDS):
+        strengths = weights[kind]
+        cells[name] = Cell(
+            nodes=tuple(
+                tuple(
+                    Edge(darts.OPERATIONS[operation], darts.EDGES[edge][0])
+                    for edge, operation in sorted(node, key=lambda pair: -float(strengths[pair]))
+                )
+                for node in nodes[kind * darts.NODES : (kind + 1) * darts.NODES]
+            ),
+            concat=TARGETS,
+            inputs=darts.INPUTS,
+        )
+    return Genotype(cells)
+
+
+def node_choices(weights: Tensor, kind: int, target: int, count: int) -> list[Choice]:
+    """The ways to choose a node's incoming edges that no smaller or equal one outweighs."""
+    sizes = operation_sizes()[kind]
+    incoming = [edge for edge, (_, node) in enumerate(darts.EDGES) if node == target]
+    return undominated(
+        Choice(
+            sum(sizes[edge][operation] for edge, operation in pairs),
+            sum(float(weights[edge, operation]) for edge, operation in pairs),
+            (pairs,),
+        )
+        for edges in itertools.combinations(incoming, count)
+        for operations in itertools.product(CANDIDATES, repeat=count)
+        for pairs in [tuple(zip(edges, operations, strict=True))]
+    )
+
+
+def heaviest_within(options: list[list[Choice]], room: int) -> Choice:
+    """The heaviest choice for all nodes whose operations have at most `room` parameters: dynamic programming."""
+    least = [min(choice.size for choice in of_node) for of_node in options]
+    smallest = sum(least) + size_around_operations()
+    require(room >= sum(least), "size_limit", f"at least {smallest:,} parameters", room + size_around_operations())
+    front = [Choice(0, 0.0, ())]
+    for index, of_node in enumerate(options):
+        left = room - sum(least[index + 1 :])
+        front = undominated(
+            Choice(before.size + choice.size, before.weight + choice.weight, before.nodes + choice.nodes)
+            for before in front
+            for choice in of_node
+            if before.size + choice.size <= left
+        )
+    return front[-1]
+
+
+def undominated(choices: Iterable[Choice]) -> list[Choice]:
+    """Those that outweigh every choice of no greater size, from the smallest and lightest to the heaviest."""
+    front: list[Choice] = []
+    for choice in sorted(choices, key=lambda choice: (choice.size, -choice.weight)):
+        if not front or choice.weight > front[-1].weight:
+            front.append(choice)
+    return front
+
+
+@functools.cache
+def operation_sizes() -> list[list[list[int]]]:
+    """Parameters of each operation in all cells of the published network, by kind, edge and operation."""
+    with torch.device("meta"):
+        return [
+            [
+                [
+                    sum(
+                        count_parameters(
+                            build_operation(
+                                name,
+                                placement.multiple * PUBLISHED_CHANNELS,
+                                2 if placement.reduce and source < darts.INPUTS else 1,
+                                affine=True,
+                            )
+                        )
+                        for placement in darts_plan(PUBLISHED_CELLS)
+                        if placement.kind == kind
+                    )
+                    for name in darts.OPERATIONS
+                ]
+                for source, _ in darts.EDGES
+            ]
+            for kind in darts.KINDS
+        ]
+
+
+@functools.cache
+def size_around_operations() -> int:
+    """Parameters of the published network outside the operations of its cells."""
+    pooling = Cell(nodes=((Edge("avg_pool_3x3", 0),),) * darts.NODES, concat=TARGETS)
+    return published_size(Genotype(dict.fromkeys(darts.KINDS, pooling)))
+
+
+def published_size(genotype: Genotype) -> int:
+    """Parameters of the genotype's network with 20 cells and 36 channels, for ten classes."""
+    with torch.device("meta"):
+        return count_parameters(CellNetwork(genotype, 10, channels=PUBLISHED_CHANNELS, cells=PUBLISHED_CELLS))
