@@ -6,34 +6,60 @@ The subpackages are imported when they are first used, so that `import rnas` sta
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from rnas.genotype import Genotype
+from rnas.lazy import lazily
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-__version__ = "0.1.0"
-__all__ = ["Genotype", "load"]
+    from rnas import (
+        attacks,
+        commands,
+        corruptions,
+        data,
+        evaluation,
+        models,
+        networks,
+        recipes,
+        reports,
+        search,
+        spaces,
+        studies,
+        supernets,
+        tabular,
+        training,
+        vulnerability,
+    )
 
-_SUBPACKAGES = (
+__version__ = "0.1.0"
+__all__ = [
+    "Genotype",
+    "load",
     "attacks",
+    "commands",
     "corruptions",
     "data",
     "evaluation",
+    "models",
     "networks",
     "recipes",
     "reports",
     "search",
     "spaces",
+    "studies",
     "supernets",
+    "tabular",
     "training",
     "vulnerability",
-)
+]
+
+if not TYPE_CHECKING:
+    _SUBPACKAGES = [name for name in __all__ if name not in ("Genotype", "load")]
+    __getattr__, __dir__ = lazily(__name__, dict.fromkeys(_SUBPACKAGES, ()))
 
 
 def load(model: str | Path, device: torch.device | str = "cpu") -> nn.Module:
@@ -57,13 +83,3 @@ def load(model: str | Path, device: torch.device | str = "cpu") -> nn.Module:
     from rnas.models.resolve import load_model
 
     return load_model(str(model), device).network
-
-
-def __getattr__(name: str) -> ModuleType:
-    if name in _SUBPACKAGES:
-        return importlib.import_module(f"rnas.{name}")
-    raise AttributeError(f"module 'rnas' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_SUBPACKAGES])

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnas.data import Batches, LabelledImages, crop_and_flip, halves, stratified_subset
+from rnas.data.batches import in_batches
 from rnas.data.splits import held_out
 from rnas.errors import ConfigError, DataError
 
@@ -17,6 +18,15 @@ LABELS = st.lists(st.integers(0, 5), min_size=1, max_size=60).map(torch.tensor)
 def some_images(count: int, *, channels: int = 3, height: int = 5, width: int = 7) -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
     return torch.randint(1, 256, (count, channels, height, width), generator=generator, dtype=torch.uint8)
+
+
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=50), st.integers(1, 60))
+def test_a_mean_is_the_sum_of_its_batches_shares(values: list[float], batch_size: int) -> None:
+    batches = list(in_batches(len(values), batch_size))
+    assert [value for rows, _ in batches for value in values[rows]] == values
+    assert all(1 <= rows.stop - rows.start <= batch_size for rows, _ in batches)
+    mean = sum(share * sum(values[rows]) / len(values[rows]) for rows, share in batches)
+    assert mean == pytest.approx(sum(values) / len(values))
 
 
 @given(LABELS, st.integers(1, 70), st.integers(0, 3))

@@ -23,6 +23,19 @@ if TYPE_CHECKING:
     from rnas.commands.search import run_search
     from rnas.commands.train import run_training
     from rnas.commands.vulnerability import run_vulnerability
+else:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "benchmark": ("run_benchmark",),
+            "evaluate": ("run_evaluation",),
+            "export": ("run_export",),
+            "run": ("run_recipe",),
+            "search": ("run_search",),
+            "train": ("run_training",),
+            "vulnerability": ("run_vulnerability",),
+        },
+    )
 
 __all__ = [
     "BenchmarkCommand",
@@ -40,16 +53,3 @@ __all__ = [
     "run_training",
     "run_vulnerability",
 ]
-
-__getattr__ = lazily(
-    __name__,
-    {
-        "run_benchmark": "benchmark",
-        "run_evaluation": "evaluate",
-        "run_export": "export",
-        "run_recipe": "run",
-        "run_search": "search",
-        "run_training": "train",
-        "run_vulnerability": "vulnerability",
-    },
-)

@@ -6,10 +6,10 @@ In the order in which data flows: `finding` (a name or path -> a source, in `fol
 `config` imports no torch; what does is imported when it is first used.
 """
 
-import importlib
 from typing import TYPE_CHECKING
 
 from rnas.data.config import DataChoice, DataConfig
+from rnas.lazy import lazily
 
 if TYPE_CHECKING:
     from rnas.data.augmentation import crop_and_flip
@@ -17,6 +17,17 @@ if TYPE_CHECKING:
     from rnas.data.images import ImageDataset, LabelledImages
     from rnas.data.loading import load
     from rnas.data.splits import halves, stratified_subset
+else:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "augmentation": ("crop_and_flip",),
+            "batches": ("Batches",),
+            "images": ("ImageDataset", "LabelledImages"),
+            "loading": ("load",),
+            "splits": ("halves", "stratified_subset"),
+        },
+    )
 
 __all__ = [
     "DataChoice",
@@ -29,23 +40,3 @@ __all__ = [
     "crop_and_flip",
     "Batches",
 ]
-
-_MODULE_OF = {
-    "LabelledImages": "images",
-    "ImageDataset": "images",
-    "load": "loading",
-    "stratified_subset": "splits",
-    "halves": "splits",
-    "crop_and_flip": "augmentation",
-    "Batches": "batches",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name in _MODULE_OF:
-        return getattr(importlib.import_module(f"rnas.data.{_MODULE_OF[name]}"), name)
-    raise AttributeError(f"module 'rnas.data' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULE_OF})

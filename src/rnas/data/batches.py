@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,7 +17,22 @@ if TYPE_CHECKING:
 
     from rnas.data.images import LabelledImages
 
-__all__ = ["Batches"]
+__all__ = ["Batches", "in_batches"]
+
+
+def in_batches(total: int, batch_size: int) -> Iterator[tuple[slice, float]]:
+    """Go through images in their order: the mean over all is the sum of the batches' means, each times its share.
+
+    Args:
+        total: number of images.
+        batch_size: images a batch, > 0; the last one may have fewer.
+
+    Yields:
+        The rows of each batch, and its share of all images.
+    """
+    for start in range(0, total, batch_size):
+        end = min(start + batch_size, total)
+        yield slice(start, end), (end - start) / total
 
 
 class Batches:

@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from rnas.evaluation.outcomes import Outcomes, read_outcomes
     from rnas.evaluation.sanity import Check
     from rnas.evaluation.summary import Evaluation
+else:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "sanity": ("Check",),
+            "evaluator": ("evaluate",),
+            "summary": ("Evaluation",),
+            "outcomes": ("Outcomes", "read_outcomes"),
+        },
+    )
 
 __all__ = [
     "EvaluationConfig",
@@ -28,14 +38,3 @@ __all__ = [
     "Outcomes",
     "read_outcomes",
 ]
-
-__getattr__ = lazily(
-    __name__,
-    {
-        "Check": "sanity",
-        "evaluate": "evaluator",
-        "Evaluation": "summary",
-        "Outcomes": "outcomes",
-        "read_outcomes": "outcomes",
-    },
-)

@@ -7,9 +7,9 @@ from rnas.lazy import lazily
 if TYPE_CHECKING:
     from rnas.models.resolve import LoadedModel, load_model
     from rnas.models.spec import NetworkSpec, load_network
+else:
+    __getattr__, __dir__ = lazily(
+        __name__, {"resolve": ("LoadedModel", "load_model"), "spec": ("NetworkSpec", "load_network")}
+    )
 
 __all__ = ["LoadedModel", "NetworkSpec", "load_model", "load_network"]
-
-__getattr__ = lazily(
-    __name__, {"LoadedModel": "resolve", "NetworkSpec": "spec", "load_model": "resolve", "load_network": "spec"}
-)

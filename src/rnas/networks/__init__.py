@@ -8,7 +8,7 @@ from rnas.networks.config import NetworkConfig
 if TYPE_CHECKING:
     from rnas.networks import zoo
     from rnas.networks.cells import CellNetwork
+else:
+    __getattr__, __dir__ = lazily(__name__, {"cells": ("CellNetwork",), "zoo": ()})
 
 __all__ = ["CellNetwork", "NetworkConfig", "zoo"]
-
-__getattr__ = lazily(__name__, {"CellNetwork": "cells", "zoo": "zoo"})

@@ -8,7 +8,7 @@ from rnas.objectives.config import ObjectiveConfig
 if TYPE_CHECKING:
     from rnas.objectives.catalogue import OBJECTIVES
     from rnas.objectives.registry import Objective
+else:
+    __getattr__, __dir__ = lazily(__name__, {"catalogue": ("OBJECTIVES",), "registry": ("Objective",)})
 
 __all__ = ["OBJECTIVES", "Objective", "ObjectiveConfig"]
-
-__getattr__ = lazily(__name__, {"OBJECTIVES": "catalogue", "Objective": "registry"})

@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from rnas.parallel.normalisation import batch_norm, synchronise
     from rnas.parallel.parts import generator, means, own, part_of, summed, weighted
     from rnas.parallel.processes import agreed, follow, from_first, rank, size
+else:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "normalisation": ("batch_norm", "synchronise"),
+            "parts": ("generator", "means", "own", "part_of", "summed", "weighted"),
+            "processes": ("agreed", "follow", "from_first", "rank", "size"),
+        },
+    )
 
 __all__ = [
     "agreed",
@@ -36,12 +45,3 @@ __all__ = [
     "synchronise",
     "weighted",
 ]
-
-__getattr__ = lazily(
-    __name__,
-    {
-        **dict.fromkeys(("batch_norm", "synchronise"), "normalisation"),
-        **dict.fromkeys(("generator", "means", "own", "part_of", "summed", "weighted"), "parts"),
-        **dict.fromkeys(("agreed", "follow", "from_first", "rank", "size"), "processes"),
-    },
-)

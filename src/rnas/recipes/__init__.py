@@ -13,15 +13,17 @@ from rnas.errors import UnknownNameError, nearest
 from rnas.lazy import lazily
 
 if TYPE_CHECKING:
-    from rnas.commands import SearchCommand, TrainCommand, run_search, run_training
+    from rnas.commands.config import SearchCommand, TrainCommand
+    from rnas.commands.search import run_search
+    from rnas.commands.train import run_training
+else:
+    # What scripts took from here before commands had a room of their own.
+    __getattr__, _ = lazily(
+        "rnas.commands",
+        {"config": ("SearchCommand", "TrainCommand"), "search": ("run_search",), "train": ("run_training",)},
+    )
 
 __all__ = ["SearchCommand", "TrainCommand", "recipe_file", "recipe_names", "run_search", "run_training"]
-
-# What scripts took from here before commands had a room of their own.
-__getattr__ = lazily(
-    "rnas.commands",
-    {"SearchCommand": "config", "TrainCommand": "config", "run_search": "search", "run_training": "train"},
-)
 
 
 def recipe_names() -> list[str]:

@@ -12,17 +12,28 @@ if TYPE_CHECKING:
     from rnas.reports.figures.layers import layer_figure
     from rnas.reports.figures.studies import layers_figure, sweep_figure, table_figure
     from rnas.reports.figures.style import save
-    from rnas.reports.layers import (
-        ONE_POSITION,
-        LayerRow,
-        layer_quotients,
-        layer_tables,
-        layers_csv,
-        read_layers,
-    )
+    from rnas.reports.layers import ONE_POSITION, LayerRow, layer_quotients, layer_tables, layers_csv, read_layers
     from rnas.reports.page import report
     from rnas.reports.studies import StudyRow, study_csv, study_table
     from rnas.reports.tables import html_table, markdown_table, rich_table
+else:
+    # Figures and columns of numbers take long to import, and a command line that is only parsed needs none.
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "layers": ("ONE_POSITION", "LayerRow", "layer_quotients", "layer_tables", "layers_csv", "read_layers"),
+            "studies": ("StudyRow", "study_csv", "study_table"),
+            "figures.studies": ("layers_figure", "sweep_figure", "table_figure"),
+            "benchmark": ("benchmark_table",),
+            "figures.cells": ("draw_cell", "draw_genotype", "draw_genotypes"),
+            "tables": ("html_table", "markdown_table", "rich_table"),
+            "figures.layers": ("layer_figure",),
+            "card": ("model_card",),
+            "page": ("report",),
+            "figures.style": ("save",),
+            "figures.dots": ("save_comparison",),
+        },
+    )
 
 __all__ = [
     "ONE_POSITION",
@@ -50,26 +61,3 @@ __all__ = [
     "sweep_figure",
     "table_figure",
 ]
-
-# Figures and columns of numbers take long to import, and a command line that is only parsed needs none.
-__getattr__ = lazily(
-    __name__,
-    {
-        **dict.fromkeys(("ONE_POSITION", "LayerRow", "layer_quotients"), "layers"),
-        **dict.fromkeys(("layer_tables", "layers_csv", "read_layers"), "layers"),
-        **dict.fromkeys(("StudyRow", "study_csv", "study_table"), "studies"),
-        **dict.fromkeys(("layers_figure", "sweep_figure", "table_figure"), "figures.studies"),
-        "benchmark_table": "benchmark",
-        "draw_cell": "figures.cells",
-        "draw_genotype": "figures.cells",
-        "draw_genotypes": "figures.cells",
-        "html_table": "tables",
-        "layer_figure": "figures.layers",
-        "markdown_table": "tables",
-        "model_card": "card",
-        "report": "page",
-        "rich_table": "tables",
-        "save": "figures.style",
-        "save_comparison": "figures.dots",
-    },
-)

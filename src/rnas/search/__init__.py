@@ -1,16 +1,16 @@
 """Gradient search for architectures: one bilevel loop, one file an algorithm, and the projection of Eq. 9."""
 
+from typing import TYPE_CHECKING
+
 from rnas.lazy import lazily
 
-__all__ = ["ALGORITHMS", "ConstraintConfig", "SearchConfig", "projection", "search"]
+if TYPE_CHECKING:
+    from rnas.search import projection
+    from rnas.search.config import ConstraintConfig, SearchConfig
+    from rnas.search.loop import ALGORITHMS, search
+else:
+    __getattr__, __dir__ = lazily(
+        __name__, {"loop": ("ALGORITHMS", "search"), "config": ("ConstraintConfig", "SearchConfig"), "projection": ()}
+    )
 
-__getattr__ = lazily(
-    __name__,
-    {
-        "ALGORITHMS": "loop",
-        "ConstraintConfig": "config",
-        "SearchConfig": "config",
-        "projection": "projection",
-        "search": "loop",
-    },
-)
+__all__ = ["ALGORITHMS", "ConstraintConfig", "SearchConfig", "projection", "search"]

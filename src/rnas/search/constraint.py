@@ -10,6 +10,7 @@ from torch import Tensor
 from rnas.attacks import pgd_linf
 from rnas.attacks.guards import evaluation_mode
 from rnas.config import PgdConfig
+from rnas.data.batches import in_batches
 from rnas.search.algorithm import Batch, SearchState
 from rnas.search.config import SearchConfig
 from rnas.search.relaxations import Relaxation
@@ -59,15 +60,14 @@ class Vulnerability:
         images, labels, _ = self.sample
         generator = torch.Generator(images.device)
         generator.set_state(self.noise)
-        for start in range(0, len(images), self.config.batch_size):
-            part = slice(start, start + self.config.batch_size)
-            batch = Batch(images[part], labels[part], generator)
+        for rows, share in in_batches(len(images), self.config.batch_size):
+            batch = Batch(images[rows], labels[rows], generator)
             weights = self.relaxation.smooth_weights(alpha, generator)
             network = self.state.network(weights)
             with evaluation_mode(network):
                 adversarial = adversarial_images(self.state, weights, batch, self.config.attack)
                 yield (
-                    len(batch.images) / len(images),
+                    share,
                     network_vulnerability(
                         network, network.cell_layers, batch.images, adversarial, metric=self.config.constraint.metric
                     ),
@@ -76,12 +76,4 @@ class Vulnerability:
 
 def adversarial_images(state: SearchState, weights: Tensor, batch: Batch, attack: PgdConfig) -> Tensor:
     """PGD examples against the supernet at given weights of its operations, in evaluation mode, shape (N, C, H, W)."""
-    return pgd_linf(
-        state.folded(weights),
-        batch.images,
-        batch.labels,
-        eps=attack.eps,
-        step_size=attack.step_size,
-        steps=attack.steps,
-        generator=batch.generator,
-    )
+    return pgd_linf(state.folded(weights), batch.images, batch.labels, **vars(attack), generator=batch.generator)

@@ -21,6 +21,7 @@ from rnas import parallel
 from rnas.attacks import pgd_linf
 from rnas.config import plain
 from rnas.data import DataConfig, ImageDataset
+from rnas.data.batches import in_batches
 from rnas.documents import is_number
 from rnas.genotype import Genotype
 from rnas.models.spec import NetworkSpec, load_network
@@ -154,20 +155,15 @@ def measure(folder: Path, sample: Batch, config: SearchConfig, device: torch.dev
     noise = torch.Generator(sample.labels.device)
     noise.set_state(sample.generator.get_state())
     passes = 0
-    attack = config.attack
-    for images, labels in zip(
-        sample.images.split(config.batch_size), sample.labels.split(config.batch_size), strict=True
-    ):
-        adversarial = pgd_linf(
-            network, images, labels, eps=attack.eps, step_size=attack.step_size, steps=attack.steps, generator=noise
-        )
+    for rows, share in in_batches(len(sample.labels), config.batch_size):
+        images, labels = sample.images[rows], sample.labels[rows]
+        adversarial = pgd_linf(network, images, labels, **vars(config.attack), generator=noise)
         with torch.no_grad():
-            share = len(labels) / len(sample.labels)
             for name, logits in (("clean", network(images)), ("adversarial", network(adversarial))):
                 totals[f"{name}_loss"] += share * float(F.cross_entropy(logits, labels))
                 accuracy = "clean_accuracy" if name == "clean" else "robust_accuracy"
                 totals[accuracy] += share * float((logits.argmax(dim=1) == labels).float().mean())
             value = network_vulnerability(network, layers, images, adversarial, metric=config.shortlist.metric)
             totals["F"] += share * float(value)
-        passes += attack.steps + 4
+        passes += config.attack.steps + 4
     return {**totals, "measuring_passes": passes}

@@ -18,6 +18,7 @@ from rnas.attacks import pgd_linf
 from rnas.attacks.guards import evaluation_mode
 from rnas.config import PgdConfig
 from rnas.data import LabelledImages
+from rnas.data.batches import in_batches
 
 __all__ = ["Validation", "accuracy"]
 
@@ -80,12 +81,12 @@ class Validation:
         """The accuracies on the images and on adversarial ones, in [0, 1]."""
         generator = torch.Generator(self.images.labels.device).manual_seed(self.seed)
         clean = robust = 0.0
-        for start in range(0, len(self.images), self.batch_size):
-            part = self.images.select(range(start, min(start + self.batch_size, len(self.images))))
-            images, share = part.floats(), len(part) / len(self.images)
-            adversarial = pgd_linf(network, images, part.labels, **vars(self.attack), generator=generator)
-            clean += share * accuracy(network, images, part.labels)
-            robust += share * accuracy(network, adversarial, part.labels)
+        for rows, share in in_batches(len(self.images), self.batch_size):
+            batch = self.images.select(range(rows.start, rows.stop))
+            images, labels = batch.floats(), batch.labels
+            adversarial = pgd_linf(network, images, labels, **vars(self.attack), generator=generator)
+            clean += share * accuracy(network, images, labels)
+            robust += share * accuracy(network, adversarial, labels)
         return clean, robust
 
     def state(self) -> dict[str, Any]:
