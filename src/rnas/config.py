@@ -194,7 +194,7 @@ def plain(config: Any) -> Any:
 class PgdConfig:
     """PGD in the Linf ball, as training and search use it; the paper's settings (Section 5.1) are the defaults.
 
-    The fields are arguments of `rnas.attacks.pgd_linf` and `pgd_kl`: ``pgd_linf(model, images, labels, **vars(attack))``.
+    The fields are arguments of PGD as it stands: ``rnas.attacks.pgd_linf(model, images, labels, **vars(attack))``.
 
     Args:
         eps: radius of the ball, in units of images in [0, 1]; a number or a fraction such as 8/255.
