@@ -12,6 +12,7 @@ from rnas.recipes import recipe_names
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+USAGE = (ROOT / "docs" / "usage.md").read_text(encoding="utf-8")
 
 
 def test_the_python_block_runs(tmp_path: Path) -> None:
@@ -24,7 +25,7 @@ def test_the_python_block_runs(tmp_path: Path) -> None:
     assert "PGD-20" in answer.stdout
 
 
-@pytest.mark.parametrize("command", sorted(set(re.findall(r"^rnas (\S+(?: \S+)?)", TEXT, re.MULTILINE))))
+@pytest.mark.parametrize("command", sorted(set(re.findall(r"^rnas (\S+(?: \S+)?)", TEXT + USAGE, re.MULTILINE))))
 def test_commands_and_recipes_exist(command: str) -> None:
     name, _, first = command.partition(" ")
     assert name in COMMANDS
@@ -32,9 +33,13 @@ def test_commands_and_recipes_exist(command: str) -> None:
         assert first in recipe_names()
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((?!https://)([^)#]+)\)", TEXT))))
-def test_linked_files_exist(target: str) -> None:
-    assert (ROOT / target).exists()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_linked_files_exist(page: Path) -> None:
+    targets = re.findall(r"\]\((?!https://)([^)#]+)\)", page.read_text(encoding="utf-8"))
+    assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
 def test_the_tree_names_what_there_is() -> None:
