@@ -73,18 +73,18 @@ def compared_on(
         DataError: if they cannot be loaded.
     """
     trained = [None if model.folder is None else training_data(model.folder) for model in models]
-    known = [chosen(config, choice) for config in trained if config is not None]
+    known = [choose_data(config, choice) for config in trained if config is not None]
     found: list[ImageDataset] = []
     loaded: dict[tuple[DataConfig, int], ImageDataset] = {}
     for model, config in zip(models, trained, strict=True):
         if config is not None and model.folder is not None:
-            own = chosen(config, choice)
+            own = choose_data(config, choice)
             own = replace(own, limit=None) if whole else own
             key = own, seed if own.limit is None else int(read_manifest(model.folder)["seed"])
         elif known:
             key = replace(known[0], limit=None), seed
         elif choice.source is not None:
-            key = chosen(DataConfig(choice.source), choice), seed
+            key = choose_data(DataConfig(choice.source), choice), seed
         else:
             raise ConfigError(
                 f"data: expected the name of a data set: {model.text} is no run directory, which has one; give --data "
@@ -105,7 +105,7 @@ def compared_on(
     return found
 
 
-def chosen(trained: DataConfig, choice: DataChoice) -> DataConfig:
+def choose_data(trained: DataConfig, choice: DataChoice) -> DataConfig:
     """The images of a network, where what the command names replaces what the training had.
 
     Args:

@@ -57,7 +57,7 @@ def run_export(folder: Path, command: ExportCommand) -> list[Path]:
     if (genotype := spec.cell_genotype) is not None:
         reports.save(reports.draw_genotype(genotype, title=folder.resolve().name), out, "cells")
     facts = NetworkFacts(
-        description=described(spec),
+        description=describe_network(spec),
         image=image,
         classes=spec.num_classes,
         parameters=count_parameters(network),
@@ -67,7 +67,7 @@ def run_export(folder: Path, command: ExportCommand) -> list[Path]:
     return [*(out / file.name for file in files), out / "README.md"]
 
 
-def described(spec: NetworkSpec) -> str:
+def describe_network(spec: NetworkSpec) -> str:
     """A network in a line: its name, and the width and depth where they are not the published ones."""
     words = [spec.name or "Cells found by a search, stacked"]
     words += [f"{spec.channels} channels in the first stage"] if spec.channels else []

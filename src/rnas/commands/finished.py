@@ -17,10 +17,10 @@ from rnas.run.integrity import identifying
 from rnas.run.manifest import read_manifest
 from rnas.run.results import AttackResult, parse_results
 
-__all__ = ["attacked_alike", "evaluated", "made", "older"]
+__all__ = ["is_attacked_alike", "is_evaluated", "is_finished", "is_older"]
 
 
-def made(command: RunCommand | VulnerabilityCommand, kind: str) -> bool:
+def is_finished(command: RunCommand | VulnerabilityCommand, kind: str) -> bool:
     """Whether the folder of a command holds its finished run.
 
     Args:
@@ -35,7 +35,7 @@ def made(command: RunCommand | VulnerabilityCommand, kind: str) -> bool:
     return manifest["kind"] == kind and manifest["finished"] is not None and same
 
 
-def evaluated(folder: Path, command: EvaluateCommand) -> bool:
+def is_evaluated(folder: Path, command: EvaluateCommand) -> bool:
     """Whether a run directory holds the outcomes of all attacks of a command, on as many images, for its weights.
 
     Args:
@@ -43,7 +43,7 @@ def evaluated(folder: Path, command: EvaluateCommand) -> bool:
         command: the evaluation; one whose eps is that of the training is left to the evaluation itself.
     """
     path = folder / "results.json"
-    if command.evaluation.eps is None or command.save_images or not older(folder / "weights.safetensors", path):
+    if command.evaluation.eps is None or command.save_images or not is_older(folder / "weights.safetensors", path):
         return False
     try:
         document = read_object(path) or {}
@@ -66,11 +66,11 @@ def ran_as_asked(attack: AttackResult | None, name: str, config: EvaluationConfi
         and (card is None or (card.parts is None and not card.transfers))
         and attack.images >= config.images_for(name, tested)
         and attack.call.get("seed") == seed
-        and attacked_alike(attack, config)
+        and is_attacked_alike(attack, config)
     )
 
 
-def attacked_alike(attack: AttackResult, settings: EvaluationSettings) -> bool:
+def is_attacked_alike(attack: AttackResult, settings: EvaluationSettings) -> bool:
     """Whether an attack ran with these settings, on however many images.
 
     Args:
@@ -83,6 +83,6 @@ def attacked_alike(attack: AttackResult, settings: EvaluationSettings) -> bool:
     return all(attack.settings.get(key) == value for key, value in asked.items())
 
 
-def older(first: Path, second: Path) -> bool:
+def is_older(first: Path, second: Path) -> bool:
     """Whether both files are there, and the first was written before the second."""
     return first.is_file() and second.is_file() and first.stat().st_mtime_ns <= second.stat().st_mtime_ns

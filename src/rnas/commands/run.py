@@ -30,7 +30,7 @@ from rnas.config import Distance
 from rnas.evaluation.config import PAPER_EPS
 from rnas.models.spec import NetworkSpec
 from rnas.run.files import read_summary, refuse_link
-from rnas.run.manifest import Changes, begun, read_manifest, refuse
+from rnas.run.manifest import Changes, has_begun, read_manifest, refuse
 from rnas.run.results import read_results
 from rnas.training.config import CellTrainingConfig
 from rnas.training.loop import check_images
@@ -45,7 +45,7 @@ def change_later_stages(path: Path, manifest: Mapping[str, Any], changed: Change
     """Let a recipe go on with other settings of stages that have not begun."""
     baseline = manifest["config"].get("baseline", {}).get("name") or "baseline"
     working = {name: (path / name / "manifest.json").is_file() for name in ("searched", baseline)}
-    working = {name: there and begun(path / name, read_manifest(path / name)) for name, there in working.items()}
+    working = {name: there and has_begun(path / name, read_manifest(path / name)) for name, there in working.items()}
     attacked = any((path / name / "outcomes.parquet").exists() for name in working)
     settled = {
         "evaluation": attacked or manifest["finished"] is not None,

@@ -33,7 +33,7 @@ ONE_SIZE = "--data.pixels N resizes and crops all to N x N"
 
 
 @dataclass(frozen=True)
-class Part:
+class LabelledPart:
     """The rows of a part and what was read of them."""
 
     rows: Any
@@ -79,14 +79,14 @@ def decode(
     return Decoded(classes, decoded["train"], decoded.get("test")), mixed
 
 
-def _open(source: Source, image_column: str | None, label_column: str | None) -> dict[str, Part]:
+def _open(source: Source, image_column: str | None, label_column: str | None) -> dict[str, LabelledPart]:
     """Rows, columns and labels of "train" and "test"; validation stands in for a test part without labels."""
     found = source.open()
 
-    def read(part: str) -> Part:
+    def read(part: str) -> LabelledPart:
         where, rows = f"{source.origin}, {part}", found[part]()
         images, labels = find_columns(rows.features, image_column, label_column, where)
-        return Part(rows, images, read_labels(rows, labels, where))
+        return LabelledPart(rows, images, read_labels(rows, labels, where))
 
     parts = {part: read(part) for part in ("train", "test") if part in found}
     if "test" in parts and parts["test"].labels.absent:
@@ -99,7 +99,7 @@ def _open(source: Source, image_column: str | None, label_column: str | None) ->
     return parts
 
 
-def _images(read: Part, part: str, source: Source, side: int | None) -> tuple[NDArray[np.uint8], bool]:
+def _images(read: LabelledPart, part: str, source: Source, side: int | None) -> tuple[NDArray[np.uint8], bool]:
     """All images of a part, shape (N, H, W, C), C = 3 if any of them has colour and else 1.
 
     Those of several sizes are made `side` high and wide; returns whether they were.

@@ -54,12 +54,12 @@ def card_sheet(name: str) -> Group:
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column()
-    for heading, value in described(card):
+    for heading, value in describe_card(card):
         facts.add_row(heading, Text(value))
     return Group(Text(name, style="bold"), Padding(facts, (0, 0, 0, 2)), *printed_numbers(card))
 
 
-def described(card: Card) -> list[tuple[str, str]]:
+def describe_card(card: Card) -> list[tuple[str, str]]:
     """The facts of a card in words, those that are known."""
     facts = [("source", card.source)]
     if card.parameters_millions is not None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnas.errors import ModelError
-from rnas.parallel.parts import Part, present
+from rnas.parallel.parts import OwnPart, present
 from rnas.parallel.processes import reduced, size
 
 __all__ = ["SynchronisedBatchNorm2d", "batch_norm", "synchronise"]
@@ -76,7 +76,7 @@ def batch_norm(
     return (maps * scale.view(1, -1, 1, 1) + shift.view(1, -1, 1, 1)).to(maps.dtype)
 
 
-def statistics(maps: Tensor, part: Part) -> tuple[Tensor, Tensor]:
+def statistics(maps: Tensor, part: OwnPart) -> tuple[Tensor, Tensor]:
     """Means and biased variances of the channels over the rows of all processes, each of shape (C,)."""
     wide = maps.float() if maps.dtype in (torch.bfloat16, torch.float16) else maps
     variance, mean = torch.var_mean(wide, dim=(0, 2, 3), correction=0)

@@ -14,11 +14,11 @@ from rnas.attacks.noise import PartGenerator
 from rnas.errors import ConfigError
 from rnas.parallel.processes import rank, reduced, size
 
-__all__ = ["Part", "generator", "means", "own", "part_of", "present", "summed", "weighted"]
+__all__ = ["OwnPart", "generator", "means", "own", "part_of", "present", "summed", "weighted"]
 
 
 @dataclass(frozen=True)
-class Part:
+class OwnPart:
     """The rows of a batch that each process works on, of numbers as equal as can be.
 
     Args:
@@ -48,10 +48,10 @@ class Part:
         return [(end - start) / self.total for start, end in pairwise(ends)]
 
 
-_present: Part | None = None
+_present: OwnPart | None = None
 
 
-def present() -> Part | None:
+def present() -> OwnPart | None:
     """The part that this process works on; None outside of `part_of`, and in a single process."""
     return _present
 
@@ -75,7 +75,7 @@ def part_of(total: int) -> Iterator[None]:
             f"batch_size: expected an image for each of the {size()} processes, got batches of {total}: "
             "choose a larger batch_size, or start fewer processes"
         )
-    before, _present = _present, Part(total, rank(), size())
+    before, _present = _present, OwnPart(total, rank(), size())
     try:
         yield
     finally:

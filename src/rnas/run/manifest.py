@@ -21,7 +21,7 @@ from rnas.run.integrity import SEALED, identifying, identity, seal_document
 __all__ = [
     "Changes",
     "Judge",
-    "begun",
+    "has_begun",
     "check_files",
     "check_manifest",
     "compare_sessions",
@@ -72,7 +72,7 @@ def prepare(
         manifest = read_manifest(path)
         if manifest["kind"] != kind:
             raise RunError(f"{path} holds a run of kind {manifest['kind']!r}, expected {kind!r}; choose another --out")
-        if begun(path, manifest):
+        if has_begun(path, manifest):
             if changed := changes(identifying(manifest["config"]), identifying(config)):
                 (judge or refuse)(path, manifest, changed)
                 adopt(path, manifest, config, changed)
@@ -132,7 +132,7 @@ def compare_sessions(path: Path, manifest: Mapping[str, Any]) -> str:
     return f"{path} was begun with {changed}: its numbers may differ from those of an uninterrupted run"
 
 
-def begun(path: Path, manifest: Mapping[str, Any]) -> bool:
+def has_begun(path: Path, manifest: Mapping[str, Any]) -> bool:
     """Whether a run, or a stage in a folder of it, has logged a step or saved a state."""
     files = [file for name in ("metrics.jsonl", "checkpoint.pt") for file in (path / name, *path.glob(f"*/{name}"))]
     return manifest["finished"] is not None or any(file.exists() and file.stat().st_size > 0 for file in files)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from rnas.commands.config import SearchCommand
-from rnas.commands.finished import made
+from rnas.commands.finished import is_finished
 from rnas.commands.search import run_search
 from rnas.executors import Job
 from rnas.genotype import Genotype
@@ -24,7 +24,7 @@ from rnas.run.files import read_summary
 from rnas.run.manifest import read_manifest
 from rnas.search.config import FOUND
 from rnas.studies.config import ReproduceCommand
-from rnas.studies.plan import chosen, run_settings, runs_folder, stand_ins
+from rnas.studies.plan import choose_networks, run_settings, runs_folder, stand_ins
 
 __all__ = ["PUBLISHED", "Cells", "how_searched", "search_job", "search_of"]
 
@@ -42,7 +42,7 @@ class Cells:
     networks = ()
 
     def phases(self, command: ReproduceCommand) -> Iterator[list[Job]]:
-        chosen("figure2", self.networks, command)
+        choose_networks("figure2", self.networks, command)
         yield [search_job(command, str(command.search.constraint.bound))]
 
     def rows(self, command: ReproduceCommand) -> list[StudyRow]:
@@ -50,7 +50,7 @@ class Cells:
         folder = Path(search.out)
         ours: dict[str, float] = {}
         call: dict[str, Any] = {}
-        if made(search, "search"):
+        if is_finished(search, "search"):
             size = read_summary(folder, FOUND)["parameters"]
             ours = {"parameters_millions": size / 1e6, **operations(Genotype.load(folder / "genotype.json"))}
             call = read_manifest(folder)
@@ -71,7 +71,7 @@ class Cells:
         bound = str(command.search.constraint.bound)
         search = search_of(command, bound)
         drawn = {}
-        if made(search, "search"):
+        if is_finished(search, "search"):
             drawn[f"ours, H = {bound}"] = Genotype.load(Path(search.out) / "genotype.json")
         for label, network in PUBLISHED:
             genotype = published_cards()[network].genotype
@@ -106,7 +106,9 @@ def search_of(command: ReproduceCommand, bound: str) -> SearchCommand:
 def search_job(command: ReproduceCommand, bound: str) -> Job:
     """The job of the search with a bound."""
     search = search_of(command, bound)
-    return Job(f"search on cifar10 with H = {bound}", partial(run_search, search), finished=made(search, "search"))
+    return Job(
+        f"search on cifar10 with H = {bound}", partial(run_search, search), finished=is_finished(search, "search")
+    )
 
 
 def how_searched(command: ReproduceCommand) -> str:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from rnas.commands.config import TrainCommand, VulnerabilityCommand
-from rnas.commands.finished import made, older
+from rnas.commands.finished import is_finished, is_older
 from rnas.commands.measuring import MeasuringAttack
 from rnas.commands.train import run_training
 from rnas.commands.vulnerability import run_vulnerability
@@ -27,7 +27,7 @@ from rnas.reports import (
 )
 from rnas.run.manifest import read_manifest
 from rnas.studies.config import ReproduceCommand
-from rnas.studies.plan import CURVES, chosen, how_trained, runs_folder, training_of
+from rnas.studies.plan import CURVES, choose_networks, how_trained, runs_folder, training_of
 
 __all__ = ["Layers"]
 
@@ -48,7 +48,7 @@ class Layers:
         return runs_folder(command, "layers", data, training, network)
 
     def phases(self, command: ReproduceCommand) -> Iterator[list[Job]]:
-        asked = chosen("figure1", self.networks, command)
+        asked = choose_networks("figure1", self.networks, command)
         yield [
             self.job(command, data, training, network)
             for data in self.data
@@ -70,11 +70,11 @@ class Layers:
             threads=command.threads,
             deterministic=command.deterministic,
         )
-        current = older(Path(trained.out) / "weights.safetensors", Path(measure.out) / "vulnerability.csv")
+        current = is_older(Path(trained.out) / "weights.safetensors", Path(measure.out) / "vulnerability.csv")
         return Job(
             f"{network} on {data}, {training} training",
             partial(train_and_measure, trained, measure),
-            finished=current and made(trained, "train") and made(measure, "vulnerability"),
+            finished=current and is_finished(trained, "train") and is_finished(measure, "vulnerability"),
         )
 
     def measured(self, command: ReproduceCommand, data: str, network: str) -> dict[str, list[LayerRow]]:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from rnas.commands.config import EvaluateCommand, TrainCommand
 from rnas.commands.evaluate import run_evaluation
-from rnas.commands.finished import attacked_alike, evaluated, made
+from rnas.commands.finished import is_attacked_alike, is_evaluated, is_finished
 from rnas.commands.train import run_training
 from rnas.errors import ConfigError, UnknownNameError, nearest
 from rnas.executors import Job
@@ -29,7 +29,7 @@ __all__ = [
     "CURVES",
     "Study",
     "accuracy_rows",
-    "chosen",
+    "choose_networks",
     "evaluation_job",
     "evaluation_of",
     "how_trained",
@@ -67,7 +67,7 @@ class Study(Protocol):
         """Its figure."""
 
 
-def chosen(study: str, networks: Sequence[str], command: ReproduceCommand) -> list[str]:
+def choose_networks(study: str, networks: Sequence[str], command: ReproduceCommand) -> list[str]:
     """The networks of a study that the command asks for, in the study's order.
 
     Raises:
@@ -141,7 +141,7 @@ def evaluation_of(command: ReproduceCommand, measures: Sequence[str]) -> Evaluat
 
 def evaluation_job(name: str, training: TrainCommand, evaluation: EvaluateCommand) -> Job:
     """The job of a table's row; it is finished if nothing is left to be trained and attacked."""
-    done = made(training, "train") and evaluated(Path(training.out), evaluation)
+    done = is_finished(training, "train") and is_evaluated(Path(training.out), evaluation)
     return Job(name, partial(train_and_evaluate, training, evaluation), finished=done)
 
 
@@ -164,14 +164,14 @@ def accuracy_rows(
         paper: the paper's numbers by measure, in percent, or None. "parameters_millions" is one of them.
     """
     results, run = None, ""
-    if training is not None and made(training, "train"):
+    if training is not None and is_finished(training, "train"):
         run, file = training.out, Path(training.out) / "results.json"
         results = read_results(file) if file.is_file() else None
     rows = []
     for measure, printed in paper.items():
         found = replace(row, measure=measure, paper=printed, run=run)
         attack = None if results is None else results.attack(measure)
-        if attack is not None and attacked_alike(attack, evaluation.evaluation):
+        if attack is not None and is_attacked_alike(attack, evaluation.evaluation):
             found = replace(
                 found,
                 ours=100 * attack.accuracy,

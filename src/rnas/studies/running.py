@@ -17,7 +17,7 @@ from rnas.run.files import write_atomically
 from rnas.run.lock import locked
 from rnas.studies.catalogue import STUDIES
 from rnas.studies.config import ReproduceCommand
-from rnas.studies.plan import Study, chosen
+from rnas.studies.plan import Study, choose_networks
 from rnas.training.loop import check_images as check_training_images
 from rnas.vulnerability.metrics import METRICS
 
@@ -82,7 +82,7 @@ def tabulate_study(name: str, command: ReproduceCommand) -> Table:
 
 def check_names(name: str, study: Study, command: ReproduceCommand) -> None:
     """All names in the settings, before anything is begun."""
-    chosen(name, study.networks, command)
+    choose_networks(name, study.networks, command)
     check_training(command.training)
     check_search(command.search)
     check_name("layers.metric", METRICS, command.layers.metric)
@@ -99,12 +99,12 @@ def check_images(study: Study, command: ReproduceCommand) -> None:
 def write_rows(name: str, study: Study, command: ReproduceCommand) -> Sequence[StudyRow]:
     """Write what is measured so far."""
     rows = study.rows(command)
-    sources = {data: described(command, data) for data in study.data}
+    sources = {data: describe_data(command, data) for data in study.data}
     write_atomically(Path(command.out) / f"{name}.csv", study_csv(rows, name, command.budget, sources))
     return rows
 
 
-def described(command: ReproduceCommand, data: str) -> str:
+def describe_data(command: ReproduceCommand, data: str) -> str:
     """The images that are used as a data set of the paper, in words."""
     config = command.data.of(data)
     stands = config.source in NAMES and config.source != data

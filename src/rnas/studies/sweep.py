@@ -18,7 +18,7 @@ from rnas.studies.config import ReproduceCommand
 from rnas.studies.plan import (
     CURVES,
     accuracy_rows,
-    chosen,
+    choose_networks,
     evaluation_job,
     evaluation_of,
     how_trained,
@@ -36,7 +36,7 @@ class Sweep:
     measures = ("clean", "pgd20")
 
     def phases(self, command: ReproduceCommand) -> Iterator[list[Job]]:
-        chosen("figure3", self.networks, command)
+        choose_networks("figure3", self.networks, command)
         yield [search_job(command, str(bound)) for bound in command.bounds]
         evaluation = evaluation_of(command, self.measures)
         yield [

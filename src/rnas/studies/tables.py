@@ -15,7 +15,7 @@ from rnas.reports import StudyRow, study_table, table_figure
 from rnas.studies.config import ReproduceCommand
 from rnas.studies.plan import (
     accuracy_rows,
-    chosen,
+    choose_networks,
     evaluation_job,
     evaluation_of,
     how_trained,
@@ -46,7 +46,7 @@ class Table:
         (data,) = self.data
         evaluation = evaluation_of(command, self.measures)
         jobs = []
-        for network in chosen(self.name, self.networks, command):
+        for network in choose_networks(self.name, self.networks, command):
             if published_cards()[network].channels is not None:  # a card without: nobody can build it
                 training = training_of(command, data, self.training, network)
                 jobs.append(evaluation_job(f"{network} on {data}, {self.training} training", training, evaluation))
