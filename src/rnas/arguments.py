@@ -153,7 +153,7 @@ def checked(parser: ArgumentParser, kind: type, arguments: list[str]) -> Any:
     try:
         parsed = parser.parse_args(arguments)
     except ArgumentError as error:
-        raise ConfigError(explain(error.message, known_keys(kind), arguments)) from error
+        raise ConfigError(explain(error.message, known_keys(kind), arguments, parser.prog)) from error
     except (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError) as error:
         # What the parser does not expect of a value or a file: it names neither.
         reason = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__

@@ -30,31 +30,42 @@ SYNONYMS = {
     "attacks": ("attack",),
 }
 
+#: What a command takes without a name, as its usage writes it, and the settings that others would give it by.
+UNNAMED = {
+    "MODEL": ("model", "models", "network", "networks", "net", "checkpoint", "weights", "run", "runs"),
+    "RUN": ("run", "run_dir", "model", "network", "folder", "checkpoint"),
+    "RECIPE": ("recipe", "name"),
+    "STUDY": ("study", "table", "figure", "name"),
+    "ALGORITHM": ("algorithm", "method", "name"),
+    "[NETWORK]": ("network", "model", "name"),
+}
 
-def explain(message: str, known: list[str], arguments: Sequence[str] = ()) -> str:
+
+def explain(message: str, known: list[str], arguments: Sequence[str] = (), usage: str = "") -> str:
     """A parser's error in one line, with the nearest setting where one is unknown.
 
     Args:
         message: the parser's.
         known: all settings of the command.
         arguments: the command line, which the parser repeats without its limits between words.
+        usage: how the command is called, such as "rnas evaluate MODEL ...".
     """
     if message.startswith("unrecognized arguments: "):
         text = message.partition(": ")[2]
         left = [word for word in arguments if word in text]
         first = next((place for place, word in enumerate(left) if text.startswith(word) and word.strip()), 0)
-        return unknown(left[first:] or text.split() or [text], known)
+        return unknown(left[first:] or text.split() or [text], known, usage)
     if message.startswith("Unexpected config:"):
         came = shorten(message.partition(":")[2].strip())
         return f"config: expected settings by name, such as seed: 0, got {came!r}"
     if found := re.match(r"argument (?:-\w/)?--([\w.]+)", message):
         return f"{found[1]}: {message[found.end() :].lstrip(': ')}"
     if found := re.search(r"Group '([\w.]+)' does not accept option '([\w.]+)'", message):
-        return explain(f"unrecognized arguments: --{found[1]}.{found[2]}", known)
+        return explain(f"unrecognized arguments: --{found[1]}.{found[2]}", known, usage=usage)
     if found := re.search(r"Option '([\w.]+)' is not accepted", message):
-        return explain(f"unrecognized arguments: --{found[1]}", known)
+        return explain(f"unrecognized arguments: --{found[1]}", known, usage=usage)
     if found := re.search(r"Parser key \"([\w.]+)\":.*NestedArg\(key='(\w+)'", message, re.DOTALL):
-        return explain(f"unrecognized arguments: --{found[1]}.{found[2]}", known)
+        return explain(f"unrecognized arguments: --{found[1]}.{found[2]}", known, usage=usage)
     if found := re.search(r'Parser key "([\w.]+)":\s*(.*)', message, re.DOTALL):
         return f"{found[1]}: {refused(found[2])}"
     return message
@@ -78,7 +89,7 @@ def refused(message: str) -> str:
     return message
 
 
-def unknown(words: list[str], known: list[str]) -> str:
+def unknown(words: list[str], known: list[str], usage: str) -> str:
     """What is said of arguments that no setting takes, by the first of them that looks like one."""
     place = next((index for index, word in enumerate(words) if word.startswith("--")), 0)
     word = words[place]
@@ -86,6 +97,8 @@ def unknown(words: list[str], known: list[str]) -> str:
         return f"{shorten(word)!r} is no setting: settings begin with --, what a command takes besides them comes first"
     key, _, value = word.removeprefix("--").partition("=")
     value = value or (words[place + 1] if place + 1 < len(words) else "")
+    if any(key.lower() in UNNAMED.get(taken, ()) for taken in usage.split()):
+        return f"no setting is called {shorten(word)!r}: it comes first and without a name, {usage}"
     choices = [f"--{name}{in_levels(name, value)}" for name in meant(key, known)]
     hint = f"; did you mean {' or '.join(choices)}?" if choices else ""
     return f"no setting is called {shorten(word)!r}{hint} (--help lists all)"
