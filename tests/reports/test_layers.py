@@ -14,6 +14,8 @@ from rich.console import Console
 from rnas.errors import RunError
 from rnas.reports import LayerRow, layer_figure, layer_tables, layers_csv, read_layers
 from rnas.reports.figures.style import save
+from rnas.reports.trained import measurement
+from rnas.run.contents import Part
 from rnas.vulnerability.metrics import METRICS, channel_vulnerability
 
 MANIFEST = {"command": "rnas vulnerability a, b", "seed": 3, "git_commit": "abc", "hardware": {"cpu": "C", "cores": 2}}
@@ -157,3 +159,28 @@ def test_figures_of_all_zeros_one_layer_and_strange_names(tmp_path: Path) -> Non
     many = [row for index in range(5) for row in rows({f"m{index}": [1.0] * (index + 1)})]
     (drawn,) = curves(layer_figure(many))
     assert len(drawn) == 5
+
+
+@pytest.mark.parametrize(
+    ("metric", "on"), [("gaussian_kl", "adversarial"), ("relative_deviation", "clean"), ("signal_relative", "clean")]
+)
+def test_a_constant_channel_is_told(metric: str, on: str, tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(0)
+    clean = torch.randn(4, 8, 4, 4, generator=generator)
+    adversarial = clean + torch.randn(4, 8, 4, 4, generator=generator)
+    given: list[LayerRow] = []
+    for model in ("live", "dead"):
+        if model == "dead":
+            (clean if on == "clean" else adversarial)[:, 3] = 0.0
+        value = float(channel_vulnerability(clean, adversarial, metric=metric).mean())
+        given.append(LayerRow(model, "stages.0", 8, 4, 4, metric, value))
+    assert [row.constant for row in given] == [False, True]
+    console = Console(width=100)
+    with console.capture() as capture:
+        console.print(*layer_tables(given))
+    words = "a channel is constant on clean or on adversarial images, and F divides by how much it varies"
+    assert f"!: {words}" in " ".join(capture.get().split())
+
+    (tmp_path / "vulnerability.csv").write_text(layers_csv(given, {}, MANIFEST), encoding="utf-8")
+    found = measurement(Part("vulnerability", "vulnerability", tmp_path))
+    assert found.words[1:] == (f"{metric}: the F of dead says nothing of its other channels: in stages.0 {words}.",)

@@ -59,9 +59,20 @@ class LayerRow:
     vulnerability: float
 
     @property
+    def constant(self) -> bool:
+        """Whether a constant channel decides the number."""
+        return self.defined and self.vulnerability >= CONSTANT
+
+    @property
     def defined(self) -> bool:
         """Whether the metric says anything of such maps."""
         return tells(self.metric, self.height, self.width)
+
+
+#: An F from here on comes of a division by next to nothing: by how much a channel varies that is constant.
+CONSTANT = 1e4
+
+CONSTANT_WORDS = "a channel is constant on clean or on adversarial images, and F divides by how much it varies"
 
 
 #: Models whose layers have the same names and maps: one table.
@@ -118,15 +129,17 @@ def read_layers(path: Path) -> list[LayerRow]:
 def layer_tables(rows: Sequence[LayerRow]) -> list[Table]:
     """A table for each metric and the models that have the same layers: a row a layer, and their mean (Eq. 6).
 
-    Layers of which the metric says nothing have a dash and take no part in the mean.
+    Layers of which the metric says nothing have a dash and take no part in the mean. A number that constant channels
+    decide has an exclamation mark.
     """
     tables = []
     for metric in metrics_of(rows):
         for layers, models in groups_of(rows):
             found = {model: layers_of(rows, model, metric) for model in models}
             first = found[models[0]]
-            omitted = not all(row.defined for row in first)
-            caption = f"-: {ONE_POSITION}; not in the mean" if omitted else None
+            remarks = [f"-: {ONE_POSITION}; not in the mean"] * any(not row.defined for row in first)
+            remarks += [f"!: {CONSTANT_WORDS}"] * any(row.constant for model in models for row in found[model])
+            caption = "\n".join(remarks) or None
             table = Table(
                 title=Text(f"Vulnerability by layer, {printable(metric)}"), title_justify="left", caption=caption
             )
@@ -152,7 +165,7 @@ def mean_vulnerability(rows: Sequence[LayerRow]) -> float | None:
 
 def _number(rows: Sequence[LayerRow]) -> str:
     value = mean_vulnerability(rows)
-    return "-" if value is None else f"{value:.3g}"
+    return "-" if value is None else f"{value:.3g}{' !' * any(row.constant for row in rows)}"
 
 
 def layer_quotients(rows: Sequence[LayerRow], others: Sequence[LayerRow]) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rnas.reports.layers import layers_of, mean_vulnerability, metrics_of, read_layers
+from rnas.reports.layers import CONSTANT_WORDS, layers_of, mean_vulnerability, metrics_of, read_layers
 from rnas.reports.wording import describe_settings
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Measurement:
         settings: the images and the attack, in words.
         models: names, in order.
         table: metric -> F of each model (Eq. 6) under it; None where the metric says nothing of its layers.
-        words: for each metric which network has the higher F; empty with one network.
+        words: which of several networks has the higher F by each metric; which F a constant channel decides.
     """
 
     name: str
@@ -54,6 +54,11 @@ def measurement(part: Part, searched: Collection[str] = ()) -> Measurement:
     }
     words = tuple(
         text for metric, values in table.items() if (text := compare(metric, models, values, searched)) is not None
+    )
+    words += tuple(
+        f"{row.metric}: the F of {row.model} says nothing of its other channels: in {row.layer} {CONSTANT_WORDS}."
+        for row in rows
+        if row.constant
     )
     return Measurement(part.name, _settings(part, rows), models, table, words)
 
