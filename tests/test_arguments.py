@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from dataclasses import is_dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -270,3 +271,40 @@ def test_odd_command_lines_end_well(monkeypatch: pytest.MonkeyPatch, tmp_path: P
             if (wrong := fuzzer.fault(line, *fuzzer.run(line))) is not None:
                 faults.append((line, wrong))
     assert faults == []
+
+
+def settings_file(path: Path, content: str | None) -> Path:
+    """A file of settings; without a content a FIFO, on which whoever opens it waits for ever."""
+    if content is None:
+        os.mkfifo(path)
+    else:
+        path.write_text(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("option", "content", "says"),
+    [
+        *((option, None, "is a FIFO, expected a file") for option in ("--config", "--training", "--training.attack")),
+        ("--training.attack", "steps: &a [1]\n" + "eps: [" + "*a, " * 200_000 + "]", "more than"),
+        ("--training.attack", "[" * 3000 + "]" * 3000, "training.attack: "),
+        ("--config", "training: other.yaml", "training: expected settings by name, got 'other.yaml'"),
+        ("--training", "attack: other.yaml", "attack: expected settings by name, got 'other.yaml'"),
+    ],
+)
+@pytest.mark.parametrize("joined", [False, True])
+def test_what_a_file_of_settings_may_be(
+    option: str, content: str | None, says: str, joined: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(tmp_path / "other.yaml")
+    file = settings_file(tmp_path / "file.yaml", content)
+    assert main(["train", *([f"{option}={file}"] if joined else [option, str(file)])]) == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert says in told
+    assert "file.yaml" in told
+
+
+def test_a_group_of_settings_can_be_a_file(tmp_path: Path) -> None:
+    file = settings_file(tmp_path / "attack.yaml", "eps: 4/255\nsteps: 3")
+    command = parse("train", TrainCommand, ["--training.attack", str(file), "--training.epochs", "2"])
+    assert (command.training.attack.steps, str(command.training.attack.eps)) == (3, "4/255")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
@@ -71,7 +72,9 @@ def parse(
     parser = parser_for(command, kind, recipe, resumable)
     expanded = expand(arguments, kind, resumable=resumable)
     for file in config_files(expanded):
-        check_settings(Path(file))
+        check_settings(Path(file), kind)
+    for key, file, group in group_files(expanded, kind):
+        check_settings(Path(file), group, key)
     try:
         command = checked(parser, kind, expanded)
     except ConfigError as error:
@@ -92,18 +95,44 @@ def config_files(expanded: list[str]) -> list[str]:
     return [value for name, value in pairwise(expanded) if name == "--config"]
 
 
-def check_settings(path: Path) -> None:
+def group_files(expanded: list[str], kind: type) -> Iterator[tuple[str, str, type]]:
+    """The files that expanded arguments name for a group of settings: its key, the file, and the group's dataclass."""
+    known = dict(groups(kind))
+    for word, following in pairwise([*expanded, ""]):
+        name, equals, value = word.partition("=")
+        key, file = name.removeprefix("--"), value if equals else following
+        if name.startswith("--") and key in known and os.path.lexists(file):
+            yield key, file, known[key]
+
+
+def check_settings(path: Path, kind: type, key: str = "config") -> None:
     """Make sure that a file of settings can be given to a parser, which would read and unfold anything.
 
+    Args:
+        path: the file.
+        kind: the dataclass that its settings make.
+        key: the option that names it.
+
     Raises:
-        ConfigError: if it is no regular file, or no YAML of a bounded size.
+        ConfigError: if it is no regular file, or no YAML of a bounded size, or names further files.
     """
     try:
-        check_yaml(text_of(read_bytes(path, limit=MEBIBYTE), str(path)), str(path))
+        text = text_of(read_bytes(path, limit=MEBIBYTE), str(path))
+        check_yaml(text, str(path))
     except FileNotFoundError:
-        pass  # told by the parser
+        return  # told by the parser
     except RunError as error:
-        raise ConfigError(f"config: {error}") from error
+        raise ConfigError(f"{key}: {error}") from error
+    try:
+        settings = load_settings(text)
+    except (yaml.YAMLError, ValueError):
+        return  # told by the parser
+    for name, _ in groups(kind):
+        value = settings
+        for part in name.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        if isinstance(value, str):
+            raise ConfigError(f"{path}: {name}: expected settings by name, got {quoted(value)}")
 
 
 @cache
@@ -124,7 +153,7 @@ def parser_for(command: str, kind: type, recipe: Path | None, resumable: bool) -
         )
     parser.add_argument("--plugin", metavar="MODULE", help="a module or .py file of your own to load first; repeatable")
     parser.add_class_arguments(kind)
-    named = set(groups(kind))
+    named = dict(groups(kind))
     for action in parser._actions:
         if action.dest in named:
             # A group's own help is that of any file of settings.
@@ -140,11 +169,11 @@ def hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
-def groups(kind: type, prefix: str = "") -> Iterator[str]:
-    """The settings that hold others."""
+def groups(kind: type, prefix: str = "") -> Iterator[tuple[str, type]]:
+    """The settings that hold others, each with its dataclass."""
     for name, annotation in hints(kind).items():
         if is_dataclass(annotation):
-            yield prefix + name
+            yield prefix + name, cast("type", annotation)
             yield from groups(cast("type", annotation), f"{prefix}{name}.")
 
 
