@@ -304,6 +304,13 @@ def test_what_a_file_of_settings_may_be(
     assert "file.yaml" in told
 
 
+@pytest.mark.parametrize("folder", ["/", "//", ".", ".."])
+def test_a_folder_is_no_file_of_settings(folder: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--training", folder]) == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert "expected a file" in told
+
+
 def test_a_group_of_settings_can_be_a_file(tmp_path: Path) -> None:
     file = settings_file(tmp_path / "attack.yaml", "eps: 4/255\nsteps: 3")
     command = parse("train", TrainCommand, ["--training.attack", str(file), "--training.epochs", "2"])

@@ -229,7 +229,7 @@ def read_sealed(path: Path, *, limit: int = 64 * MEBIBYTE) -> tuple[bytes, Seal 
             run than the manifest.
     """
     # The manifest first: of a run that ends meanwhile it then says too little, and nothing wrong.
-    manifest = None if path.name == MANIFEST else read_object(path.with_name(MANIFEST), finite=False)
+    manifest = None if path.name == MANIFEST else read_object(path.parent / MANIFEST, finite=False)
     try:
         with os.fdopen(_open(path, os.O_RDONLY), "rb") as file:
             # Python takes memory for as much as is asked for.
