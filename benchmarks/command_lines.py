@@ -339,7 +339,7 @@ def names(line: list[str]) -> Iterator[str]:
         key = key.lstrip("-")
         yield from (key[:20], key.rpartition(".")[2][:20]) if word.startswith("-") and key else ()
         yield from (repr(text)[1:20].rstrip("'\"") for text in (word, value, word.rpartition(":")[2]) if text)
-        yield from ["''"] if not word else []
+        yield " ".join(word.split())[:20] or "''"  # what would move the cursor is printed as a space
     yield from (f"error: {key}: " for command in line if command in KINDS for key in known_keys(KINDS[command]))
     yield "rnas "  # the form that a command has
 

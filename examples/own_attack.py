@@ -7,11 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from rnas.attacks.guards import Model
-from rnas.evaluation import ATTACKS, EvaluationConfig
-from rnas.evaluation.card import AttackCard
+from rnas.evaluation import ATTACKS, AttackCard, Strengths
 
 
-def corners(model: Model, images: Tensor, labels: Tensor, config: EvaluationConfig, seed: int) -> Tensor:
+def corners(model: Model, images: Tensor, labels: Tensor, config: Strengths, seed: int) -> Tensor:
     """Of some random corners of the ball the one where the loss is highest; needs no gradient."""
     generator = torch.Generator().manual_seed(seed)  # on the CPU, so that the corners do not depend on the device
     found, worst = images.clone(), torch.full((len(images),), -torch.inf, device=images.device)
@@ -34,5 +33,6 @@ ATTACKS.register("corners")(
         settings=lambda config: {"norm": "Linf", "eps": float(config.eps), "corners": CORNERS},
         run=corners,
         passes=lambda _: CORNERS,
+        black_box=True,
     )
 )

@@ -145,14 +145,14 @@ def test_curves_under_attack_are_called_so(tmp_path: Path) -> None:
 
 
 def test_attacks_that_eps_does_not_bound_have_an_axis_of_their_own() -> None:
-    def result(name: str, accuracy: float, **settings: object) -> AttackResult:
-        return AttackResult(name, name, 100, accuracy, accuracy - 0.1, accuracy + 0.1, settings)
+    def result(name: str, accuracy: float, *, bounded: bool = True) -> AttackResult:
+        return AttackResult(name, name, 100, accuracy, accuracy - 0.1, accuracy + 0.1, bounded=bounded)
 
     attacks = (
         result("clean", 0.9),
-        result("fgsm", 0.5, eps=0.03),
-        result("cw", 0.2, c=0.5),
-        result("worst_case", 0.4, attacks=["fgsm"]),
+        result("fgsm", 0.5),
+        result("cw", 0.2, bounded=False),
+        result("worst_case", 0.4),
     )
     figure = accuracy_figure([ModelResults("a", attacks, eps="8/255")])
     within, beyond = figure.axes

@@ -235,7 +235,7 @@ def keep_calls(document: dict[str, Any], before: dict[str, Any], manifest: dict[
     calls: list[dict[str, Any]] = []
     for row in document["attacks"]:
         same, call = earlier.get(row["name"], ({}, this))
-        if {key: value for key, value in same.items() if key != "call"} != row:
+        if any(row.get(key) != value for key, value in same.items() if key != "call"):  # older rows may say less
             call = this
         if call not in calls:
             calls.append(call)

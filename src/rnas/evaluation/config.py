@@ -119,5 +119,6 @@ class EvaluationConfig(EvaluationSettings):
 
     def images_for(self, attack: str, total: int) -> int:
         """How many of the test images an attack gets, or "clean"."""
-        limits = [total, self.images, self.autoattack_images if attack.startswith("autoattack") else None]
+        budgeted = attack != "clean" and ATTACKS[attack.partition("/")[0]].budgeted
+        limits = [total, self.images, self.autoattack_images if budgeted else None]
         return min(limit for limit in limits if limit is not None)

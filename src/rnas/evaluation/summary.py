@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from rnas.evaluation.card import Settings
+from rnas.evaluation.card import CLEAN_ORDER, OTHERS, AttackCard, Settings
 from rnas.evaluation.comparison import compare
 from rnas.evaluation.config import EvaluationConfig
 from rnas.evaluation.outcomes import Outcomes, Record
@@ -48,6 +48,8 @@ class Row:
         source: where the attack comes from; empty for the clean images and the worst case.
         seconds: time it took, over all sessions of an evaluation that was interrupted.
         parts: in a collection the accuracy under each member, by its name.
+        order: where its column stands in tables, mildest first.
+        bounded: whether the images lie within a distance that was set, as clean ones do.
     """
 
     name: str
@@ -62,6 +64,8 @@ class Row:
     source: str
     seconds: float
     parts: dict[str, float]
+    order: int
+    bounded: bool
 
 
 class Evaluation:
@@ -104,14 +108,14 @@ class Evaluation:
             title = "Clean" if card is None else card.title
             if card is not None and card.norm is not None:
                 bounded[card.norm][name] = attacked
-            source = "" if card is None else card.source
-            rows.append(_row(name, _on(title, attacked, total), attacked, dict(chosen), spent[name], source))
-        for norm, attacks in bounded.items():
+            rows.append(_row(name, _on(title, attacked, total), attacked, dict(chosen), spent[name], card))
+        for place, (norm, attacks) in enumerate(bounded.items(), start=OTHERS + 1):
             if attacks:
                 worst, time = _worst_case(list(attacks.values())), sum(spent[name] for name in attacks)
                 title = _on(f"Worst case, {norm}", worst, total)
                 eps = {key: value for key, value in settings[next(iter(attacks))].items() if key == "eps"}
-                rows.append(_row(WORST_CASES[norm], title, worst, {**eps, "attacks": list(attacks)}, time, ""))
+                row = _row(WORST_CASES[norm], title, worst, {**eps, "attacks": list(attacks)}, time, None)
+                rows.append(dataclasses.replace(row, order=place))
         self.rows = tuple(rows)
 
     @classmethod
@@ -171,7 +175,9 @@ def _worst_case(attacks: Sequence[Outcomes]) -> Outcomes:
     return dataclasses.replace(attacks[0].on(common), broken=broken)
 
 
-def _row(name: str, title: str, attacked: Outcomes, settings: dict[str, Any], seconds: float, source: str) -> Row:
+def _row(
+    name: str, title: str, attacked: Outcomes, settings: dict[str, Any], seconds: float, card: AttackCard | None
+) -> Row:
     robust, images = int((~attacked.broken).sum()), len(attacked)
     low, high = wilson(robust / images, len(np.unique(attacked.image)))
     members = [member for member in dict.fromkeys(attacked.attack.tolist()) if member.startswith(f"{name}/")]
@@ -186,9 +192,11 @@ def _row(name: str, title: str, attacked: Outcomes, settings: dict[str, Any], se
         high=high,
         median_l2=float(np.median(changed)) if len(changed) and name not in WORST_CASES.values() else None,
         settings=settings,
-        source=source,
+        source="" if card is None else card.source,
         seconds=seconds,
         parts={member.partition("/")[2]: 1 - float(attacked.of(member).broken.mean()) for member in members},
+        order=CLEAN_ORDER if card is None else card.order,
+        bounded=card is None or card.norm is not None,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from types import NoneType
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,9 @@ class AttackResult:
         parts: in a collection the accuracy under each member, in [0, 1], by its name: "fog/1".
         median_l2: median Euclidean norm of the changes that broke images, or None.
         source: where the attack comes from, or empty.
+        order: where its column stands in tables, mildest first.
+        bounded: whether its images lie within a distance that was set, as clean ones do. C&W only keeps the distance
+            small, and corruptions follow severities: their accuracies are no rungs on the ladder of the others.
     """
 
     name: str
@@ -56,6 +60,8 @@ class AttackResult:
     parts: Mapping[str, float] = field(default_factory=dict)
     median_l2: float | None = None
     source: str = ""
+    order: int = 5
+    bounded: bool = True
 
 
 @dataclass(frozen=True)
@@ -247,7 +253,27 @@ def _attack(document: Any, calls: list[dict[str, Any]], where: str) -> AttackRes
         parts=parts,
         median_l2=float(median_l2) if is_number(median_l2) and median_l2 is not None else None,
         source=str(document.get("source") or ""),
+        order=_order(document, where),
+        bounded=_bounded(document, where),
     )
+
+
+def _order(document: Mapping[str, Any], where: str) -> int:
+    order = _whole(document, "order", where)
+    if order is None:  # written before attacks' cards said it
+        names = {"clean": 0, "fgsm": 1, "cw": 3, "autoattack": 4, "worst_case": 6, "worst_case_l2": 7}
+        order = 2 if re.match(r"pgd\d", document["name"]) else names.get(document["name"], 5)
+    return order
+
+
+def _bounded(document: Mapping[str, Any], where: str) -> bool:
+    bounded = document.get("bounded")
+    if bounded is None:  # likewise
+        name = document["name"]
+        bounded = name == "clean" or name.startswith("worst_case") or "eps" in _part(document, "settings", where)
+    if not isinstance(bounded, bool):
+        raise RunError(f"{where}: 'bounded' should be true or false, is {json.dumps(bounded)[:60]}")
+    return bounded
 
 
 def _whole(document: Mapping[str, Any], key: str, where: str) -> int | None:
