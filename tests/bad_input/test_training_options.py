@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from rnas.cli import main
+from rnas.commands import run
 
 TRAIN = "train --data.limit 40 --network.name resnet18 --network.channels 2 --training.batch_size 8 --threads 1"
 CASES = {
@@ -68,7 +69,7 @@ def test_a_recipe_is_refused_before_its_search(
     option: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delattr("rnas.commands.run.run_search")
+    monkeypatch.delattr(run, "run_search")
     assert main(f"run quickstart --threads 1 --out new {option}".split()) == 2
     assert capsys.readouterr().err == f"rnas: error: {says}\n"
     assert not list(tmp_path.iterdir())

@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 from rnas.genotype import Cell, Edge, Genotype
-from rnas.reports.figures import style as figures
 from rnas.spaces import darts
 
 OPERATIONS = list(darts.OPERATIONS)
@@ -196,9 +195,3 @@ def evaluated_folder(tmp_path: Path) -> Path:
         write_json(folder / f"{number}" / "manifest.json", later)
         write_json(folder / f"{number}" / "results.json", document)
     return folder
-
-
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures are made and not drawn, which takes seconds: for tests of what a page says."""
-    monkeypatch.setattr(figures, "_encode", lambda figure, kind: f"{kind} of {len(figure.axes)} axes".encode())
