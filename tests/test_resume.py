@@ -7,11 +7,11 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from tests.processes import PATIENCE, Commands
+from tests.processes import PATIENCE, Commands, runs
 
 from rnas.cli import main
 from rnas.reports import read_layers
@@ -65,13 +65,6 @@ TRAINING_FILES = ("metrics.jsonl", "weights.safetensors", "model.json")
 
 
 @pytest.fixture(scope="module")
-def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
-    commands = Commands(tmp_path_factory.mktemp("said"))
-    yield commands
-    commands.end()
-
-
-@pytest.fixture(scope="module")
 def whole_search(commands: Commands, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A search that was not interrupted."""
     folder = tmp_path_factory.mktemp("search") / "whole"
@@ -101,7 +94,7 @@ def finished(folder: Path) -> bool:
 def wait_for_line(process: int, folder: Path, line: int) -> None:
     """Wait until the process has logged so many lines, or has ended."""
     deadline = time.monotonic() + PATIENCE
-    while logged(folder) < line and Path(f"/proc/{process}").exists():
+    while logged(folder) < line and runs(process):
         assert time.monotonic() < deadline, f"{folder} has {logged(folder)} lines, waited for {line}"
         time.sleep(0.001)
 
