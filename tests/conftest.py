@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.processes import Commands
 
 from rnas.reports.figures import style
+
+# Before they are imported, so that a failed assertion of theirs shows its values.
+pytest.register_assert_rewrite("tests.processes", "tests.refusals")
+
+from tests.processes import Commands  # noqa: E402
+from tests.refusals import Refused  # noqa: E402
 
 
 @pytest.fixture
@@ -22,3 +27,9 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
     commands = Commands(tmp_path_factory.mktemp("said"))
     yield commands
     commands.end()
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Refused:
+    """Gives wrong commands."""
+    return Refused(capsys)
