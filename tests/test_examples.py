@@ -1,5 +1,6 @@
 """Each example is short and runs as its first lines say."""
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ EXAMPLES = sorted(FOLDER.glob("*.py"))
 
 
 def run(name: str, *arguments: str) -> str:
+    """What an example prints in a process of its own."""
     answer = subprocess.run(
         [sys.executable, str(FOLDER / name), *arguments], capture_output=True, text=True, check=False, timeout=300
     )
@@ -24,11 +26,20 @@ def test_an_example_fits_on_a_screen_and_is_tested_here(path: Path) -> None:
     assert path.name in Path(__file__).read_text(encoding="utf-8")
 
 
-def test_search_in_python_leaves_a_network_that_attack_a_run_takes(tmp_path: Path) -> None:
-    table = run("search_in_python.py", "--out", str(tmp_path), "--images", "60", "--epochs", "1")
+def test_search_in_python_leaves_a_network_that_attack_a_run_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In this process, which has imported torch already."""
+
+    def run_here(name: str, *arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", [name, *arguments])
+        runpy.run_path(str(FOLDER / name), run_name="__main__")
+        return capsys.readouterr().out
+
+    table = run_here("search_in_python.py", "--out", str(tmp_path), "--images", "40", "--epochs", "1")
     assert "PGD-20" in table
     assert (tmp_path / "cells.svg").exists()
-    said = run("attack_a_run.py", str(tmp_path / "trained"), "--images", "8", "--attacks", "apgd-ce")
+    said = run_here("attack_a_run.py", str(tmp_path / "trained"), "--images", "8", "--attacks", "apgd-ce")
     assert "under AutoAttack: " in said
 
 

@@ -17,7 +17,8 @@ from rnas.training.optimiser import WeightOptimiser
 TINY = "--data.limit 60 --threads 1"
 SEARCH = (
     f"search {TINY} --search.channels 2 --search.cells 3 --search.epochs 2 --search.warmup_epochs 1 "
-    "--search.batch_size 15 --search.constraint.images 10 --search.attack.steps 1"
+    "--search.batch_size 15 --search.constraint.images 10 --search.constraint.max_iterations 2 "
+    "--search.attack.steps 1"
 )
 SHORTLIST = (
     f"search {TINY} --search.algorithm random --search.space nasbench201 --search.cells 1 --search.channels 2 "
@@ -148,9 +149,11 @@ def test_a_recipe_whose_stage_lost_its_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recipe = (
-        f"run quickstart {TINY} --search.channels 2 --search.cells 3 --search.epochs 1 --search.warmup_epochs 0 "
+        f"run quickstart {TINY} --search.space nasbench201 --search.cells 1 --search.channels 2 --search.epochs 1 "
+        "--search.warmup_epochs 0 "
         "--search.batch_size 20 --search.constraint.bound 1e-6 --search.constraint.images 10 --search.attack.steps 1 "
-        "--network.channels 2 --network.cells 3 --baseline.channels 2 --training.epochs 1 --training.batch_size 20 "
+        "--search.shortlist.count 2 --search.shortlist.epochs 1 --search.constraint.max_iterations 2 "
+        "--network.channels 2 --network.cells 1 --baseline.channels 2 --training.epochs 1 --training.batch_size 20 "
         "--training.attack.steps 1 --evaluation.attacks fgsm --evaluation.images 20"
     )
     out = tmp_path / "run"

@@ -6,20 +6,17 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from tests.processes import PATIENCE, Commands, runs
 
 from rnas.cli import main
 from rnas.reports import read_layers
 
-KILLS = 10
-PATIENCE = 120.0
-"""Seconds that any single step may take on a busy machine."""
+KILLS = 6
 
 TINY = ["--data.limit", "80", "--checkpoint_every", "3", "--threads", "1"]
 ATTACK = ["eps=0.1", "step_size=0.1", "steps=1"]
@@ -32,7 +29,7 @@ def settings(prefix: str, *values: str) -> list[str]:
 SEARCH = [
     "search",
     *TINY,
-    *settings("search", "channels=2", "cells=3", "epochs=3", "warmup_epochs=1", "batch_size=8"),
+    *settings("search", "channels=2", "cells=3", "epochs=3", "warmup_epochs=1", "batch_size=10"),
     *settings("search.attack", *ATTACK),
     *settings("search.constraint", "bound=80%", "images=10", "max_iterations=2"),
 ]
@@ -53,89 +50,18 @@ EXTRAS = [
 RECIPE = [
     *["run", "quickstart", *TINY],
     *settings("search", "channels=2", "cells=3", "epochs=1", "warmup_epochs=0", "batch_size=20"),
-    *settings("search.constraint", "bound=1", "images=10"),
+    *settings("search.attack", "steps=1"),
+    *settings("search.constraint", "bound=1", "images=10", "max_iterations=2"),
+    *settings("search.shortlist", "count=2", "epochs=1"),
     *settings("network", "channels=2", "cells=3"),
     "--baseline.channels=2",
-    *settings("training", "epochs=1", "batch_size=20"),
+    *settings("training", "epochs=1", "batch_size=20", "attack.steps=1"),
     "--training.cells.drop_path=0.1",  # which the baseline, not made of cells, is trained without
-    *settings("evaluation", "attacks=[fgsm]", "images=40"),
+    *settings("evaluation", "attacks=[fgsm]", "images=20"),
 ]
 
 SEARCH_FILES = ("metrics.jsonl", "genotype.json", "alpha.safetensors", "results.json", "splits.json")
 TRAINING_FILES = ("metrics.jsonl", "weights.safetensors", "model.json")
-
-# Importing torch takes seconds. A process that has imported everything, but has started no thread, can be forked in
-# milliseconds; "fresh" replaces the fork by a new interpreter all the same.
-SERVER = """
-import json, os, signal, sys
-import sklearn.datasets, torch.utils.tensorboard
-import rnas.commands.run, rnas.reports.page
-from rnas.cli import main
-
-signal.signal(signal.SIGINT, signal.default_int_handler)
-for line in sys.stdin:
-    order = json.loads(line)
-    process = os.fork()
-    if process == 0:
-        said = os.open(order["said"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(said, 1)
-        os.dup2(said, 2)
-        if order["fresh"]:
-            code = "import sys; from rnas.cli import main; sys.exit(main())"
-            os.execv(sys.executable, [sys.executable, "-c", code, *order["arguments"]])
-        status = main(order["arguments"])
-        sys.stdout.flush()
-        os._exit(status)
-    print(process, flush=True)
-    print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
-"""
-
-
-class Commands:
-    """Runs commands one after the other, each in a process of its own that can be killed.
-
-    Args:
-        folder: where the process's words are kept.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.said = folder / "said"
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        self.server = subprocess.Popen(
-            [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        )
-
-    def start(self, arguments: Sequence[str | Path], *, fresh: bool = False) -> int:
-        """Begin a command; returns the process's number."""
-        order = {"arguments": [str(word) for word in arguments], "fresh": fresh, "said": str(self.said)}
-        assert self.server.stdin is not None
-        self.server.stdin.write(json.dumps(order) + "\n")
-        self.server.stdin.flush()
-        return self.answer()
-
-    def answer(self) -> int:
-        """The next number the server tells: a process, or the exit status of the one that it had begun."""
-        assert self.server.stdout is not None
-        return int(self.server.stdout.readline())
-
-    def finish(self, arguments: Sequence[str | Path]) -> None:
-        """Run a command to its end, which must be a good one."""
-        self.start(arguments)
-        assert self.answer() == 0, self.said.read_text()
-
-    def end(self) -> None:
-        assert self.server.stdin is not None
-        assert self.server.stdout is not None
-        self.server.stdin.close()
-        self.server.wait(PATIENCE)
-        self.server.stdout.close()
-
-
-@pytest.fixture(scope="module")
-def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
-    commands = Commands(tmp_path_factory.mktemp("said"))
-    yield commands
-    commands.end()
 
 
 @pytest.fixture(scope="module")
@@ -168,19 +94,21 @@ def finished(folder: Path) -> bool:
 def wait_for_line(process: int, folder: Path, line: int) -> None:
     """Wait until the process has logged so many lines, or has ended."""
     deadline = time.monotonic() + PATIENCE
-    while logged(folder) < line and Path(f"/proc/{process}").exists():
+    while logged(folder) < line and runs(process):
         assert time.monotonic() < deadline, f"{folder} has {logged(folder)} lines, waited for {line}"
         time.sleep(0.001)
 
 
-def run_with_kills(commands: Commands, arguments: Sequence[str | Path], folder: Path, lines: int, seed: int) -> None:
-    """Run a command that logs so many lines, killed at random ones of them, to its end."""
+def run_with_kills(
+    commands: Commands, arguments: Sequence[str | Path], folder: Path, lines: int, seed: int, *, fresh: bool = False
+) -> None:
+    """Run a command that logs so many lines, killed at random ones, to its end; `fresh`: first in a new interpreter."""
     rng = random.Random(seed)
     for left in range(KILLS, 0, -1):
         # A moment that this attempt, and no earlier one, reaches, and that leaves room for the kills to come.
         reached = logged(folder)
         line = reached + rng.randint(1, max(1, 2 * (lines - 1 - reached) // (left + 1)))
-        process = commands.start(arguments, fresh=left == KILLS)
+        process = commands.start(arguments, fresh=fresh and left == KILLS)
         wait_for_line(process, folder, line)
         os.kill(process, signal.SIGKILL)
         assert commands.answer() == -signal.SIGKILL, "the run ended before it was killed"
@@ -195,21 +123,19 @@ def assert_same_files(first: Path, second: Path, names: Sequence[str]) -> None:
         assert (first / name).read_bytes() == (second / name).read_bytes(), f"{name} differs"
 
 
-def test_a_search_killed_ten_times(commands: Commands, whole_search: Path, tmp_path: Path) -> None:
+def test_a_search_killed_often(commands: Commands, whole_search: Path, tmp_path: Path) -> None:
     folder = tmp_path / "killed"
-    run_with_kills(commands, [*SEARCH, "--out", folder], folder, logged(whole_search), seed=1)
+    run_with_kills(commands, [*SEARCH, "--out", folder], folder, logged(whole_search), seed=1, fresh=True)
     assert_same_files(whole_search, folder, SEARCH_FILES)
 
 
-def test_a_training_of_a_named_network_killed_ten_times(
-    commands: Commands, whole_training: Path, tmp_path: Path
-) -> None:
+def test_a_training_of_a_named_network_killed_often(commands: Commands, whole_training: Path, tmp_path: Path) -> None:
     folder = tmp_path / "killed"
-    run_with_kills(commands, [*RESNET, "--out", folder], folder, logged(whole_training), seed=2)
+    run_with_kills(commands, [*RESNET, "--out", folder], folder, logged(whole_training), seed=2, fresh=True)
     assert_same_files(whole_training, folder, TRAINING_FILES)
 
 
-def test_a_training_of_found_cells_killed_ten_times(commands: Commands, whole_search: Path, tmp_path: Path) -> None:
+def test_a_training_of_found_cells_killed_often(commands: Commands, whole_search: Path, tmp_path: Path) -> None:
     arguments: list[str | Path] = [*CELLS, "--network.genotype", whole_search / "genotype.json", "--out"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     commands.finish([*arguments, whole])
@@ -217,7 +143,7 @@ def test_a_training_of_found_cells_killed_ten_times(commands: Commands, whole_se
     assert_same_files(whole, killed, [*TRAINING_FILES, "genotype.json"])
 
 
-def test_a_training_with_all_extras_killed_ten_times(commands: Commands, tmp_path: Path) -> None:
+def test_a_training_with_all_extras_killed_often(commands: Commands, tmp_path: Path) -> None:
     arguments = [*CELLS, *EXTRAS, "--network.name", "darts_v2", "--out"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     commands.finish([*arguments, whole])

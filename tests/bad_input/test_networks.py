@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.refusals import Refused
 
-from rnas.cli import main
 from rnas.models import NetworkSpec
 from rnas.networks import NetworkConfig
 from rnas.run.checkpoints import save_tensors
@@ -59,12 +59,8 @@ def change(**values: object) -> Callable[[], object]:
     ],
 )
 def test_it_costs_one_line_and_nothing_is_written(
-    arguments: str, damage: Callable[[], object], words: str, place: Path, capsys: pytest.CaptureFixture[str]
+    arguments: str, damage: Callable[[], object], words: str, place: Path, refused: Refused
 ) -> None:
     damage()
-    before = sorted(place.rglob("*"))
-    assert main(arguments.split()) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("rnas: error: ")
-    assert words in line
-    assert sorted(place.rglob("*")) == before
+    refused(arguments, words)
+    assert place == Path.cwd()

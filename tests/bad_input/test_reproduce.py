@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from tests.refusals import Refused
 
 from rnas.cli import main
 
@@ -41,17 +42,10 @@ CASES = {
 
 @pytest.mark.parametrize("arguments", CASES)
 def test_one_line_and_nothing_made(
-    arguments: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Refused
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["reproduce", *arguments.split()]) == 2
-    output = capsys.readouterr()
-    assert output.out == ""
-    assert output.err.startswith("rnas: error: ")
-    assert output.err.count("\n") == 1
-    for words in CASES[arguments]:
-        assert words in output.err
-    assert list(tmp_path.iterdir()) == []
+    refused(f"reproduce {arguments}", *CASES[arguments])
 
 
 def test_ray_is_missing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 import pytest
-
-from rnas.cli import main
+from tests.refusals import Refused
 
 SEARCH = "search --data digits --out new"
 NAMES = "choices: adversarial_darts, darts, gdas, gdas_rnas, largest, random, rnas"
@@ -42,13 +41,7 @@ NAMES = "choices: adversarial_darts, darts, gdas, gdas_rnas, largest, random, rn
     ],
 )
 def test_one_line_and_nothing_made(
-    command: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Refused
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(command.split()) == 2
-    output = capsys.readouterr()
-    assert output.out == ""
-    assert output.err.startswith("rnas: error: ")
-    assert output.err.count("\n") == 1
-    assert says in output.err
-    assert not list(tmp_path.iterdir())
+    refused(command, says)

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from tests.refusals import Refused
 
 from rnas.cli import main
+from rnas.commands import run
 
 TRAIN = "train --data.limit 40 --network.name resnet18 --network.channels 2 --training.batch_size 8 --threads 1"
 CASES = {
@@ -39,18 +41,9 @@ CASES = {
 
 
 @pytest.mark.parametrize("option", CASES)
-def test_one_line(
-    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_one_line(option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Refused) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(f"{TRAIN} --out new --training.{option}".split()) == 2
-    output = capsys.readouterr()
-    assert output.out == ""
-    assert output.err.startswith("rnas: error: ")
-    assert output.err.count("\n") == 1
-    for words in CASES[option]:
-        assert words in output.err
-    assert not list(tmp_path.iterdir())
+    refused(f"{TRAIN} --out new --training.{option}", *CASES[option])
 
 
 @pytest.mark.parametrize(
@@ -65,13 +58,11 @@ def test_one_line(
     ],
 )
 def test_a_recipe_is_refused_before_its_search(
-    option: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    option: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Refused
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delattr("rnas.commands.run.run_search")
-    assert main(f"run quickstart --threads 1 --out new {option}".split()) == 2
-    assert capsys.readouterr().err == f"rnas: error: {says}\n"
-    assert not list(tmp_path.iterdir())
+    monkeypatch.delattr(run, "run_search")
+    assert refused(f"run quickstart --threads 1 --out new {option}") == f"rnas: error: {says}"
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 import pytest
-
-from rnas.cli import main
+from tests.refusals import Refused
 
 
 @pytest.mark.parametrize(
@@ -19,12 +18,9 @@ from rnas.cli import main
     ],
 )
 def test_it_costs_one_line(
-    arguments: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Refused
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("file").write_text("no folder\n")
-    assert main(arguments.split()) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("rnas: error: ")
-    assert words in line
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    # The network is shown before its drawing is written.
+    refused(arguments, words, printed="--out" in arguments)

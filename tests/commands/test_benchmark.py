@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import t as student
 
 from rnas.cli import main
-from rnas.commands import BenchmarkCommand, run_benchmark
+from rnas.commands import BenchmarkCommand, benchmark, run_benchmark
 from rnas.commands.benchmark import means
 from rnas.config import PgdConfig
 from rnas.data.config import DataConfig
@@ -88,7 +88,7 @@ def test_seeds_are_searches_of_their_own_and_nothing_finished_is_repeated(
     rows = (tmp_path / "run" / "benchmark.csv").read_text().splitlines()
     assert len(rows) == 3
     assert "commit" in rows[0]
-    monkeypatch.delattr("rnas.commands.benchmark.run_search")
+    monkeypatch.delattr(benchmark, "run_search")
     assert run_benchmark(settings) == document
 
 

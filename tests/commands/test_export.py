@@ -19,7 +19,7 @@ from rnas.run.integrity import seal_document
 
 TRAIN = (
     "train --data.limit 40 --threads 1 --training.epochs 1 --training.batch_size 20 --training.attack.steps 1 "
-    "--network.name racl --network.channels 2 --network.cells 3"
+    "--network.name racl --network.channels 2 --network.cells 1"
 )
 ATTACK = "--evaluation.attacks [fgsm] --evaluation.images 20 --threads 1"
 
@@ -76,7 +76,11 @@ def test_the_program_is_the_network_that_load_gives(trained: Path, tmp_path: Pat
         assert (tmp_path / "model.onnx").exists()
 
 
-def test_a_network_that_was_not_attacked_says_how_to_do_it(trained: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("undrawn")
+def test_a_network_that_was_not_attacked_says_how_to_do_it(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "ONNX_PACKAGES", ("a_package_that_nobody_has",))
     run = tmp_path / "run"
     shutil.copytree(trained, run)
     (run / "results.json").unlink()

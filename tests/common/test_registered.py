@@ -22,8 +22,8 @@ from rnas.models.spec import NetworkSpec
 from rnas.networks import zoo
 from rnas.networks.operations import OPERATIONS, build_operation
 from rnas.objectives import OBJECTIVES, ObjectiveConfig
-from rnas.reports import draw_genotype, save, study_csv
-from rnas.reports.figures.style import cell_name
+from rnas.reports import draw_genotype, study_csv
+from rnas.reports.figures.style import cell_name, write
 from rnas.search import ALGORITHMS, SearchConfig
 from rnas.search.config import ConstraintConfig
 from rnas.studies import STUDIES, ReproduceCommand
@@ -160,15 +160,15 @@ def test_search_finds_a_network_within_its_limits_twice_the_same(algorithm: str,
         cells=3 if space == "darts" else 1,
         epochs=2,
         warmup_epochs=1,
-        batch_size=16,
+        batch_size=10,
         alpha_learning_rate=0.1,
         attack=PgdConfig(steps=1),
-        constraint=ConstraintConfig(bound="90%", images=16, max_iterations=2),
+        constraint=ConstraintConfig(bound="90%", images=10, max_iterations=2),
         size_limit="60%",
     )
     answers = []
     for name in ("one", "two"):
-        command = SearchCommand(out=str(tmp_path / name), data=DataConfig(limit=40), search=search, threads=1)
+        command = SearchCommand(out=str(tmp_path / name), data=DataConfig(limit=20), search=search, threads=1)
         folder = run_search(command)
         results = json.loads((folder / "results.json").read_text())
         assert results["parameters"] <= results["size_limit"]
@@ -207,5 +207,4 @@ def test_study_shows_what_is_still_to_be_measured(name: str, tmp_path: Path) -> 
     lines = list(csv.DictReader(study_csv(rows, name, "paper", {data: data for data in study.data}).splitlines()))
     assert len(lines) == len(rows) > 0
     assert {line["difference"] + line["command"] + line["hardware"] for line in lines} == {""}
-    save(study.figure(command, rows), tmp_path, name)
-    assert (tmp_path / f"{name}.svg").stat().st_size > 0
+    assert write(study.figure(command, rows), tmp_path / f"{name}.svg").stat().st_size > 0

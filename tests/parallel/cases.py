@@ -153,7 +153,7 @@ CASES: dict[str, Callable[[Path], dict[str, Tensor]]] = {
     "pgd_at": training(TRAINING),
     "fast_at": training(replace(TRAINING, objective="fast_at")),
     "cells": training(CELLS, cells=True),
-    "darts space": searching(SEARCH),
+    "darts space": searching(replace(SEARCH, epochs=2)),
     "nasbench201 space": searching(replace(SEARCH, space="nasbench201", cells=1)),
     "sampled paths, unrolled": searching(
         replace(SEARCH, space="nasbench201", cells=1, algorithm="gdas", hypergradient="unrolled")

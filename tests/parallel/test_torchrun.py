@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.processes import PATIENCE, Commands
 from torch import distributed
 
 import rnas
@@ -27,7 +28,6 @@ TRAIN = [
 ]
 EPOCHS = "6"
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "rnas"]
-PATIENCE = 120.0
 
 pytestmark = pytest.mark.skipif(
     not (distributed.is_available() and distributed.is_gloo_available()), reason="this build of torch has no gloo"
@@ -91,10 +91,10 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_one_line_for_all_processes(name: str, start: Any, tmp_path: Path) -> None:
-    commands, words = WRONG[name]
+def test_one_line_for_all_processes(name: str, commands: Commands, tmp_path: Path) -> None:
+    lines, words = WRONG[name]
     out = [] if name == "not divided" else ["--out", str(tmp_path / "run")]
-    ended = start([["-m", "rnas", *command, *out] for command in commands])
+    ended = commands.group([[*line, *out] for line in lines])
     assert 2 in [process.returncode for process in ended]
     assert all(process.returncode for process in ended)
     said = "".join(process.stderr for process in ended)

@@ -6,11 +6,12 @@ import random
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import pytest
 import yaml
 
 from rnas.genotype import Cell, Edge, Genotype
-from rnas.reports.figures import style as figures
+from rnas.reports import report
 from rnas.spaces import darts
 
 OPERATIONS = list(darts.OPERATIONS)
@@ -165,10 +166,8 @@ def write_model(folder: Path, name: str, parameters: int, robust: tuple[int, int
     write_json(folder / "results.json", results(name, parameters, robust))
 
 
-@pytest.fixture
-def run_folder(tmp_path: Path) -> Path:
-    """The folder of a finished run: a search, its network and a baseline."""
-    folder = tmp_path / "quickstart"
+def write_run(folder: Path) -> Path:
+    """Write a finished run: a search, its network and a baseline."""
     config = {"recipe": "quickstart", "data": {"source": "digits"}, "search": {"bound": "50%"}}
     write_json(folder / "manifest.json", {**manifest("run"), "config": config})
     (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
@@ -176,6 +175,22 @@ def run_folder(tmp_path: Path) -> Path:
     write_model(folder / "searched", "searched", 123_456, (243, 211, 200, 190, 48))
     (folder / "searched" / "genotype.json").write_text(genotype().to_json(), encoding="utf-8")
     write_model(folder / "resnet18", "resnet18", 11_173_962, (248, 205, 188, 192, 44))
+    return folder
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path) -> Path:
+    """The folder of a finished run."""
+    return write_run(tmp_path / "quickstart")
+
+
+@pytest.fixture(scope="session")
+def reported_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run with its page and figures, drawn once, which takes seconds: to be read only."""
+    before = dict(matplotlib.rcParams)
+    folder = write_run(tmp_path_factory.mktemp("reported") / "quickstart")
+    assert report(folder) == folder / "report.html"
+    assert dict(matplotlib.rcParams) == before
     return folder
 
 
@@ -196,9 +211,3 @@ def evaluated_folder(tmp_path: Path) -> Path:
         write_json(folder / f"{number}" / "manifest.json", later)
         write_json(folder / f"{number}" / "results.json", document)
     return folder
-
-
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures are made and not drawn, which takes seconds: for tests of what a page says."""
-    monkeypatch.setattr(figures, "_encode", lambda figure, kind: f"{kind} of {len(figure.axes)} axes".encode())

@@ -11,16 +11,21 @@ import pytest
 from rnas.arguments import parse
 from rnas.cli import main
 from rnas.commands import RecipeCommand
+from rnas.commands import evaluate as evaluate_command
+from rnas.commands import search as search_command
+from rnas.commands import train as train_command
 from rnas.genotype import Genotype
 from rnas.networks.cards import published_cards
 from rnas.networks.published import tables
 from rnas.recipes import recipe_file
 from rnas.reports import read_layers
 from rnas.studies import STUDIES, ReproduceCommand, budget_file, budget_names
+from rnas.studies import layers as layers_study
 
 SMALL = (
     "--data.limit 64 --training.epochs 1 --evaluation.images 6 --evaluation.attacks pgd20 --network.channels 2 "
-    "--search.epochs 1 --search.warmup_epochs 1 --search.constraint.images 8 --layers.images 8 --layers.attack.steps 1"
+    "--search.epochs 1 --search.warmup_epochs 1 --search.constraint.images 8 --layers.images 8 "
+    "--layers.attack.steps 1 --search.attack.steps 1 --training.attack.steps 1"
 )
 
 
@@ -45,6 +50,7 @@ def test_budgets_are_complete_and_every_study_can_be_planned(budget: str) -> Non
     assert len(names["figure3"]) == len(command.bounds)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_numbers_of_other_images_are_not_this_studys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two commands with one folder: each table shows what was measured in its own way, whatever lies there."""
     monkeypatch.chdir(tmp_path)
@@ -104,8 +110,8 @@ def test_a_table_shows_the_papers_numbers_and_repeats_nothing(
     assert f"{float(clean['ours']):.1f}/97.41" in told
     assert f"({float(clean['difference']):+.1f})" in told
     # Not even its network is loaded again.
-    monkeypatch.setattr("rnas.commands.train.train", None)
-    monkeypatch.setattr("rnas.commands.evaluate.load_model", None)
+    monkeypatch.setattr(train_command, "train", None)
+    monkeypatch.setattr(evaluate_command, "load_model", None)
     reproduce("table2", "--networks darts_v2")
     again = capsys.readouterr()
     assert again.out == told
@@ -113,12 +119,13 @@ def test_a_table_shows_the_papers_numbers_and_repeats_nothing(
     assert rows_of("table2") == first
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_is_asked_for_beyond_a_finished_run_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     reproduce("table2", "--networks shufflenet_v2")
-    monkeypatch.setattr("rnas.commands.train.train", None)
+    monkeypatch.setattr(train_command, "train", None)
     reproduce("table2", "--networks shufflenet_v2 --evaluation.images 9")
     assert {row["test_images"] for row in rows_of("table2") if row["ours"] and row["measure"] == "pgd20"} == {"9"}
     # Other settings are refused as ever, in place of taking the numbers for theirs.
@@ -129,6 +136,7 @@ def test_what_is_asked_for_beyond_a_finished_run_is_done(
         assert words in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_killed_study_goes_on_and_keeps_the_rows_of_other_networks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,7 +149,7 @@ def test_a_killed_study_goes_on_and_keeps_the_rows_of_other_networks(
         real(*arguments, **settings)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr("rnas.commands.train.train", interrupted)
+        patch.setattr(train_command, "train", interrupted)
         options = f"--out out {SMALL} --networks shufflenet_v2,darts_v2"
         assert main(f"reproduce table2 {options}".split()) == 130
     assert {row["network"] for row in rows_of("table2") if row["ours"]} == {"darts_v2"}
@@ -151,6 +159,7 @@ def test_a_killed_study_goes_on_and_keeps_the_rows_of_other_networks(
     assert Path("out/runs/cifar10-standard-darts_v2/weights.safetensors").stat().st_mtime_ns == before
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_network_that_nobody_can_build_is_a_row_and_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     reproduce("table4", "--networks dsrna")
@@ -160,6 +169,7 @@ def test_a_network_that_nobody_can_build_is_a_row_and_no_run(tmp_path: Path, mon
     assert not Path("out/runs").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_figure_1_measures_both_trainings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     reproduce("figure1", "--networks resnet18")
@@ -181,15 +191,16 @@ def test_figure_1_measures_both_trainings(tmp_path: Path, monkeypatch: pytest.Mo
     assert all("curves without numbers" in row["note"] for row in rows)
     # Neither trained nor measured again.
     with monkeypatch.context() as patch:
-        patch.setattr("rnas.studies.layers.run_training", None)
+        patch.setattr(layers_study, "run_training", None)
         reproduce("figure1", "--networks resnet18")
     assert [row for row in rows_of("figure1") if row["network"] == "resnet18"] == rows
     # The networks of Figure 1 are those of the tables.
-    monkeypatch.setattr("rnas.commands.train.train", None)
+    monkeypatch.setattr(train_command, "train", None)
     reproduce("table1", "--networks resnet18")
     assert {row["network"] for row in rows_of("table1") if row["ours"]} == {"resnet18"}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_figures_2_and_3_search_and_transfer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     reproduce("figure3", "--bounds 80%")
@@ -214,7 +225,7 @@ def test_figures_2_and_3_search_and_transfer(tmp_path: Path, monkeypatch: pytest
         trained = Path(f"out/runs/{data}-adversarial-found-80_percent/genotype.json")
         assert Genotype.load(trained) == Genotype.load(search / "genotype.json")
     assert json.loads((search / "manifest.json").read_text())["config"]["search"]["constraint"]["bound"] == "80%"
-    monkeypatch.setattr("rnas.commands.search.search", None)
+    monkeypatch.setattr(search_command, "search", None)
     reproduce("figure2")
     found = [row for row in rows_of("figure2") if row["row"] == "RNAS-H" and "cell" in row["measure"]]
     # Two cells of four nodes with two edges each.

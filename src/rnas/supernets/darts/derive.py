@@ -173,6 +173,7 @@ def size_around_operations() -> int:
     return published_size(Genotype(dict.fromkeys(darts.KINDS, pooling)))
 
 
+@functools.cache
 def published_size(genotype: Genotype) -> int:
     """Parameters of the genotype's network with 20 cells and 36 channels, for ten classes."""
     with torch.device("meta"):
