@@ -1,6 +1,7 @@
 """The direction of the arrows in docs/design: which room may see which."""
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import rnas
@@ -88,3 +89,46 @@ def test_configurations_and_reports_come_without_torch() -> None:
 def test_modules_stay_one_idea_long() -> None:
     assert not [path for path in MODULES if path.name == "utils.py"]
     assert not [path for path in MODULES if len(path.read_text(encoding="utf-8").splitlines()) > 300]
+
+
+def name_of(path: Path) -> str:
+    """The name of a module, or of a package: "rnas.run.files", "rnas.run"."""
+    parts = ("rnas", *path.relative_to(SOURCES).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def circle(arrows: dict[str, set[str]]) -> list[str]:
+    """Modules of which each imports the next one and the last one the first; empty if there are none."""
+    try:
+        TopologicalSorter(arrows).prepare()
+    except CycleError as error:
+        return list(reversed(error.args[1]))
+    return []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) in (["b", "c", "b"], ["c", "b", "c"])
+    modules = {name_of(path): path for path in MODULES}
+    faces = {name for name, path in modules.items() if path.name == "__init__.py"}
+    # A package's face is imported with each of its modules; what it takes from them is nobody's way around.
+    arrows = {name: (IMPORTS[path] & modules.keys()) - {name} for name, path in modules.items()}
+    assert circle({name: seen - faces for name, seen in arrows.items() if name not in faces}) == []
+
+
+def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    """What a function takes, without the object that it belongs to."""
+    taken = function.args
+    rest = [more for more in (taken.vararg, taken.kwarg) if more is not None]
+    names = [argument.arg for argument in (*taken.posonlyargs, *taken.args, *taken.kwonlyargs, *rest)]
+    return [name for name in names if name not in ("self", "cls")]
+
+
+def test_functions_take_at_most_ten_parameters() -> None:
+    found = {
+        f"{name_of(path)}.{node.name}": len(parameters(node))
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    }
+    assert found["rnas.evaluation.evaluator.evaluate"] == 10
+    assert {name: count for name, count in found.items() if count > 10} == {}

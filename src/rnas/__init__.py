@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from rnas import genotype_texts as genotype_texts  # so that `Genotype.load` reads what other programs print
 from rnas.genotype import Genotype
 
 if TYPE_CHECKING:

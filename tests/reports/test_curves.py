@@ -16,7 +16,7 @@ from rnas.reports.figures.curves import binned, search_figure, training_figure, 
 from rnas.reports.figures.dots import accuracy_figure
 from rnas.reports.figures.palette import KINDS, operation_colour, operation_kind
 from rnas.run.contents import read_folder
-from rnas.run.numbers import Metrics, read_metrics
+from rnas.run.metrics import Metrics, read_metrics
 from rnas.run.results import AttackResult, ModelResults
 from rnas.spaces.darts import OPERATIONS
 

@@ -12,15 +12,12 @@ import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rnas import plugins
 from rnas.errors import ConfigError
 from rnas.executors.config import ExecutorConfig
-from rnas.executors.jobs import Job, Outcome, attempt
-
-if TYPE_CHECKING:
-    from rnas.executors.engines import Execute
+from rnas.executors.jobs import Execute, Job, Outcome, attempt
 
 __all__ = ["ray_engine"]
 

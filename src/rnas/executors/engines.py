@@ -9,13 +9,10 @@ from contextlib import AbstractContextManager, contextmanager
 from rnas.errors import UnknownNameError
 from rnas.executors.cluster import ray_engine
 from rnas.executors.config import ExecutorConfig
-from rnas.executors.jobs import Job, Outcome, attempt
+from rnas.executors.jobs import Execute, Job, Outcome, attempt
 from rnas.registry import Registry
 
-__all__ = ["ENGINES", "Engine", "Execute", "open_executor"]
-
-#: Does jobs, begun in their order, and yields the outcome of each as it ends, in any order.
-Execute = Callable[[Sequence[Job]], Iterator[Outcome]]
+__all__ = ["ENGINES", "Engine", "open_executor"]
 
 #: Makes ready, for the length of a with block, and puts away.
 Engine = Callable[[ExecutorConfig], AbstractContextManager[Execute]]

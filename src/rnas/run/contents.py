@@ -15,7 +15,7 @@ from rnas.genotype import Genotype
 from rnas.run.files import MEBIBYTE, read_bytes, read_object, read_sealed
 from rnas.run.integrity import owner_of
 from rnas.run.manifest import check_manifest, early_stop
-from rnas.run.numbers import Metrics, read_metrics
+from rnas.run.metrics import Metrics, read_metrics
 from rnas.run.results import ModelResults, parse_results
 
 if TYPE_CHECKING:
