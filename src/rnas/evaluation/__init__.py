@@ -15,8 +15,8 @@ from rnas.lazy import lazily
 if TYPE_CHECKING:
     from rnas.evaluation.evaluator import evaluate
     from rnas.evaluation.outcomes import Outcomes, read_outcomes
-    from rnas.evaluation.sanity import Check
     from rnas.evaluation.summary import Evaluation
+    from rnas.run.attack_results import Check
 
 __all__ = [
     "EvaluationConfig",
