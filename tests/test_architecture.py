@@ -1,7 +1,7 @@
 """The direction of the arrows in docs/design: which room may see which."""
 
 import ast
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import rnas
@@ -86,25 +86,49 @@ def test_configurations_and_reports_come_without_torch() -> None:
         assert not [name for name in IMPORTS[path] if name.partition(".")[0] == "torch"], path
 
 
-def test_modules_do_not_import_each_other_in_a_circle() -> None:
-    """Also not for type checking; what a function imports when it runs is left out."""
-    known = {".".join(("rnas", *path.relative_to(SOURCES).with_suffix("").parts)): path for path in MODULES}
-    known = {name.removesuffix(".__init__"): path for name, path in known.items()}
-    graph = {}
-    for name, path in known.items():
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        declared = [part for part in tree.body if isinstance(part, ast.Import | ast.ImportFrom)]
-        declared += [part for branch in tree.body if isinstance(branch, ast.If) for part in branch.body]  # type: ignore[misc]
-        taken = {alias.name for part in declared if isinstance(part, ast.Import) for alias in part.names}
-        for part in declared:
-            if isinstance(part, ast.ImportFrom) and part.module:
-                inside = {f"{part.module}.{alias.name}" for alias in part.names}
-                taken |= (inside & known.keys()) or {part.module}
-        # A package's face is loaded before what is in it, and shows what it shows only when asked.
-        graph[name] = {other for other in taken & known.keys() if known[other].name != "__init__.py"}
-    TopologicalSorter(graph).prepare()  # raises a CycleError that names them
-
-
 def test_modules_stay_one_idea_long() -> None:
     assert not [path for path in MODULES if path.name == "utils.py"]
     assert not [path for path in MODULES if len(path.read_text(encoding="utf-8").splitlines()) > 300]
+
+
+def name_of(path: Path) -> str:
+    """The name of a module, or of a package: "rnas.run.files", "rnas.run"."""
+    parts = ("rnas", *path.relative_to(SOURCES).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def circle(arrows: dict[str, set[str]]) -> list[str]:
+    """Modules of which each imports the next one and the last one the first; empty if there are none."""
+    try:
+        TopologicalSorter(arrows).prepare()
+    except CycleError as error:
+        return list(reversed(error.args[1]))
+    return []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) in (["b", "c", "b"], ["c", "b", "c"])
+    modules = {name_of(path): path for path in MODULES}
+    faces = {name for name, path in modules.items() if path.name == "__init__.py"}
+    # A package's face is imported with each of its modules; what it takes from them is nobody's way around.
+    arrows = {name: (IMPORTS[path] & modules.keys()) - {name} for name, path in modules.items()}
+    assert circle({name: seen - faces for name, seen in arrows.items() if name not in faces}) == []
+
+
+def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    """What a function takes, without the object that it belongs to."""
+    taken = function.args
+    rest = [more for more in (taken.vararg, taken.kwarg) if more is not None]
+    names = [argument.arg for argument in (*taken.posonlyargs, *taken.args, *taken.kwonlyargs, *rest)]
+    return [name for name in names if name not in ("self", "cls")]
+
+
+def test_functions_take_at_most_ten_parameters() -> None:
+    found = {
+        f"{name_of(path)}.{node.name}": len(parameters(node))
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    }
+    assert found["rnas.evaluation.evaluator.evaluate"] == 10
+    assert {name: count for name, count in found.items() if count > 10} == {}

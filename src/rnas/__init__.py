@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rnas import genotype_texts as genotype_texts  # so that `Genotype.load` reads what other programs print
 from rnas.genotype import Genotype
 from rnas.lazy import lazily
 

@@ -16,7 +16,17 @@ import yaml
 
 from rnas.errors import RunError
 
-__all__ = ["check_fields", "check_yaml", "is_number", "parse_json", "parse_object", "text_of"]
+__all__ = [
+    "check_fields",
+    "check_yaml",
+    "entries",
+    "is_number",
+    "parse_json",
+    "parse_object",
+    "part",
+    "text_of",
+    "whole",
+]
 
 #: Of settings: no file of them has half of these.
 DEPTH = 100
@@ -54,7 +64,7 @@ def parse_json(content: bytes | str, where: str, *, finite: bool = True) -> Any:
     def refuse(number: str) -> NoReturn:
         raise RunError(f"{where} is damaged: {_short(number)} is no number that it may hold")
 
-    def whole(digits: str) -> int:
+    def integer(digits: str) -> int:
         # Python's own limit of digits is far above; counted first, for reading takes time with their square.
         if len(digits) > len(str(-LARGEST)) or abs(int(digits)) >= LARGEST:
             refuse(digits)
@@ -67,7 +77,7 @@ def parse_json(content: bytes | str, where: str, *, finite: bool = True) -> Any:
         return value
 
     try:
-        value = json.loads(text, parse_int=whole, parse_float=real, parse_constant=refuse if finite else float)
+        value = json.loads(text, parse_int=integer, parse_float=real, parse_constant=refuse if finite else float)
         if "\\ud" in text.lower():  # half of a letter, perhaps, which no file and no terminal takes
             json.dumps(value, ensure_ascii=False).encode()
         return value
@@ -105,6 +115,30 @@ def check_fields(document: Mapping[str, Any], fields: Mapping[str, tuple[type, .
             expected = " or ".join("null" if kind is NoneType else kind.__name__ for kind in kinds)
             came = json.dumps(value)[:60] if key in document else "missing"
             raise RunError(f"{where} is damaged: {key!r} should be {expected}, is {came}")
+
+
+def part(document: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
+    """An object within a document, empty where there is none; arguments and errors are those of `check_fields`."""
+    found = document.get(key, {})
+    if not isinstance(found, dict):
+        raise RunError(f"{where}: {key!r} should be an object, is {type(found).__name__}")
+    return found
+
+
+def entries(document: Mapping[str, Any], key: str, where: str) -> list[dict[str, Any]]:
+    """A list of objects within a document, empty where there is none; otherwise as `part`."""
+    found = document.get(key, [])
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+        raise RunError(f"{where}: {key!r} should be a list of objects")
+    return found
+
+
+def whole(document: Mapping[str, Any], key: str, where: str) -> int | None:
+    """An integer within a document, None where there is none; otherwise as `part`."""
+    value = document.get(key)
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+        raise RunError(f"{where}: {key!r} should be an integer, is {value!r}")
+    return value
 
 
 def is_number(value: object) -> bool:

@@ -11,7 +11,7 @@ Nothing here needs torch; which operations exist is a matter of the space that b
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from reprlib import Repr
@@ -21,7 +21,7 @@ from rnas.documents import parse_json, text_of
 from rnas.errors import GenotypeError, RunError
 from rnas.run.files import MEBIBYTE, read_bytes
 
-__all__ = ["Cell", "Edge", "Genotype"]
+__all__ = ["NOTATIONS", "Cell", "Edge", "Genotype", "Notation"]
 
 #: Far above every published cell, and few enough that no file keeps a computer busy for minutes.
 MOST_INPUTS = 8
@@ -177,18 +177,68 @@ class Genotype:
         Raises:
             GenotypeError: if there is none, or it is malformed; the message begins with its path.
         """
-        from rnas.genotype_texts import find_file, holds_print, is_print, read_print
-
-        if is_print(str(source)):
-            return read_print(str(source))
-        path = find_file(Path(source))
+        for notation in NOTATIONS:
+            if notation.is_print(str(source)):
+                return notation.read_print(str(source))
+        path = _find_file(Path(source))
         try:
             text = text_of(read_bytes(path, limit=MEBIBYTE), str(path))
-            return read_print(text) if holds_print(text) else cls.from_json(text)
+            read = next((notation.read_print for notation in NOTATIONS if notation.holds_print(text)), cls.from_json)
+            return read(text)
         except (OSError, RunError) as error:
             raise GenotypeError(str(error)) from error
         except GenotypeError as error:
             raise GenotypeError(f"{path}: {error}") from error
+
+
+@dataclass(frozen=True)
+class Notation:
+    """How other programs print a genotype.
+
+    Args:
+        is_print: whether a text is such a print rather than a path.
+        holds_print: whether the content of a file has one in it rather than JSON.
+        read_print: the only genotype that a text holds; raises GenotypeError if there is none or several.
+    """
+
+    is_print: Callable[[str], bool]
+    holds_print: Callable[[str], bool]
+    read_print: Callable[[str], Genotype]
+
+
+#: What `Genotype.load` reads besides JSON; `rnas.genotype_texts` adds itself, which `import rnas` imports.
+NOTATIONS: list[Notation] = []
+
+
+def _find_file(path: Path) -> Path:
+    """The file that holds the genotype of a path: itself, or the one in a run directory.
+
+    Raises:
+        GenotypeError: if there is none; where folders of a run's stages hold some, the message names them.
+    """
+    try:
+        if path.exists() and not path.is_dir():
+            return path
+        if not path.exists():
+            raise GenotypeError(
+                f"{_short_path(path)}: no such genotype file; expected a genotype.json, a run directory that holds "
+                "one, Genotype(normal=[...], ...) or |op~0|+|op~0|op~1|+..."
+            )
+        # A recipe's search is one of its stages.
+        for inside in (path / "genotype.json", path / "search" / "genotype.json"):
+            if inside.is_file():
+                return inside
+        others = sorted(str(file.parent) for file in path.glob("*/genotype.json"))
+    except OSError as error:
+        raise GenotypeError(f"{_short_path(path)}: cannot be read ({error.strerror})") from error
+    hint = f"; did you mean {' or '.join(others[:3])}?" if others else ""
+    raise GenotypeError(f"{path}: the folder holds no genotype.json{hint}")
+
+
+def _short_path(path: Path) -> str:
+    """A path for a message; a printed genotype that was taken for one may be long."""
+    text = " ".join(str(path).split())
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _get(document: Any, key: str, kind: type, where: str) -> Any:

@@ -14,14 +14,13 @@ from __future__ import annotations
 
 import ast
 import re
-from pathlib import Path
 from reprlib import repr as short
 from typing import Any
 
 from rnas.errors import GenotypeError
-from rnas.genotype import MOST_INPUTS, MOST_NODES, Cell, Edge, Genotype
+from rnas.genotype import MOST_INPUTS, MOST_NODES, NOTATIONS, Cell, Edge, Genotype, Notation
 
-__all__ = ["find_file", "holds_print", "is_print", "read_print"]
+__all__ = ["holds_print", "is_print", "read_print"]
 
 #: Bounded, so that no text makes the search for it slow.
 CALL = re.compile(r"(?:\b(\w{1,64})\s{0,9}=\s{0,9})?(?:\b\w{1,64}\.)?\bGenotype\(")
@@ -46,31 +45,6 @@ def is_print(source: str) -> bool:
 def holds_print(text: str) -> bool:
     """Whether the content of a file has a printed genotype in it rather than JSON."""
     return not text.lstrip().startswith("{") and bool(CALL.search(text) or CELL_STRING.search(text))
-
-
-def find_file(path: Path) -> Path:
-    """The file that holds the genotype of a path: itself, or the one in a run directory.
-
-    Raises:
-        GenotypeError: if there is none; where folders of a run's stages hold some, the message names them.
-    """
-    try:
-        if path.exists() and not path.is_dir():
-            return path
-        if not path.exists():
-            raise GenotypeError(
-                f"{short_path(path)}: no such genotype file; expected a genotype.json, a run directory that holds one, "
-                "Genotype(normal=[...], ...) or |op~0|+|op~0|op~1|+..."
-            )
-        # A recipe's search is one of its stages.
-        for inside in (path / "genotype.json", path / "search" / "genotype.json"):
-            if inside.is_file():
-                return inside
-        others = sorted(str(file.parent) for file in path.glob("*/genotype.json"))
-    except OSError as error:
-        raise GenotypeError(f"{short_path(path)}: cannot be read ({error.strerror})") from error
-    hint = f"; did you mean {' or '.join(others[:3])}?" if others else ""
-    raise GenotypeError(f"{path}: the folder holds no genotype.json{hint}")
 
 
 def read_print(text: str) -> Genotype:
@@ -172,7 +146,4 @@ def cell(edges: Any, concat: Any, where: str) -> Cell:
         raise GenotypeError(f"{where}, {error}") from error
 
 
-def short_path(path: Path) -> str:
-    """A path for a message; a printed genotype that was taken for one may be long."""
-    text = " ".join(str(path).split())
-    return text if len(text) <= 200 else f"{text[:200]}..."
+NOTATIONS.append(Notation(is_print, holds_print, read_print))

@@ -4,7 +4,7 @@ import pytest
 
 from rnas.evaluation import ATTACKS
 from rnas.evaluation.config import EvaluationConfig
-from rnas.run.results import parse_results
+from rnas.run.attack_results import AttackResult
 
 NAMES = [*ATTACKS, "pgd5", "pgd100x10_margin"]
 
@@ -13,9 +13,7 @@ NAMES = [*ATTACKS, "pgd5", "pgd100x10_margin"]
 def test_a_file_from_before_has_the_cards_order_and_bound(name: str) -> None:
     card = ATTACKS[name]
     row = {"name": name, "images": 1, "accuracy": 1.0, "low": 0.0, "high": 1.0}
-    (old,) = parse_results(
-        {"attacks": [{**row, "settings": card.settings(EvaluationConfig())}]}, "old", name="m"
-    ).attacks
+    old = AttackResult.from_json({**row, "settings": card.settings(EvaluationConfig())}, [], "old")
     assert (old.order, old.bounded) == (card.order, card.norm is not None)
 
 

@@ -10,8 +10,8 @@ from torch import nn
 from rnas.evaluation import Evaluation, Outcomes, evaluate
 from rnas.evaluation.attacking import remarks_of
 from rnas.evaluation.comparison import compare
-from rnas.evaluation.sanity import Check
 from rnas.evaluation.summary import wilson
+from rnas.run.attack_results import Check
 
 
 def outcomes(**attacks: dict[int, bool]) -> Outcomes:

@@ -9,7 +9,8 @@ from safetensors.numpy import save_file
 
 from rnas.errors import RunError
 from rnas.reports.figures.corruptions import corrupted_figure, corruptions_figure
-from rnas.run.results import AttackResult, ModelResults, parse_results
+from rnas.run.attack_results import AttackResult
+from rnas.run.results import ModelResults
 
 PARTS = {
     f"{name}/{severity}": severity / 10 + rank / 100
@@ -66,4 +67,4 @@ def test_an_image_under_each_corruption(tmp_path: Path) -> None:
 def test_parts_that_are_no_shares_are_refused(parts: dict[str, Any]) -> None:
     row = {"name": "corruptions", "images": 5, "accuracy": 0.5, "low": 0.4, "high": 0.6, "parts": parts}
     with pytest.raises(RunError, match="'parts' should be numbers in"):
-        parse_results({"attacks": [row]}, "results.json", name="x")
+        ModelResults.from_json({"attacks": [row]}, "results.json", name="x")

@@ -15,9 +15,10 @@ from rnas.reports.figures.alpha import alpha_figure, none_mass, trajectories
 from rnas.reports.figures.curves import binned, search_figure, training_figure, vulnerability_figure
 from rnas.reports.figures.dots import accuracy_figure
 from rnas.reports.figures.palette import KINDS, operation_colour, operation_kind
+from rnas.run.attack_results import AttackResult
 from rnas.run.contents import read_folder
-from rnas.run.numbers import Metrics, read_metrics
-from rnas.run.results import AttackResult, ModelResults
+from rnas.run.metrics import Metrics, read_metrics
+from rnas.run.results import ModelResults
 from rnas.spaces.darts import OPERATIONS
 
 
@@ -154,7 +155,7 @@ def test_attacks_that_eps_does_not_bound_have_an_axis_of_their_own() -> None:
         result("cw", 0.2, bounded=False),
         result("worst_case", 0.4),
     )
-    figure = accuracy_figure([ModelResults("a", attacks, eps="8/255")])
+    figure = accuracy_figure([ModelResults("a", attacks, radius="8/255")])
     within, beyond = figure.axes
     assert within.get_title(loc="left") == "within eps: 8/255"
     assert "not bounded by eps" in beyond.get_title(loc="left")

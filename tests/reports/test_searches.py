@@ -17,7 +17,7 @@ from rnas.reports.facts import bound
 from rnas.reports.figures.alpha import alpha_figure, trajectories
 from rnas.reports.shortlists import read_shortlist
 from rnas.run.contents import read_folder
-from rnas.run.numbers import read_metrics
+from rnas.run.metrics import read_metrics
 
 #: F, adversarial loss: the first has the lowest loss and the highest F.
 MEASURED = ((0.18, 1.40), (0.11, 1.48), (0.10, 1.42))

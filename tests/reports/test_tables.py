@@ -22,8 +22,9 @@ from rnas.reports.wording import (
     describe_images,
     describe_settings,
 )
+from rnas.run.attack_results import AttackResult, Check
 from rnas.run.contents import load_results
-from rnas.run.results import AttackResult, ModelResults, Verdict, parse_results, read_results
+from rnas.run.results import ModelResults, read_results
 
 
 def model(name: str, accuracies: dict[str, float], images: int = 100, **data: Any) -> ModelResults:
@@ -32,7 +33,7 @@ def model(name: str, accuracies: dict[str, float], images: int = 100, **data: An
         for attack, value in accuracies.items()
     ]
     document = {"model": {"name": name}, "data": {"fingerprint": "a", "images": 100, **data}, "attacks": attacks}
-    return parse_results(document, "results.json", name="folder")
+    return ModelResults.from_json(document, "results.json", name="folder")
 
 
 def terminal(models: tuple[ModelResults, ...], width: int = 100) -> str:
@@ -67,15 +68,15 @@ def test_best_of_each_column_is_bold() -> None:
 
 
 def test_a_doubted_accuracy_is_not_the_best() -> None:
-    doubted = replace(model("b", {"fgsm": 0.9}), sanity=(Verdict("gradients", False, "zero"),))
-    believed = replace(model("a", {"fgsm": 0.4}), sanity=(Verdict("gradients", True, "not zero"),))
+    doubted = replace(model("b", {"fgsm": 0.9}), sanity=(Check("gradients", False, "zero"),))
+    believed = replace(model("a", {"fgsm": 0.4}), sanity=(Check("gradients", True, "not zero"),))
     assert columns((doubted, believed))[0].best == frozenset({1})
     assert columns((doubted, doubted))[0].best == frozenset()
 
 
 def test_the_title_names_eps() -> None:
     models = [
-        replace(model(name, {"fgsm": 0.5}), eps=eps) for name, eps in (("a", "0.1"), ("b", "0.1"), ("c", "8/255"))
+        replace(model(name, {"fgsm": 0.5}), radius=eps) for name, eps in (("a", "0.1"), ("b", "0.1"), ("c", "8/255"))
     ]
     assert describe_eps(models[:2]) == "eps = 0.1"
     assert describe_eps(models) == "a: eps = 0.1; b: eps = 0.1; c: eps = 8/255"
@@ -86,9 +87,9 @@ def test_the_title_names_eps() -> None:
 def test_headings_say_in_what_the_models_differ() -> None:
     """Unlike things stand in one table only if each heading says so; what all share is not repeated."""
     plain = replace(model("a", {"fgsm": 0.5}), data="cifar10")
-    small = replace(plain, size=(8, 8), eps="0.1, as in training")
-    large = replace(plain, name="b", size=(32, 32), eps="0.1")
-    digits = replace(plain, name="c", data="digits", size=(8, 8), eps="8/255")
+    small = replace(plain, size=(8, 8), radius="0.1", radius_from="training")
+    large = replace(plain, name="b", size=(32, 32), radius="0.1")
+    digits = replace(plain, name="c", data="digits", size=(8, 8), radius="8/255")
     old = replace(plain, name="d")
     assert describe_conditions((small, replace(small, name="e"), old)) == ("", "", "")
     assert describe_conditions((small, large, old)) == ("8 x 8 pixels", "32 x 32 pixels", "")

@@ -27,7 +27,7 @@ from rnas.run.files import (
     write_atomically,
 )
 from rnas.run.lock import locked
-from rnas.run.numbers import read_metrics
+from rnas.run.metrics import read_metrics
 
 
 @pytest.fixture

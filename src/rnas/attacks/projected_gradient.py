@@ -39,15 +39,14 @@ def pgd_linf(
     eps: float,
     step_size: float,
     steps: int,
-    random_start: bool = True,
-    start_deviation: float | None = None,
+    random_start: bool | float = True,
     restarts: int = 1,
     loss: str = "cross_entropy",
     generator: torch.Generator | None = None,
 ) -> Tensor:
     """Attack by projected signed gradient steps; the result is the last iterate, as in the paper.
 
-    Source: Madry et al. 2018, section 2.1. Deviations: `start_deviation`, `restarts` and the margin loss are additions,
+    Source: Madry et al. 2018, section 2.1. Deviations: a normal start, `restarts` and the margin loss are additions,
     off by default.
 
     Args:
@@ -57,8 +56,8 @@ def pgd_linf(
         eps: radius of the L-infinity ball, in units of the images, >= 0.
         step_size: length of a step in every pixel, in units of the images, >= 0.
         steps: gradient steps, >= 1.
-        random_start: start from a uniformly random point of the ball instead of its centre.
-        start_deviation: of a random start that is normal about the image, >= 0; None for the uniform one.
+        random_start: start from a uniformly random point of the ball instead of its centre; or the deviation, >= 0, of
+            a random start that is normal about the image.
         restarts: runs, >= 1; of several, each image keeps the one that ends with its smallest logit margin.
         loss: "cross_entropy", or "margin" for the largest other logit minus the label's.
         generator: source of the random starts, on any device; None takes the global one.
@@ -73,16 +72,16 @@ def pgd_linf(
     check_distance("step_size", step_size)
     check_at_least("steps", steps, 1)
     check_at_least("restarts", restarts, 1)
-    if start_deviation is not None:
-        check_distance("start_deviation", start_deviation)
+    if not isinstance(random_start, bool):
+        check_distance("random_start", random_start)
     if loss not in LOSSES:
         raise ValueError(f"loss: expected one of {', '.join(LOSSES)}, got {loss!r}")
     lowest, highest = (images - eps).clamp(0, 1), (images + eps).clamp(0, 1)
     best, best_margin = images, torch.full(labels.shape, torch.inf, device=images.device)
     for _ in range(restarts):
         adversarial = images
-        if random_start and start_deviation is not None:
-            adversarial = beside(images, start_deviation, generator).clamp(lowest, highest)
+        if not isinstance(random_start, bool):
+            adversarial = beside(images, random_start, generator).clamp(lowest, highest)
         elif random_start:
             uniform = draw(torch.rand, images.shape, generator, device=images.device, dtype=images.dtype)
             adversarial = (images + eps * (2 * uniform - 1)).clamp(lowest, highest)

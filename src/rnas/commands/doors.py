@@ -29,7 +29,6 @@ from rnas.networks.cards import known_cards
 from rnas.networks.catalogue import card_sheet, card_table
 from rnas.run.contents import load_results
 from rnas.run.files import read_summary
-from rnas.run.results import parse_results
 from rnas.search.bound import bound_in_words
 from rnas.search.config import FOUND
 from rnas.studies.config import ReproduceCommand
@@ -115,8 +114,7 @@ def evaluate(arguments: list[str]) -> None:
         plugins.require(Path(folder))
     if command.data.source is not None:
         check(command.data.source)
-    documents = commands.run_evaluation(models, command)
-    results = [parse_results(document, model, name=model) for document, model in zip(documents, models, strict=True)]
+    results = commands.run_evaluation(models, command)
     show(results)
     folders = {Path(model).parent for model in models}
     if command.out is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -28,16 +28,17 @@ from rnas.evaluation.summary import Evaluation
 from rnas.models.resolve import LoadedModel, load_model
 from rnas.networks.zoo import count_parameters
 from rnas.reproducibility import computing
+from rnas.run.attack_results import AttackResult
 from rnas.run.files import LARGEST, read_object, read_sealed, refuse_link, write_atomically
 from rnas.run.integrity import identity, seal_document
 from rnas.run.lock import locked
 from rnas.run.manifest import describe, now, read_manifest
-from rnas.run.results import parse_results
+from rnas.run.results import ModelResults
 
 __all__ = ["load_second", "run_evaluation"]
 
 
-def run_evaluation(models: Sequence[str], command: EvaluateCommand) -> list[dict[str, Any]]:
+def run_evaluation(models: Sequence[str], command: EvaluateCommand) -> list[ModelResults]:
     """Attack models; batches that were attacked before are not attacked again.
 
     Args:
@@ -45,7 +46,7 @@ def run_evaluation(models: Sequence[str], command: EvaluateCommand) -> list[dict
         command: attacks and images.
 
     Returns:
-        The content of each model's results.json.
+        The results of each model, as its results.json holds them.
 
     Raises:
         ConfigError: if a model that is no run directory comes without images, or without a place for its outcomes; if
@@ -54,7 +55,7 @@ def run_evaluation(models: Sequence[str], command: EvaluateCommand) -> list[dict
         ModelError: if a network does not fit its weights or the images.
     """
     device = select_device(command.device)
-    documents: list[dict[str, Any]] = []
+    finished: list[ModelResults] = []
     with computing(command.threads, deterministic=command.deterministic, device=device.type):
         loaded = [load_model(text, device) for text in models]
         second = load_second(command.evaluation, device)
@@ -64,7 +65,7 @@ def run_evaluation(models: Sequence[str], command: EvaluateCommand) -> list[dict
         check_attacks(command.evaluation, images[0])
         for model, folder, data in zip(loaded, folders, images, strict=True):
             name = model.name if names.count(model.name) == 1 else model.text
-            with locked(folder), kept(documents):
+            with locked(folder), kept(finished):
                 manifest = describe("evaluate", plain(command), seed=command.seed, device=str(device))
                 manifest["inputs"]["model"] = model_fingerprint(model.network)
                 own = model.folder != folder
@@ -73,25 +74,24 @@ def run_evaluation(models: Sequence[str], command: EvaluateCommand) -> list[dict
                 before = earlier_results(folder)  # damaged ones are told before the attacks, not hours after
                 if own:
                     write_atomically(folder / "manifest.json", seal_document(manifest))
-                document = evaluate_model(model, name, folder, command, data, second)
-                document["model"]["fingerprint"] = manifest["inputs"]["model"]
+                found = evaluate_model(model, name, folder, command, data, second)
                 manifest["finished"] = now()
-                keep_calls(document, before, manifest)
+                results = with_calls(replace(found, model=manifest["inputs"]["model"]), before, manifest)
                 owner = identity(manifest if own else read_manifest(folder))
-                write_atomically(folder / "results.json", seal_document(document, owner))
+                write_atomically(folder / "results.json", seal_document(results.to_json(), owner))
                 if own:
                     write_atomically(folder / "manifest.json", seal_document(manifest))
-            documents.append(document)
-    return documents
+            finished.append(results)
+    return finished
 
 
 @contextmanager
-def kept(documents: Sequence[dict[str, Any]]) -> Iterator[None]:
+def kept(finished: Sequence[ModelResults]) -> Iterator[None]:
     """An error with one model is no loss of the others, and says so."""
     try:
         yield
     except RnasError as error:
-        names = " and ".join(document["model"]["source"] for document in documents)
+        names = " and ".join(results.source for results in finished)
         raise type(error)(f"{error}; results of {names} are kept" if names else str(error)) from error
 
 
@@ -103,13 +103,11 @@ def check_model_of(folder: Path, manifest: dict[str, Any]) -> None:
             raise RunError(f"{folder} holds results of another model; choose another --out")
 
 
-def earlier_results(folder: Path) -> dict[str, Any]:
-    """The results that a folder holds already, empty if there are none; raises RunError if they are damaged."""
+def earlier_results(folder: Path) -> ModelResults | None:
+    """The results that a folder holds already, None if there are none; raises RunError if they are damaged."""
     path = folder / "results.json"
     document = read_object(path) or {}
-    if "attacks" in document:
-        parse_results(document, str(path), name=folder.name)
-    return document
+    return ModelResults.from_json(document, str(path), name=folder.name) if "attacks" in document else None
 
 
 def destinations(models: Sequence[LoadedModel], command: EvaluateCommand) -> list[Path]:
@@ -162,8 +160,8 @@ def evaluate_model(
     command: EvaluateCommand,
     data: ImageDataset,
     second: tuple[str, nn.Module] | None,
-) -> dict[str, Any]:
-    """The results of one model, as its results.json holds them."""
+) -> ModelResults:
+    """The results of one model, those of earlier calls included; no result says yet which call made it."""
     eps, eps_from = eps_of(model, command)
     settings = replace(command.evaluation.at(eps), save_images=command.save_images)
     with attack_progress(name, model.network, settings, len(data.test)) as progress:
@@ -183,30 +181,27 @@ def evaluate_model(
             raise ModelError(f"{model.text}: {error}") from error
     # Also what earlier calls found, within the same bounds.
     everything = Evaluation.of(Record(folder, {}), settings, examined=evaluation.examined)
-    names = list(data.class_names)
     weights = None if model.folder is None else read_sealed(model.folder / "weights.safetensors", limit=LARGEST)[1]
-    return {
-        "model": {
-            "name": name,
-            "parameters": count_parameters(model.network) or None,
-            "source": model.text,
-            # So that results of these weights are not shown for others.
-            **({} if weights is None else {"weights": weights.digest}),
-        },
-        "data": {
-            "name": data.name,
-            "fingerprint": data.fingerprint,
-            "images": everything["clean"].images,
-            "test_images": len(data.test),
-            "classes": data.num_classes,
-            "size": list(data.size),
-            # Names that only number the classes say nothing that a label does not.
-            **({} if names == [str(label) for label in range(len(names))] else {"class_names": names}),
-        },
-        "eps": {"value": str(settings.eps), "from": eps_from},
-        "sanity": [check.to_json() for check in everything.sanity],
-        "attacks": everything.to_json(),
-    }
+    numbers = tuple(str(label) for label in range(data.num_classes))
+    return ModelResults(
+        name=name,
+        attacks=everything.rows,
+        parameters=count_parameters(model.network) or None,
+        data=data.name,
+        fingerprint=data.fingerprint,
+        images=everything["clean"].images,
+        classes=data.num_classes,
+        # Names that only number the classes say nothing that a label does not.
+        class_names=() if tuple(data.class_names) == numbers else tuple(data.class_names),
+        radius=str(settings.eps),
+        radius_from=eps_from,
+        size=data.size,
+        sanity=everything.sanity,
+        # So that results of these weights are not shown for others.
+        weights="" if weights is None else weights.digest,
+        source=model.text,
+        test_images=len(data.test),
+    )
 
 
 def eps_of(model: LoadedModel, command: EvaluateCommand) -> tuple[Distance, str]:
@@ -217,27 +212,19 @@ def eps_of(model: LoadedModel, command: EvaluateCommand) -> tuple[Distance, str]
     return (PAPER_EPS, "default") if eps is None else (eps, "training")
 
 
-def keep_calls(document: dict[str, Any], before: dict[str, Any], manifest: dict[str, Any]) -> None:
-    """Give each row the call that made it: this one, or where the row is as it was, the earlier one.
+def with_calls(results: ModelResults, before: ModelResults | None, manifest: Mapping[str, Any]) -> ModelResults:
+    """The results, each with the call that made it: this one, or where it is as it was, the earlier one.
 
     Args:
-        document: the new results; gets a list "calls", and each attack the position of its call in it.
-        before: the results that it replaces; empty if there are none.
+        results: the new ones, without calls.
+        before: what they replace, if there was something.
         manifest: of this call.
     """
-    kept = ("command", "seed", "git_commit", "git_dirty", "versions", "hardware", "finished")
-    this = {key: manifest[key] for key in kept}
-    earlier = {
-        row["name"]: (row, before["calls"][row["call"]])
-        for row in before.get("attacks", [])
-        if row.get("call") is not None
-    }
-    calls: list[dict[str, Any]] = []
-    for row in document["attacks"]:
-        same, call = earlier.get(row["name"], ({}, this))
-        if any(row.get(key) != value for key, value in same.items() if key != "call"):  # older rows may say less
-            call = this
-        if call not in calls:
-            calls.append(call)
-        row["call"] = calls.index(call)
-    document["calls"] = calls
+    told = ("command", "seed", "git_commit", "git_dirty", "versions", "hardware", "finished")
+    this = {key: manifest[key] for key in told}
+
+    def call(attack: AttackResult) -> Mapping[str, Any]:
+        earlier = None if before is None else before.attack(attack.name)
+        return earlier.call if earlier and earlier.call and replace(earlier, call={}) == attack else this
+
+    return replace(results, attacks=tuple(replace(attack, call=call(attack)) for attack in results.attacks))

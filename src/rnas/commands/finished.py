@@ -12,10 +12,10 @@ from rnas.config import plain
 from rnas.errors import RunError
 from rnas.evaluation import ATTACKS
 from rnas.evaluation.config import EvaluationConfig, EvaluationSettings
-from rnas.run.files import read_object
+from rnas.run.attack_results import AttackResult
 from rnas.run.integrity import identifying
 from rnas.run.manifest import read_manifest
-from rnas.run.results import AttackResult, parse_results
+from rnas.run.results import read_results
 
 __all__ = ["is_attacked_alike", "is_evaluated", "is_finished", "is_older"]
 
@@ -46,13 +46,12 @@ def is_evaluated(folder: Path, command: EvaluateCommand) -> bool:
     if command.evaluation.eps is None or command.save_images or not is_older(folder / "weights.safetensors", path):
         return False
     try:
-        document = read_object(path) or {}
-        results = parse_results(document, str(path), name=folder.name)
+        results = read_results(path)
     except RunError:
         return False
     config = command.evaluation.at(command.evaluation.eps)
-    tested = document.get("data", {}).get("test_images")
-    return isinstance(tested, int) and all(
+    tested = results.test_images
+    return tested is not None and all(
         ran_as_asked(results.attack(name), name, config, command.seed, tested) for name in ("clean", *config.attacks)
     )
 

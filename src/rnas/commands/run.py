@@ -31,7 +31,7 @@ from rnas.evaluation.config import PAPER_EPS
 from rnas.models.spec import NetworkSpec
 from rnas.run.files import read_summary, refuse_link
 from rnas.run.manifest import Changes, has_begun, read_manifest, refuse
-from rnas.run.results import read_results
+from rnas.run.results import RecipeResults, read_results
 from rnas.training.config import CellTrainingConfig
 from rnas.training.loop import check_images
 
@@ -69,7 +69,7 @@ def run_recipe(command: RecipeCommand) -> Path:
     check_cells(command.search.space, command.training.cells)
     with stage(command, "run", change_later_stages) as (run, _):
         if not run.complete(partial(read_stages, networks_of(command))):
-            run.write_json("results.json", run_stages(command, run.path))
+            run.write_json("results.json", run_stages(command, run.path).to_json())
             run.finish()
     return reports.report(run.path)
 
@@ -85,12 +85,12 @@ def read_stages(networks: Sequence[str], folder: Path) -> None:
     for name in networks:
         read_training(folder / name)
         read_results(folder / name / "results.json")
-    if "vulnerability" in read_summary(folder):  # runs of older versions have none
+    if RecipeResults.from_json(read_summary(folder), str(folder / "results.json")).vulnerability:
         reports.read_layers(folder / "vulnerability" / "vulnerability.csv")
 
 
-def run_stages(command: RecipeCommand, out: Path) -> dict[str, Any]:
-    """All of a recipe but its report, each stage in a folder of its own; returns the content of its results.json."""
+def run_stages(command: RecipeCommand, out: Path) -> RecipeResults:
+    """All of a recipe but its report, each stage in a folder of its own."""
     # Before the search, not days after it.
     data = load_data(command.data, command.seed)
     check_attacks(command.evaluation, data)
@@ -127,7 +127,7 @@ def run_stages(command: RecipeCommand, out: Path) -> dict[str, Any]:
             **common,
         )
     )
-    return {"models": results, "vulnerability": f"{measured.name}/vulnerability.csv"}
+    return RecipeResults(tuple(results), f"{measured.name}/vulnerability.csv")
 
 
 def measuring_attack(command: RecipeCommand) -> MeasuringAttack:

@@ -12,17 +12,16 @@ from rnas.evaluation.card import AttackCard, Strengths
 from rnas.evaluation.config import EvaluationConfig, EvaluationSettings
 from rnas.evaluation.suite import ATTACKS
 from rnas.lazy import lazily
+from rnas.run.attack_results import Check
 
 if TYPE_CHECKING:
     from rnas.evaluation.evaluator import evaluate
     from rnas.evaluation.outcomes import Outcomes, read_outcomes
-    from rnas.evaluation.sanity import Check
     from rnas.evaluation.summary import Evaluation
 else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "sanity": ("Check",),
             "evaluator": ("evaluate",),
             "summary": ("Evaluation",),
             "outcomes": ("Outcomes", "read_outcomes"),

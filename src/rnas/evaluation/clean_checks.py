@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
-
 from torch import Tensor
 
 from rnas.attacks.guards import Model
 from rnas.errors import ModelError
 from rnas.evaluation.normalising import normalises
 from rnas.evaluation.watched import WatchedModel
+from rnas.run.attack_results import Check
 
-__all__ = ["IMAGES", "Check", "clean_accuracy", "difference", "normalisation", "raw_logits"]
+__all__ = ["IMAGES", "clean_accuracy", "difference", "normalisation", "raw_logits"]
 
 IMAGES = 32
 """Correctly classified images that `rnas.evaluation.sanity` attacks; of fewer than these one may fall either way."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """A verdict.
-
-    Args:
-        name: the check: clean_accuracy, normalisation, logits, repeatable, batch, gradients, derivative, steps,
-            one_step, unbounded, random_search, constant, view, bounds, stronger, black_box or remarks.
-        passed: false where the robust accuracies should not be believed before the finding is explained.
-        finding: what was seen, in one sentence.
-    """
-
-    name: str
-    passed: bool
-    finding: str
-
-    def to_json(self) -> dict[str, str | bool]:
-        """An entry of the list "sanity" of a results.json."""
-        return dataclasses.asdict(self)
 
 
 def clean_accuracy(logits: Tensor, labels: Tensor) -> Check:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from rnas.evaluation.card import Norm
 from rnas.evaluation.outcomes import Outcomes
-from rnas.evaluation.sanity import Check
 from rnas.evaluation.suite import ATTACKS
+from rnas.run.attack_results import Check
 
 __all__ = ["compare"]
 

@@ -25,11 +25,12 @@ from rnas.attacks import fgsm, pgd_linf
 from rnas.attacks.guards import Model, check_finite, image_gradient
 from rnas.attacks.margins import logit_margin
 from rnas.data.splits import stratified_subset
-from rnas.evaluation.clean_checks import IMAGES, Check, clean_accuracy, difference, normalisation, raw_logits
+from rnas.evaluation.clean_checks import IMAGES, clean_accuracy, difference, normalisation, raw_logits
 from rnas.evaluation.watched import WatchedModel
+from rnas.run.attack_results import Check
 from rnas.seeding import derive
 
-__all__ = ["IMAGES", "Check", "examine"]
+__all__ = ["IMAGES", "examine"]
 
 RANDOM_SAMPLES = 20
 """Random corners of the ball for each image: as many passes as PGD-20 makes."""

@@ -28,10 +28,11 @@ from rnas.evaluation.fingerprints import as_floats, images_fingerprint, model_fi
 from rnas.evaluation.inputs import device_of
 from rnas.evaluation.outcomes import Outcomes, Record
 from rnas.evaluation.prepared import Targets
-from rnas.evaluation.sanity import Check, examine
+from rnas.evaluation.sanity import examine
 from rnas.evaluation.suite import ATTACKS
 from rnas.evaluation.summary import CLEAN, Evaluation
 from rnas.evaluation.watched import WatchedModel
+from rnas.run.attack_results import Check
 from rnas.seeding import derive
 
 __all__ = ["Session"]
@@ -91,7 +92,7 @@ class Session:
         """Check that attacking this model can tell anything; what the record holds of it is not repeated."""
         kept = self.record.checks.get(str(float(self.config.eps)))
         if kept is not None:
-            self.examined = tuple(Check(**check) for check in kept)
+            self.examined = tuple(map(Check.from_json, kept))
             return
         chosen = stratified_subset(self.labels, SANITY_IMAGES, self.seed)
         labels = self.labels[chosen].to(self.device)

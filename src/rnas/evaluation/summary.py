@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
@@ -18,54 +17,14 @@ from rnas.evaluation.card import CLEAN_ORDER, OTHERS, AttackCard, Settings
 from rnas.evaluation.comparison import compare
 from rnas.evaluation.config import EvaluationConfig
 from rnas.evaluation.outcomes import Outcomes, Record
-from rnas.evaluation.sanity import Check
 from rnas.evaluation.suite import ATTACKS
+from rnas.run.attack_results import AttackResult, Check
 
-__all__ = ["Evaluation", "Row"]
+__all__ = ["Evaluation"]
 
 CLEAN = "clean"
 WORST_CASES = {"Linf": "worst_case", "L2": "worst_case_l2"}
 """Names of the rows of the worst case over the attacks that are bounded in a norm."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """Robust accuracy under one attack.
-
-    Args:
-        name: of the attack, "clean", "worst_case" or "worst_case_l2".
-        title: as tables print it.
-        images: how many were attacked; in a collection each counts once for every member.
-        robust: how many of them are classified correctly before and after.
-        accuracy: robust / images.
-        low: lower end of the 95% Wilson interval of the accuracy. Members of a collection see the same images and are
-            not independent; its interval is therefore that of as many images as there are, which is wide enough for any
-            dependence.
-        high: its upper end.
-        median_l2: median Euclidean norm of the changes that broke images, in units of images in [0, 1]; None if none
-            was broken. It says how much an attack without a bound had to change.
-        settings: of the attack.
-        source: where the attack comes from; empty for the clean images and the worst case.
-        seconds: time it took, over all sessions of an evaluation that was interrupted.
-        parts: in a collection the accuracy under each member, by its name.
-        order: where its column stands in tables, mildest first.
-        bounded: whether the images lie within a distance that was set, as clean ones do.
-    """
-
-    name: str
-    title: str
-    images: int
-    robust: int
-    accuracy: float
-    low: float
-    high: float
-    median_l2: float | None
-    settings: dict[str, Any]
-    source: str
-    seconds: float
-    parts: dict[str, float]
-    order: int
-    bounded: bool
 
 
 class Evaluation:
@@ -140,13 +99,13 @@ class Evaluation:
                 settings[name] = own
         return cls(record.outcomes.of(*settings), settings, record.seconds, examined, record.remarks)
 
-    def __getitem__(self, name: str) -> Row:
+    def __getitem__(self, name: str) -> AttackResult:
         """The row of an attack, of "clean", or of a worst case."""
         return {row.name: row for row in self.rows}[name]
 
     def to_json(self) -> list[dict[str, Any]]:
         """The rows as JSON values: the list "attacks" of a results.json."""
-        return [dataclasses.asdict(row) for row in self.rows]
+        return [row.to_json() for row in self.rows]
 
     def table(self) -> list[tuple[str, ...]]:
         """The rows as text: title, robust of images, accuracy, 95% interval, seconds."""
@@ -156,7 +115,7 @@ class Evaluation:
                 f"{row.robust}/{row.images}",
                 f"{row.accuracy:.1%}",
                 f"{row.low:.1%} to {row.high:.1%}",
-                f"{row.seconds:.1f}",
+                "" if row.seconds is None else f"{row.seconds:.1f}",
             )
             for row in self.rows
         ]
@@ -177,16 +136,15 @@ def _worst_case(attacks: Sequence[Outcomes]) -> Outcomes:
 
 def _row(
     name: str, title: str, attacked: Outcomes, settings: dict[str, Any], seconds: float, card: AttackCard | None
-) -> Row:
+) -> AttackResult:
     robust, images = int((~attacked.broken).sum()), len(attacked)
     low, high = wilson(robust / images, len(np.unique(attacked.image)))
     members = [member for member in dict.fromkeys(attacked.attack.tolist()) if member.startswith(f"{name}/")]
     changed = attacked.l2[attacked.broken & (attacked.l2 > 0)]
-    return Row(
+    return AttackResult(
         name=name,
         title=title,
         images=images,
-        robust=robust,
         accuracy=robust / images,
         low=low,
         high=high,

@@ -38,7 +38,7 @@ class Mart(Objective):
     ) -> tuple[Tensor, Tensor]:
         """Arguments and returns as in `Objective`."""
         attack = vars(self.settings.attack)
-        adversarial = pgd_linf(attacked, images, labels, **attack, start_deviation=START, generator=generator)
+        adversarial = pgd_linf(attacked, images, labels, **attack, random_start=START, generator=generator)
         clean, logits = model(images), model(adversarial)
         boosted = self.cross_entropy(logits, labels) - log_rest(logits, labels).mean()  # BCE
         wrong = 1 - clean.softmax(dim=1).gather(1, labels.unsqueeze(1)).squeeze(1)

@@ -12,8 +12,8 @@ from rnas.reports.wording import describe_images, describe_settings
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from rnas.run.attack_results import AttackResult
     from rnas.run.contents import Contents, Part
-    from rnas.run.results import AttackResult
 
 __all__ = ["bound", "facts", "headline", "measurements", "outcome", "sources", "stage"]
 

@@ -16,7 +16,8 @@ from rnas.reports.wording import describe_conditions, describe_eps, describe_ima
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rnas.run.results import AttackResult, ModelResults
+    from rnas.run.attack_results import AttackResult
+    from rnas.run.results import ModelResults
 
 __all__ = ["Column", "columns", "html_table", "markdown", "markdown_table", "percent", "rich_table"]
 

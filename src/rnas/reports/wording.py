@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rnas.genotype import Cell
-    from rnas.run.results import AttackResult, ModelResults
+    from rnas.run.attack_results import AttackResult
+    from rnas.run.results import ModelResults
 
 __all__ = [
     "describe_cell",

@@ -15,8 +15,8 @@ from rnas.genotype import Genotype
 from rnas.run.files import MEBIBYTE, read_bytes, read_object, read_sealed
 from rnas.run.integrity import owner_of
 from rnas.run.manifest import check_manifest, early_stop
-from rnas.run.numbers import Metrics, read_metrics
-from rnas.run.results import ModelResults, parse_results
+from rnas.run.metrics import Metrics, read_metrics
+from rnas.run.results import ModelResults
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -198,7 +198,7 @@ def _read_part(path: Path) -> Part | None:
         return None
     results = None
     if kind == "model" and "attacks" in summary:
-        results = parse_results(summary, str(path / "results.json"), name=path.name)
+        results = ModelResults.from_json(summary, str(path / "results.json"), name=path.name)
     if kind == "model":
         _check_weights(path, results)
         _check_images(path, results)

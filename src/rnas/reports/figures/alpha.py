@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from rnas.genotype import Cell
-    from rnas.run.numbers import Metrics, Record
+    from rnas.run.metrics import Metrics, Record
 
 __all__ = ["Trajectory", "alpha_figure", "none_mass", "trajectories"]
 

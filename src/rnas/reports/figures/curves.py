@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from rnas.reports.figures.alpha import Trajectory
-    from rnas.run.numbers import Metrics
+    from rnas.run.metrics import Metrics
 
 __all__ = ["binned", "search_figure", "training_figure", "vulnerability_figure"]
 
