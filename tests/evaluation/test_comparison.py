@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from rnas.evaluation import Evaluation, Outcomes, evaluate
+from rnas.evaluation import ATTACKS, Evaluation, Outcomes, evaluate
 from rnas.evaluation.attacking import remarks_of
 from rnas.evaluation.comparison import compare
 from rnas.evaluation.summary import wilson
@@ -54,6 +54,16 @@ def test_the_stronger_attack_must_win_on_the_images_that_both_saw(weak: str, str
     assert stronger.finding.startswith("of the same 2 images ")
     # Images that the stronger one did not see say nothing about it.
     assert verdict(seen(True, True, False, True), seen(False, True, first=2)).passed
+
+
+def test_what_surpasses_an_attack_is_an_attack_within_the_same_norm() -> None:
+    surpassed = {name: ATTACKS[name].surpassed_by for name in [*ATTACKS, "pgd5"]}
+    assert surpassed["pgd5"] == surpassed["fgsm"] == ("autoattack", "autoattack_plus")
+    for name, better in surpassed.items():
+        assert {ATTACKS[other].norm for other in better} <= {ATTACKS[name].norm}
+    assert [name for name in ATTACKS if ATTACKS[name].black_box] == ["square", "square_l2", "transfer"]
+    assert not ATTACKS["pgd9"].thorough
+    assert ATTACKS["pgd10"].thorough
 
 
 def test_attacks_that_are_not_comparable_are_not_compared() -> None:

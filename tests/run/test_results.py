@@ -5,7 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rnas.run.attack_results import AttackResult, Check
+import pytest
+
+from rnas.errors import RunError
+from rnas.evaluation import ATTACKS, EvaluationConfig
+from rnas.run.attack_results import AttackResult, Check, TableEntry
 from rnas.run.integrity import KEY, seal_document
 from rnas.run.results import ModelResults, RecipeResults, read_results
 
@@ -24,7 +28,37 @@ def test_the_same_document_is_written_as_before() -> None:
     assert len(before["calls"]) == 2
     assert any(row["parts"] for row in before["attacks"])
     again = ModelResults.from_json(before, "results.json", name="unused").to_json()
+    for row in again["attacks"]:
+        del row["entry"]  # of a later version
     assert json.dumps(again) == json.dumps(before)  # in the same order, too
+
+
+def test_what_tables_know_of_an_attack_is_told_of_older_files_too() -> None:
+    results = ModelResults.from_json(written(BEFORE), "results.json", name="unused")
+    assert results == ModelResults.from_json(results.to_json(), "results.json", name="unused")
+    entries = {attack.name: attack.entry for attack in results.attacks if attack.entry is not None}
+    assert entries["autoattack"] == TableEntry("AutoAttack", 40, bounded=True)
+    assert entries["worst_case"] == TableEntry("Worst case, Linf", 60, bounded=True, combined=True)
+    assert not entries["cw"].bounded
+    mildest_first = sorted(entries, key=lambda name: entries[name].place)
+    assert mildest_first[:3] == ["clean", "fgsm", "pgd20"]
+    assert mildest_first[-1] == "worst_case"
+
+
+@pytest.mark.parametrize("name", [*ATTACKS, "pgd7", "pgd100x10_margin"])
+def test_the_names_of_older_files_say_what_the_cards_say(name: str) -> None:
+    card, config = ATTACKS[name], EvaluationConfig()
+    for title in (card.title, f"{card.title} (64 of 256 images)"):
+        told = TableEntry.of_before(name, title, card.settings(config))
+        assert told == TableEntry(card.title, card.place, bounded=card.norm is not None)
+
+
+@pytest.mark.parametrize(("key", "value"), [("place", "first"), ("bounded", 1), ("heading", None)])
+def test_a_damaged_entry_is_named(key: str, value: object) -> None:
+    document = ModelResults.from_json(written(BEFORE), "results.json", name="unused").to_json()
+    document["attacks"][1]["entry"][key] = value
+    with pytest.raises(RunError, match=rf"results.json, attack 2 \('fgsm'\) is damaged: '{key}'"):
+        ModelResults.from_json(document, "results.json", name="unused")
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
@@ -54,7 +88,10 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert (clean.robust, foggy.robust) == (27, 27)
     assert results.to_json()["calls"] == [call]  # once, though both name it
     (tmp_path / "results.json").write_bytes(seal_document(results.to_json()))
-    assert read_results(tmp_path / "results.json") == results
+    read = read_results(tmp_path / "results.json")
+    assert read.to_json() == results.to_json()
+    assert replace(read, attacks=()) == replace(results, attacks=())
+    results = read
     recipe = RecipeResults((results, replace(results, name="n")), "vulnerability/vulnerability.csv")
     document = json.loads(json.dumps(recipe.to_json()))
     assert RecipeResults.from_json(document, "results.json") == recipe

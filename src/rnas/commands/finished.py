@@ -11,6 +11,7 @@ from rnas.commands.config import EvaluateCommand, RunCommand, VulnerabilityComma
 from rnas.config import plain
 from rnas.errors import RunError
 from rnas.evaluation import ATTACKS
+from rnas.evaluation.card import CLEAN
 from rnas.evaluation.config import EvaluationConfig, EvaluationSettings
 from rnas.run.attack_results import AttackResult
 from rnas.run.integrity import identifying
@@ -52,13 +53,13 @@ def evaluated(folder: Path, command: EvaluateCommand) -> bool:
     config = command.evaluation.at(command.evaluation.eps)
     tested = results.test_images
     return tested is not None and all(
-        ran_as_asked(results.attack(name), name, config, command.seed, tested) for name in ("clean", *config.attacks)
+        ran_as_asked(results.attack(name), name, config, command.seed, tested) for name in (CLEAN, *config.attacks)
     )
 
 
 def ran_as_asked(attack: AttackResult | None, name: str, config: EvaluationConfig, seed: int, tested: int) -> bool:
     """Whether an attack ran with these settings on at least as many of the test images."""
-    card = None if name == "clean" else ATTACKS[name]
+    card = None if name == CLEAN else ATTACKS[name]
     return (
         attack is not None
         # What a collection consists of, and what a transfer started from, stands elsewhere.
@@ -76,7 +77,7 @@ def attacked_alike(attack: AttackResult, settings: EvaluationSettings) -> bool:
         attack: what it found.
         settings: those asked for; where they leave eps to the training, any will do.
     """
-    if attack.name == "clean" or settings.eps is None:
+    if attack.name == CLEAN or settings.eps is None:
         return True
     asked = ATTACKS[attack.name].settings(settings.at(settings.eps))
     return all(attack.settings.get(key) == value for key, value in asked.items())

@@ -7,13 +7,13 @@ what gradients do not (Athalye et al. 2018, section 3.1; Carlini et al. 2019, se
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnas.evaluation.card import CLEAN
 from rnas.evaluation.outcomes import Outcomes
 from rnas.evaluation.suite import ATTACKS
 from rnas.run.attack_results import Check
@@ -26,19 +26,6 @@ MOST_DENIED = 0.005
 MOST_MISSED = 0.02
 """Share of images that a black-box attack may break beyond all that gradients break; one image always may."""
 
-STRONGER = (
-    (r"fgsm|pgd\d.*|apgd", r"autoattack(_plus)?"),
-    (r"apgd_l2", r"autoattack(_plus)?_l2"),
-    (r"cw", r"cw_search"),
-)
-"""Names of weaker attacks, and of those that must break as many images."""
-
-BLACK_BOX = (
-    (r"square|transfer", r"pgd\d\d.*|apgd|autoattack.*(?<!_l2)"),
-    (r"square_l2", r"(apgd|autoattack.*)_l2"),
-)
-"""Names of attacks without the model's gradients, and of those with them that are no weaker."""
-
 
 def compare(outcomes: Outcomes, remarks: Mapping[str, Sequence[str]] | None = None) -> tuple[Check, ...]:
     """Check what attacks made of all images; images outside [0, 1] or the ball were refused before.
@@ -50,9 +37,9 @@ def compare(outcomes: Outcomes, remarks: Mapping[str, Sequence[str]] | None = No
     Returns:
         The verdicts; those that need an attack which was not run are left out.
     """
-    names = [name for name in dict.fromkeys(outcomes.attack.tolist()) if name != "clean" and "/" not in name]
+    names = [name for name in dict.fromkeys(outcomes.attack.tolist()) if name != CLEAN and "/" not in name]
     checks = []
-    tried = (outcomes.attack != "clean") & (outcomes.clean_prediction == outcomes.label)
+    tried = (outcomes.attack != CLEAN) & (outcomes.clean_prediction == outcomes.label)
     if attacked := int(tried.sum()):
         denied = int(outcomes.denied.sum())
         finding = f"for {denied} of {attacked} outcomes the model denied a success on its view; it was attacked again"
@@ -73,23 +60,24 @@ def compare(outcomes: Outcomes, remarks: Mapping[str, Sequence[str]] | None = No
 
 def _stronger(outcomes: Outcomes, names: Sequence[str]) -> list[Check]:
     checks = []
-    for weak, strong in STRONGER:
-        for better in _matching(strong, names):
-            for name in _matching(weak, names):
-                images, (first, second) = _broken(outcomes, [name, better])
-                if len(images):
-                    finding = (
-                        f"of the same {len(images)} images {ATTACKS[name].title} breaks {int(first.sum())}, "
-                        f"{ATTACKS[better].title} {int(second.sum())}"
-                    )
-                    checks.append(Check("stronger", bool(first.sum() <= second.sum()), finding))
+    for better in names:
+        for name in [name for name in names if better in ATTACKS[name].surpassed_by]:
+            images, (first, second) = _broken(outcomes, [name, better])
+            if len(images):
+                finding = (
+                    f"of the same {len(images)} images {ATTACKS[name].title} breaks {int(first.sum())}, "
+                    f"{ATTACKS[better].title} {int(second.sum())}"
+                )
+                checks.append(Check("stronger", bool(first.sum() <= second.sum()), finding))
     return checks
 
 
 def _black_box(outcomes: Outcomes, names: Sequence[str]) -> list[Check]:
     checks = []
-    for black, white in BLACK_BOX:
-        without, using = _matching(black, names), _matching(white, names)
+    for norm in ("Linf", "L2"):
+        within = [name for name in names if ATTACKS[name].norm == norm]
+        without = [name for name in within if ATTACKS[name].black_box]
+        using = [name for name in within if ATTACKS[name].thorough]
         images, broken = _broken(outcomes, without + using) if without and using else (np.array([]), [])
         if len(images):
             missed = int((np.any(broken[: len(without)], axis=0) & ~np.any(broken[len(without) :], axis=0)).sum())
@@ -99,10 +87,6 @@ def _black_box(outcomes: Outcomes, names: Sequence[str]) -> list[Check]:
             finding = f"{missed} of {len(images)} images are broken by {titles} and not by {others}{hint}"
             checks.append(Check("black_box", passed, finding))
     return checks
-
-
-def _matching(pattern: str, names: Sequence[str]) -> list[str]:
-    return [name for name in names if re.fullmatch(pattern, name)]
 
 
 def _broken(outcomes: Outcomes, names: Sequence[str]) -> tuple[NDArray[np.int64], list[NDArray[np.bool_]]]:

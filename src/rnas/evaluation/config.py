@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 
 from rnas.config import MOST_STEPS, Distance, default_step, require
 from rnas.errors import ConfigError
+from rnas.evaluation.card import CLEAN
 from rnas.evaluation.suite import ATTACKS
 
 __all__ = ["PAPER_EPS", "EvaluationConfig", "EvaluationSettings"]
@@ -119,5 +120,6 @@ class EvaluationConfig(EvaluationSettings):
 
     def images_for(self, attack: str, total: int) -> int:
         """How many of the test images an attack gets, or "clean"."""
-        limits = [total, self.images, self.autoattack_images if attack.startswith("autoattack") else None]
+        limited = attack != CLEAN and ATTACKS[attack].budgeted
+        limits = [total, self.images, self.autoattack_images if limited else None]
         return min(limit for limit in limits if limit is not None)

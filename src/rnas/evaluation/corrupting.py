@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rnas.evaluation.card import AttackCard, Settings
+from rnas.evaluation.card import AttackCard, Settings, Strengths
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from rnas.attacks.guards import Model
-    from rnas.evaluation.config import EvaluationConfig
 
 __all__ = ["CORRUPTIONS_SOURCE", "corruption_cards"]
 
@@ -20,7 +19,7 @@ CORRUPTIONS_SOURCE = "Hendrycks and Dietterich, ICLR 2019"
 def _corrupted(name: str, severity: int) -> AttackCard:
     from rnas.corruptions import CORRUPTIONS, corrupt
 
-    def run(model: Model, images: Tensor, labels: Tensor, config: EvaluationConfig, seed: int) -> Tensor:  # noqa: ARG001
+    def run(model: Model, images: Tensor, labels: Tensor, config: Strengths, seed: int) -> Tensor:  # noqa: ARG001
         return corrupt(images, name, severity=severity, seed=seed)
 
     corruption = CORRUPTIONS[name]

@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from rnas.attacks.guards import Model, evaluation_mode
 from rnas.config import Distance, require
 from rnas.errors import ModelError
+from rnas.evaluation.card import CLEAN
 from rnas.evaluation.config import PAPER_EPS, EvaluationConfig, EvaluationSettings
 from rnas.evaluation.inputs import as_tensor, check_data, check_model
 from rnas.evaluation.session import Session
 from rnas.evaluation.suite import ATTACKS
-from rnas.evaluation.summary import CLEAN, Evaluation
+from rnas.evaluation.summary import Evaluation
 
 __all__ = ["evaluate"]
 

@@ -21,7 +21,7 @@ from rnas.config import Distance
 from rnas.data.splits import stratified_subset
 from rnas.errors import ModelError
 from rnas.evaluation.attacking import attack, judge, remarks_of
-from rnas.evaluation.card import AttackCard, Settings
+from rnas.evaluation.card import CLEAN, AttackCard, Settings
 from rnas.evaluation.config import EvaluationConfig
 from rnas.evaluation.examples import Examples
 from rnas.evaluation.fingerprints import as_floats, images_fingerprint, model_fingerprint
@@ -30,7 +30,7 @@ from rnas.evaluation.outcomes import Outcomes, Record
 from rnas.evaluation.prepared import Targets
 from rnas.evaluation.sanity import examine
 from rnas.evaluation.suite import ATTACKS
-from rnas.evaluation.summary import CLEAN, Evaluation
+from rnas.evaluation.summary import Evaluation
 from rnas.evaluation.watched import WatchedModel
 from rnas.run.attack_results import Check
 from rnas.seeding import derive

@@ -13,18 +13,20 @@ from typing import Any
 
 import numpy as np
 
-from rnas.evaluation.card import Settings
+from rnas.evaluation.card import CLEAN, Norm, Place, Settings
 from rnas.evaluation.comparison import compare
 from rnas.evaluation.config import EvaluationConfig
 from rnas.evaluation.outcomes import Outcomes, Record
 from rnas.evaluation.suite import ATTACKS
-from rnas.run.attack_results import AttackResult, Check
+from rnas.run.attack_results import AttackResult, Check, TableEntry
 
 __all__ = ["Evaluation"]
 
-CLEAN = "clean"
-WORST_CASES = {"Linf": "worst_case", "L2": "worst_case_l2"}
-"""Names of the rows of the worst case over the attacks that are bounded in a norm."""
+WORST_CASES: dict[Norm, tuple[str, Place]] = {
+    "Linf": ("worst_case", Place.WORST_CASE),
+    "L2": ("worst_case_l2", Place.WORST_CASE_L2),
+}
+"""Names and places of the rows of the worst case over the attacks that are bounded in a norm."""
 
 
 class Evaluation:
@@ -60,21 +62,24 @@ class Evaluation:
             name: sum(value for part, value in seconds.items() if part.partition("/")[0] == name) for name in settings
         }
         rows = []
-        bounded: dict[str, dict[str, Outcomes]] = {norm: {} for norm in WORST_CASES}
+        bounded: dict[Norm, dict[str, Outcomes]] = {norm: {} for norm in WORST_CASES}
         for name, chosen in settings.items():
             attacked = outcomes.of(name)
             card = None if name == CLEAN else ATTACKS[name]
-            title = "Clean" if card is None else card.title
+            entry = TableEntry("Clean", Place.CLEAN, bounded=True)
+            if card is not None:
+                entry = TableEntry(card.title, card.place, bounded=card.norm is not None)
             if card is not None and card.norm is not None:
                 bounded[card.norm][name] = attacked
             source = "" if card is None else card.source
-            rows.append(_row(name, _on(title, attacked, total), attacked, dict(chosen), spent[name], source))
+            rows.append(_row(name, entry, attacked, total, dict(chosen), spent[name], source))
         for norm, attacks in bounded.items():
             if attacks:
                 worst, time = _worst_case(list(attacks.values())), sum(spent[name] for name in attacks)
-                title = _on(f"Worst case, {norm}", worst, total)
+                name, place = WORST_CASES[norm]
+                entry = TableEntry(f"Worst case, {norm}", place, bounded=True, combined=True)
                 eps = {key: value for key, value in settings[next(iter(attacks))].items() if key == "eps"}
-                rows.append(_row(WORST_CASES[norm], title, worst, {**eps, "attacks": list(attacks)}, time, ""))
+                rows.append(_row(name, entry, worst, total, {**eps, "attacks": list(attacks)}, time))
         self.rows = tuple(rows)
 
     @classmethod
@@ -121,12 +126,6 @@ class Evaluation:
         ]
 
 
-def _on(title: str, attacked: Outcomes, total: int) -> str:
-    """A title that says where not all images were attacked."""
-    different = len(np.unique(attacked.image))
-    return title if different == total else f"{title} ({different} of {total} images)"
-
-
 def _worst_case(attacks: Sequence[Outcomes]) -> Outcomes:
     """Images that all attacks saw, broken where one of them broke them; the other columns are the first one's."""
     common = reduce(np.intersect1d, [attacked.image for attacked in attacks])
@@ -135,10 +134,19 @@ def _worst_case(attacks: Sequence[Outcomes]) -> Outcomes:
 
 
 def _row(
-    name: str, title: str, attacked: Outcomes, settings: dict[str, Any], seconds: float, source: str
+    name: str,
+    entry: TableEntry,
+    attacked: Outcomes,
+    total: int,
+    settings: dict[str, Any],
+    seconds: float,
+    source: str = "",
 ) -> AttackResult:
+    """A row of the results, whose title says where not all images of a total were attacked."""
+    different = len(np.unique(attacked.image))
+    title = entry.heading if different == total else f"{entry.heading} ({different} of {total} images)"
     robust, images = int((~attacked.broken).sum()), len(attacked)
-    low, high = wilson(robust / images, len(np.unique(attacked.image)))
+    low, high = wilson(robust / images, different)
     members = [member for member in dict.fromkeys(attacked.attack.tolist()) if member.startswith(f"{name}/")]
     changed = attacked.l2[attacked.broken & (attacked.l2 > 0)]
     return AttackResult(
@@ -148,11 +156,12 @@ def _row(
         accuracy=robust / images,
         low=low,
         high=high,
-        median_l2=float(np.median(changed)) if len(changed) and name not in WORST_CASES.values() else None,
+        median_l2=float(np.median(changed)) if len(changed) and not entry.combined else None,
         settings=settings,
         source=source,
         seconds=seconds,
         parts={member.partition("/")[2]: 1 - float(attacked.of(member).broken.mean()) for member in members},
+        entry=entry,
     )
 
 

@@ -145,7 +145,7 @@ def stage(part: Part) -> tuple[str, str, str, str, str]:
     if part.kind == "model":
         attacks = part.results.attacks if part.results else ()
         # What a worst case took is that of its attacks.
-        spent = [row.seconds for row in attacks if row.seconds is not None and not row.name.startswith("worst_case")]
+        spent = [row.seconds for row in attacks if row.seconds is not None and not row.shown.combined]
         attacked = _duration(sum(spent)) if spent else ""
         if part.manifest.get("kind") == "evaluate":
             what, span = "evaluation", attacked

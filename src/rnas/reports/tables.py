@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Column", "columns", "html_table", "markdown", "markdown_table", "percent", "rich_table"]
 
-#: Mildest first, as the paper's tables, and PGD of any strength where PGD-20 is; at "" are attacks that are not named
-#: here, in the order in which they were run, and the worst cases over all of them come last.
-_ORDER: Final = ("clean", "fgsm", "pgd", "cw", "autoattack", "", "worst_case", "worst_case_l2")
 _WIDE: Final = 7  # columns of numbers that fit a page beside the names
 _MOST_MODELS: Final = 4  # that a terminal has room for side by side
 
@@ -50,14 +47,8 @@ class Column:
 
 def columns(models: Sequence[ModelResults]) -> tuple[Column, ...]:
     """The attacks of the models as columns, mildest first."""
-    found = {attack.name: attack.title for model in models for attack in model.attacks}
-    return tuple(_column(models, name) for name in sorted(found, key=_place))
-
-
-def _place(name: str) -> int:
-    """Where an attack's column stands."""
-    name = re.sub(r"^pgd\d.*", "pgd", name)
-    return _ORDER.index(name if name in _ORDER else "")
+    places = {attack.name: attack.shown.place for model in models for attack in model.attacks}
+    return tuple(_column(models, name) for name in sorted(places, key=places.__getitem__))
 
 
 def percent(result: AttackResult) -> tuple[str, str]:
@@ -210,9 +201,7 @@ def _column(models: Sequence[ModelResults], name: str) -> Column:
         highest = max((accuracy for _, accuracy in believed), default=None)
         best = frozenset(index for index, accuracy in believed if accuracy == highest)
     note = notes.pop() if len(notes) == 1 else ""
-    # Once is enough; in a collection the title would count an image once for every member.
-    title = re.sub(r" \(\d+ of \d+ images\)$", "", there[0][2].title)
-    return Column(name, title, note, cells, best)
+    return Column(name, there[0][2].shown.heading, note, cells, best)
 
 
 def _own(column: Column, result: AttackResult) -> list[str]:

@@ -3,16 +3,57 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rnas.documents import is_number, part, whole
+from rnas.documents import check_fields, is_number, part, whole
 from rnas.errors import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["AttackResult", "Check"]
+__all__ = ["AttackResult", "Check", "TableEntry"]
+
+
+@dataclass(frozen=True)
+class TableEntry:
+    """What tables and figures know of an attack, from its card.
+
+    Args:
+        heading: its name, without the number of images.
+        place: where its column stands: those of lower numbers before, those of one number as they were run.
+        bounded: whether the images lie within a distance that was set, as clean ones do trivially. C&W only keeps the
+            distance small, and corruptions follow severities: their accuracies are no rungs on the others' ladder.
+        combined: whether it is the worst case over other attacks, and ran no attack itself.
+    """
+
+    heading: str
+    place: int
+    bounded: bool
+    combined: bool = False
+
+    def to_json(self) -> dict[str, str | int | bool]:
+        """The part "entry" of an attack in a results.json."""
+        return {"heading": self.heading, "place": self.place, "bounded": self.bounded, "combined": self.combined}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any], where: str) -> TableEntry:
+        """Read what `to_json` gave; raises RunError if a value is missing or of another type."""
+        check_fields(document, {"heading": (str,), "place": (int,), "bounded": (bool,), "combined": (bool,)}, where)
+        return cls(document["heading"], document["place"], document["bounded"], document["combined"])
+
+    @classmethod
+    def of_before(cls, name: str, title: str, settings: Mapping[str, Any]) -> TableEntry:
+        """What an older version, which wrote down no entry, showed of an attack; judged by its name."""
+        worst = name.startswith("worst_case")
+        places = {"clean": 0, "fgsm": 10, "cw": 30, "autoattack": 40, "worst_case": 60, "worst_case_l2": 61}
+        return cls(
+            heading=re.sub(r" \(\d+ of \d+ images\)$", "", title),
+            place=20 if re.match(r"pgd\d", name) else places.get(name, 50),
+            bounded=name == "clean" or worst or "eps" in settings,
+            combined=worst,
+        )
 
 
 @dataclass(frozen=True)
@@ -34,6 +75,7 @@ class AttackResult:
         median_l2: median Euclidean norm of the changes that broke images, in units of images in [0, 1]; None if none
             was broken. It says how much an attack without a bound had to change.
         source: where the attack comes from; empty for the clean images and the worst case.
+        entry: what tables know of it; None where an older version wrote none.
     """
 
     name: str
@@ -48,6 +90,12 @@ class AttackResult:
     parts: Mapping[str, float] = field(default_factory=dict)
     median_l2: float | None = None
     source: str = ""
+    entry: TableEntry | None = None
+
+    @property
+    def shown(self) -> TableEntry:
+        """What tables know of it."""
+        return self.entry or TableEntry.of_before(self.name, self.title, self.settings)
 
     @property
     def robust(self) -> int:
@@ -69,6 +117,7 @@ class AttackResult:
             "source": self.source,
             "seconds": self.seconds,
             "parts": dict(self.parts),
+            "entry": self.shown.to_json(),
         }
 
     @classmethod
@@ -102,19 +151,24 @@ class AttackResult:
         parts = part(document, "parts", where)
         if not all(is_number(value) and 0.0 <= float(value) <= 1.0 for value in parts.values()):
             raise RunError(f"{where}: 'parts' should be numbers in [0, 1], are {json.dumps(parts)[:60]}")
+        title, settings = str(document.get("title") or document["name"]), part(document, "settings", where)
+        entry = part(document, "entry", where)
         return cls(
             name=document["name"],
-            title=str(document.get("title") or document["name"]),
+            title=title,
             images=images,
             accuracy=fractions[0],
             low=fractions[1],
             high=fractions[2],
-            settings=part(document, "settings", where),
+            settings=settings,
             seconds=float(seconds) if is_number(seconds) and seconds is not None else None,
             call={} if call is None else calls[call],
             parts=parts,
             median_l2=float(median_l2) if is_number(median_l2) and median_l2 is not None else None,
             source=str(document.get("source") or ""),
+            entry=TableEntry.from_json(entry, where)
+            if entry
+            else TableEntry.of_before(document["name"], title, settings),
         )
 
 

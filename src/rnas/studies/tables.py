@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from rich.table import Table as TerminalTable
 
+from rnas.evaluation import ATTACKS
 from rnas.executors import Job
 from rnas.networks.cards import published_cards
 from rnas.networks.published import COLUMNS, LABELS, tables
@@ -73,6 +74,6 @@ class Table:
         """How ours was made, and which networks are whose."""
         settings = evaluation_of(command, self.measures).evaluation
         attacked = f"eps = {settings.eps}, {settings.images or 'all'} test images"
-        if settings.autoattack_images and "autoattack" in settings.attacks:
+        if settings.autoattack_images and any(ATTACKS[name].budgeted for name in settings.attacks):
             attacked = f"{attacked}, {settings.autoattack_images} of them under AutoAttack"
         return f"{how_trained(command, self.data)}; {attacked}; {LABELS}"

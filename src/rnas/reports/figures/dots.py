@@ -84,14 +84,8 @@ def accuracy_figure(models: Sequence[ModelResults]) -> Figure:
 
 
 def bounded(column: Column) -> bool:
-    """Whether the images of an attack lie within a distance that was set, as clean ones do trivially.
-
-    C&W only keeps the distance small, and corruptions follow severities: their accuracies are no rungs on the ladder of
-    the others. What a worst case consists of is bounded.
-    """
-    if column.name == "clean" or column.name.startswith("worst_case"):
-        return True
-    return any("eps" in cell.settings for cell in column.cells if cell is not None)
+    """Whether the images of an attack lie within a distance that was set."""
+    return any(cell.shown.bounded for cell in column.cells if cell is not None)
 
 
 def _title(models: Sequence[ModelResults], group: Sequence[Column]) -> str:

@@ -1,0 +1,270 @@
+"""The cards of the attacks that come with rnas, as the paper sets them.
+
+Nothing here imports torch before an attack runs, so that a configuration can check its attacks' names.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rnas.evaluation.card import AttackCard, Norm, Place, Settings, Strengths
+from rnas.evaluation.corrupting import CORRUPTIONS_SOURCE, corruption_cards
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from rnas.attacks.guards import Model
+
+__all__ = [
+    "CORRUPTIONS",
+    "CW",
+    "CW_SEARCH",
+    "FGSM",
+    "apgd_card",
+    "autoattack_card",
+    "pgd_card",
+    "square_card",
+]
+
+AUTOATTACK_SOURCE = "Croce and Hein, ICML 2020"
+AUTOATTACK_PASSES = {"standard": 8200, "plus": 10000, "rand": 4100}
+
+THOROUGH = 10
+"""Steps from which on PGD should find what a black box finds."""
+
+ABOVE_GRADIENTS = ("autoattack", "autoattack_plus")
+ABOVE_GRADIENTS_L2 = ("autoattack_l2", "autoattack_plus_l2")
+"""What surpasses the attacks that follow a gradient: a version of AutoAttack that averages over no randomness."""
+
+
+def _radius(config: Strengths, norm: Norm) -> float:
+    return float(config.eps if norm == "Linf" else config.eps_l2)
+
+
+def _fgsm(model: Model, images: Tensor, labels: Tensor, config: Strengths, seed: int) -> Tensor:  # noqa: ARG001
+    from rnas.attacks import fgsm
+
+    return fgsm(model, images, labels, eps=config.eps)
+
+
+def pgd_card(steps: int, restarts: int = 1, loss: str = "cross_entropy", *, transfers: bool = False) -> AttackCard:
+    """PGD in the Linf ball.
+
+    Args:
+        steps: of each restart, >= 1.
+        restarts: runs, >= 1.
+        loss: "cross_entropy" or "margin".
+        transfers: whether it attacks the second model.
+    """
+
+    def run(model: Model, images: Tensor, labels: Tensor, config: Strengths, seed: int) -> Tensor:
+        import torch
+
+        from rnas.attacks import pgd_linf
+
+        return pgd_linf(
+            model,
+            images,
+            labels,
+            eps=config.eps,
+            step_size=config.pgd_step,
+            steps=steps,
+            restarts=restarts,
+            loss=loss,
+            # On the CPU, so that the starts do not depend on the device.
+            generator=torch.Generator().manual_seed(seed),
+        )
+
+    def settings(config: Strengths) -> Settings:
+        found: Settings = {
+            "norm": "Linf",
+            "eps": float(config.eps),
+            "step_size": config.pgd_step,
+            "steps": steps,
+        }
+        if restarts > 1:
+            found["restarts"] = restarts
+        if loss != "cross_entropy":
+            found["loss"] = loss
+        return found
+
+    extras = [f"{restarts} restarts"] * (restarts > 1) + [f"{loss} loss"] * (loss != "cross_entropy")
+    title = ", ".join([f"PGD-{steps}", *extras])
+    return AttackCard(
+        title=f"Transfer of {title}" if transfers else title,
+        source="Papernot et al., arXiv 1605.07277, 2016" if transfers else "Madry et al., ICLR 2018",
+        norm="Linf",
+        settings=settings,
+        run=run,
+        passes=lambda _: restarts * (steps + 1),
+        transfers=transfers,
+        place=Place.OTHERS if transfers else Place.PGD,
+        black_box=transfers,
+        # One of a few steps stops short of what it could find.
+        thorough=not transfers and steps >= THOROUGH,
+        surpassed_by=() if transfers else ABOVE_GRADIENTS,
+    )
+
+
+def _cw(model: Model, images: Tensor, labels: Tensor, config: Strengths, seed: int) -> Tensor:  # noqa: ARG001
+    from rnas.attacks import carlini_wagner_l2
+
+    return carlini_wagner_l2(
+        model, images, labels, c=config.cw_c, steps=config.cw_steps, learning_rate=config.cw_learning_rate
+    )
+
+
+def _cw_search(model: Model, images: Tensor, labels: Tensor, config: Strengths, seed: int) -> Tensor:  # noqa: ARG001
+    from rnas.attacks import carlini_wagner_l2
+
+    return carlini_wagner_l2(
+        model,
+        images,
+        labels,
+        c=0.01,
+        steps=config.cw_search_steps,
+        learning_rate=config.cw_learning_rate,
+        binary_search_steps=9,
+    )
+
+
+def _query_dtype(config: Strengths) -> torch.dtype | None:
+    import torch
+
+    return torch.bfloat16 if config.query_precision == "bfloat16" else None
+
+
+def _query_settings(config: Strengths) -> Settings:
+    """Outcomes of another precision are others; those of float32 are called as before there was a choice."""
+    return {} if config.query_precision == "float32" else {"query_precision": config.query_precision}
+
+
+def square_card(norm: Norm) -> AttackCard:
+    """Square, the black-box attack of AutoAttack, within a norm."""
+
+    def run(model: Model, images: Tensor, labels: Tensor, config: Strengths, seed: int) -> Tensor:
+        from rnas.attacks import square
+
+        eps = _radius(config, norm)
+        dtype = _query_dtype(config)
+        return square(
+            model, images, labels, eps=eps, norm=norm, queries=config.square_queries, query_dtype=dtype, seed=seed
+        )
+
+    return AttackCard(
+        title="Square" if norm == "Linf" else "Square, L2",
+        source="Andriushchenko et al., ECCV 2020",
+        norm=norm,
+        settings=lambda config: {
+            "norm": norm,
+            "eps": _radius(config, norm),
+            "queries": config.square_queries,
+            **_query_settings(config),
+        },
+        run=run,
+        passes=lambda config: config.square_queries,
+        black_box=True,
+    )
+
+
+def apgd_card(norm: Norm) -> AttackCard:
+    """The first two attacks of AutoAttack within a norm, for ranking."""
+
+    def run(model: Model, images: Tensor, labels: Tensor, config: Strengths, seed: int) -> Tensor:
+        from rnas.attacks import apgd
+
+        eps, size = _radius(config, norm), config.batch_size
+        return apgd(model, images, labels, eps=eps, norm=norm, steps=config.apgd_steps, batch_size=size, seed=seed)
+
+    return AttackCard(
+        title="APGD-CE + APGD-T" if norm == "Linf" else "APGD-CE + APGD-T, L2",
+        source=AUTOATTACK_SOURCE,
+        norm=norm,
+        settings=lambda config: {"norm": norm, "eps": _radius(config, norm), "steps": config.apgd_steps},
+        run=run,
+        passes=lambda config: 10 * config.apgd_steps,
+        least_classes=4,
+        batches=8,
+        thorough=True,
+        surpassed_by=ABOVE_GRADIENTS if norm == "Linf" else ABOVE_GRADIENTS_L2,
+    )
+
+
+def autoattack_card(version: str, norm: Norm) -> AttackCard:
+    """AutoAttack within a norm, in its version "standard", "plus" or "rand"."""
+
+    def run(model: Model, images: Tensor, labels: Tensor, config: Strengths, seed: int) -> Tensor:
+        from rnas.attacks import auto_attack
+
+        eps, dtype = _radius(config, norm), _query_dtype(config)
+        return auto_attack(model, images, labels, eps=eps, norm=norm, version=version, query_dtype=dtype, seed=seed)
+
+    shown = [part for part, usual in ((version, "standard"), (norm, "Linf")) if part != usual]
+    return AttackCard(
+        title=", ".join(["AutoAttack", *shown]),
+        source=AUTOATTACK_SOURCE,
+        norm=norm,
+        settings=lambda config: {
+            "norm": norm,
+            "eps": _radius(config, norm),
+            "version": version,
+            **(_query_settings(config) if version != "rand" else {}),
+        },
+        run=run,
+        passes=lambda _: AUTOATTACK_PASSES[version],
+        least_classes=3 if version == "rand" else 4,
+        place=Place.AUTOATTACK if (version, norm) == ("standard", "Linf") else Place.OTHERS,
+        budgeted=True,
+        thorough=True,
+    )
+
+
+FGSM = AttackCard(
+    title="FGSM",
+    source="Goodfellow et al., ICLR 2015",
+    norm="Linf",
+    settings=lambda config: {"norm": "Linf", "eps": float(config.eps)},
+    run=_fgsm,
+    place=Place.FGSM,
+    surpassed_by=ABOVE_GRADIENTS,
+)
+
+CW = AttackCard(
+    title="C&W",
+    source="Carlini and Wagner, IEEE S&P 2017",
+    norm=None,
+    settings=lambda config: {
+        "norm": "L2",
+        "c": config.cw_c,
+        "steps": config.cw_steps,
+        "learning_rate": config.cw_learning_rate,
+    },
+    run=_cw,
+    passes=lambda config: config.cw_steps,
+    place=Place.CW,
+    surpassed_by=("cw_search",),
+)
+
+CW_SEARCH = AttackCard(
+    title="C&W, search over c",
+    source="Carlini and Wagner, IEEE S&P 2017",
+    norm=None,
+    settings=lambda config: {
+        "norm": "L2",
+        "first_c": 0.01,
+        "binary_search_steps": 9,
+        "steps": config.cw_search_steps,
+        "learning_rate": config.cw_learning_rate,
+    },
+    run=_cw_search,
+    passes=lambda config: 9 * config.cw_search_steps,
+)
+
+CORRUPTIONS = AttackCard(
+    title="Common corruptions",
+    source=CORRUPTIONS_SOURCE,
+    norm=None,
+    settings=lambda _: {"severities": "1 to 5"},
+    parts=corruption_cards,
+)
