@@ -17,7 +17,8 @@ test: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	# Each worker computes on one thread: more of them than cores slow each other down many times over.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	# Tests of one file stay together as long as both workers have some: what they share is then made once.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from matplotlib.figure import Figure
 
 from rnas.reports.figures import style
 
@@ -14,11 +15,26 @@ pytest.register_assert_rewrite("tests.processes", "tests.refusals")
 from tests.processes import Commands  # noqa: E402
 from tests.refusals import Refused  # noqa: E402
 
+ENCODE = style._encode
+
+
+def outline(figure: Figure, kind: str) -> bytes:
+    """What stands for a figure that is not drawn."""
+    return f"{kind} of {len(figure.axes)} axes".encode()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_drawn() -> Iterator[None]:
+    """Figures are made and not drawn, which takes a second each, but for tests that ask for `drawn`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(style, "_encode", outline)
+        yield
+
 
 @pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures are made and not drawn, which takes seconds: for tests of what else is there."""
-    monkeypatch.setattr(style, "_encode", lambda figure, kind: f"{kind} of {len(figure.axes)} axes".encode())
+def drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are drawn: for tests of what is in them, and one test of each command that makes some."""
+    monkeypatch.setattr(style, "_encode", ENCODE)
 
 
 @pytest.fixture(scope="session")

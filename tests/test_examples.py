@@ -26,6 +26,7 @@ def test_an_example_fits_on_a_screen_and_is_tested_here(path: Path) -> None:
     assert path.name in Path(__file__).read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("drawn")
 def test_search_in_python_leaves_a_network_that_attack_a_run_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

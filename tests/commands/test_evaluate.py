@@ -68,7 +68,7 @@ def rows(path: str) -> dict[str, Any]:
     return {row["name"]: row for row in document(path)["attacks"]}
 
 
-@pytest.mark.usefixtures("place")
+@pytest.mark.usefixtures("place", "drawn")
 def test_one_table_of_several_models(capsys: pytest.CaptureFixture[str]) -> None:
     models = "runs/trained resnet18:runs/trained/weights.safetensors rnas_test_evaluated:model"
     command = f"evaluate {models} --data digits --out all --evaluation.attacks fgsm,pgd20 --evaluation.eps 0.1 {SMALL}"
@@ -90,7 +90,7 @@ def test_one_table_of_several_models(capsys: pytest.CaptureFixture[str]) -> None
     assert not Path("runs/trained/results.json").exists()
 
 
-@pytest.mark.usefixtures("place", "undrawn")
+@pytest.mark.usefixtures("place", "drawn")
 def test_run_directories_keep_their_own(capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree("runs/trained", "runs/copy")
     assert main(f"evaluate runs/trained runs/copy --evaluation.attacks fgsm {SMALL}".split()) == 0
@@ -103,7 +103,7 @@ def test_run_directories_keep_their_own(capsys: pytest.CaptureFixture[str]) -> N
     }
 
 
-@pytest.mark.usefixtures("place", "undrawn")
+@pytest.mark.usefixtures("place")
 def test_eps_is_that_of_the_training(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(f"evaluate runs/trained --evaluation.attacks pgd20 {SMALL}".split()) == 0
     assert "eps = 0.1, as in training" in " ".join(capsys.readouterr().out.split())
@@ -119,7 +119,7 @@ def test_eps_is_that_of_the_training(capsys: pytest.CaptureFixture[str]) -> None
     assert rows("third/resnet18-trained")["fgsm"]["settings"]["eps"] == 8 / 255
 
 
-@pytest.mark.usefixtures("place", "undrawn")
+@pytest.mark.usefixtures("place")
 def test_results_keep_what_earlier_calls_found(monkeypatch: pytest.MonkeyPatch) -> None:
     for attack in ("fgsm", "pgd20"):
         command = f"evaluate runs/trained --evaluation.attacks {attack} {SMALL}"
@@ -147,7 +147,7 @@ def test_results_keep_what_earlier_calls_found(monkeypatch: pytest.MonkeyPatch) 
     assert document("runs/trained") == before
 
 
-@pytest.mark.usefixtures("place", "undrawn")
+@pytest.mark.usefixtures("place")
 def test_attacks_within_another_eps_are_not_mixed_in() -> None:
     common = f"evaluate runs/trained --out one {SMALL} --evaluation.attacks"
     assert main(f"{common} fgsm --evaluation.eps 0.05".split()) == 0
@@ -157,7 +157,7 @@ def test_attacks_within_another_eps_are_not_mixed_in() -> None:
     assert list(rows("one/trained")) == ["clean", "fgsm", "worst_case"]
 
 
-@pytest.mark.usefixtures("place", "undrawn")
+@pytest.mark.usefixtures("place", "drawn")
 def test_saved_images_are_those_of_the_outcomes() -> None:
     """Also where the outcomes were there before: a batch attacked again gives the images that it gave."""
     command = f"evaluate runs/trained --out all --evaluation.attacks fgsm,pgd20,cw {SMALL}"
@@ -193,7 +193,7 @@ def test_saved_images_are_those_of_the_outcomes() -> None:
 SHORT = "--evaluation.square_queries 5 --evaluation.apgd_steps 2 --evaluation.cw_steps 2 --evaluation.cw_search_steps 2"
 
 
-@pytest.mark.usefixtures("place", "undrawn")
+@pytest.mark.usefixtures("place")
 def test_eps_of_the_training_bounds_every_attack_in_its_norm() -> None:
     """Of a second call, too, which finds what the first one did."""
     second = f"transfer --evaluation.transfer_from resnet18:runs/trained/weights.safetensors {SHORT}"
@@ -215,7 +215,7 @@ def test_eps_of_the_training_bounds_every_attack_in_its_norm() -> None:
     assert set(both) - set(rows("runs/trained")) == {"apgd_l2", "worst_case_l2"}
 
 
-@pytest.mark.usefixtures("place", "undrawn")
+@pytest.mark.usefixtures("place")
 def test_transfer_from_any_model_gives_the_same() -> None:
     tables = []
     for number, text in enumerate(
@@ -230,7 +230,7 @@ def test_transfer_from_any_model_gives_the_same() -> None:
     assert tables[0].equals(tables[2])
 
 
-@pytest.mark.usefixtures("place", "undrawn")
+@pytest.mark.usefixtures("place")
 def test_saved_images_of_collections_and_of_attacks_on_several_batches() -> None:
     """Attacked a second time for them; corruptions also change misclassified images, of which none is kept."""
     attacks = "square,apgd,transfer,corruptions --evaluation.transfer_from runs/trained"
@@ -255,7 +255,7 @@ def test_saved_images_of_collections_and_of_attacks_on_several_batches() -> None
     assert "knowing the model" not in page
 
 
-@pytest.mark.usefixtures("place", "undrawn")
+@pytest.mark.usefixtures("place")
 def test_failed_checks_reach_the_terminal_the_file_and_the_page(capsys: pytest.CaptureFixture[str]) -> None:
     models = "runs/trained rnas_test_evaluated:Rounded"
     assert main(f"evaluate {models} --data digits --out all --evaluation.attacks fgsm {SMALL}".split()) == 0
@@ -270,7 +270,7 @@ def test_failed_checks_reach_the_terminal_the_file_and_the_page(capsys: pytest.C
     assert f"{len([1 for passed in verdicts.values() if not passed])} of {len(verdicts)} checks failed" in page
 
 
-@pytest.mark.usefixtures("place", "undrawn")
+@pytest.mark.usefixtures("place")
 def test_more_images_extend_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
     command = "evaluate runs/trained --out more --threads 1 --evaluation.batch_size 8 --evaluation.attacks"
     assert main(f"{command} fgsm,pgd5x2_margin --evaluation.images 20".split()) == 0
@@ -296,7 +296,7 @@ def test_help_lists_every_attack_with_its_source(capsys: pytest.CaptureFixture[s
         assert ATTACKS[name].source in " ".join(words)
 
 
-@pytest.mark.usefixtures("place", "undrawn")
+@pytest.mark.usefixtures("place")
 def test_names_of_classes_are_kept_where_they_say_more_than_numbers() -> None:
     names = [f"shade {'abcdefghij'[label]}" for label in range(10)]
     for part in ("train", "test"):
@@ -309,7 +309,7 @@ def test_names_of_classes_are_kept_where_they_say_more_than_numbers() -> None:
     assert "class_names" not in document("numbered/trained")["data"]
 
 
-@pytest.mark.usefixtures("place", "undrawn")
+@pytest.mark.usefixtures("place")
 def test_report_finds_models_in_folders_of_folders() -> None:
     assert main(f"evaluate runs/trained --out deep/down --evaluation.attacks fgsm {SMALL}".split()) == 0
     assert main(["report", "deep"]) == 0

@@ -36,6 +36,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
+@pytest.mark.usefixtures("drawn")
 def test_the_card_tells_what_the_run_knows(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -76,7 +77,6 @@ def test_the_program_is_the_network_that_load_gives(trained: Path, tmp_path: Pat
         assert (tmp_path / "model.onnx").exists()
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_a_network_that_was_not_attacked_says_how_to_do_it(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

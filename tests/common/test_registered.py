@@ -193,6 +193,7 @@ def test_engine_does_its_jobs_and_tells_their_failures(name: str, tmp_path: Path
     assert (tmp_path / "done").is_dir()
 
 
+@pytest.mark.usefixtures("drawn")
 @pytest.mark.parametrize("name", list(STUDIES))
 def test_study_shows_what_is_still_to_be_measured(name: str, tmp_path: Path) -> None:
     command = ReproduceCommand(out=str(tmp_path))

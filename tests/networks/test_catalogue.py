@@ -65,6 +65,7 @@ def test_listing_and_drawing_need_no_torch(tmp_path: Path) -> None:
         assert answer.returncode == 0, answer.stderr
 
 
+@pytest.mark.usefixtures("drawn")
 def test_cells_are_drawn_and_what_has_none_is_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["zoo", "rnas_l", "--out", str(tmp_path)]) == 0
     assert main(["zoo", "vgg16", "--out", str(tmp_path)]) == 0

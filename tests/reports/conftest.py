@@ -9,9 +9,11 @@ from typing import Any
 import matplotlib
 import pytest
 import yaml
+from tests.conftest import ENCODE, outline
 
 from rnas.genotype import Cell, Edge, Genotype
 from rnas.reports import report
+from rnas.reports.figures import style
 from rnas.spaces import darts
 
 OPERATIONS = list(darts.OPERATIONS)
@@ -189,7 +191,9 @@ def reported_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run with its page and figures, drawn once, which takes seconds: to be read only."""
     before = dict(matplotlib.rcParams)
     folder = write_run(tmp_path_factory.mktemp("reported") / "quickstart")
-    assert report(folder) == folder / "report.html"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(style, "_encode", ENCODE)
+        assert report(folder) == folder / "report.html"
     assert dict(matplotlib.rcParams) == before
     return folder
 
@@ -211,3 +215,15 @@ def evaluated_folder(tmp_path: Path) -> Path:
         write_json(folder / f"{number}" / "manifest.json", later)
         write_json(folder / f"{number}" / "results.json", document)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here figures are drawn."""
+    monkeypatch.setattr(style, "_encode", ENCODE)
+
+
+@pytest.fixture
+def undrawn(drawn: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+    """But for tests of what a page says."""
+    monkeypatch.setattr(style, "_encode", outline)

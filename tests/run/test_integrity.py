@@ -69,7 +69,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed, name in enumerate(("own", "other")):
         make_run(place / name, seed)
         make_run(place / f"{name}_half", seed, finished=False)
-    settings = EvaluationSettings(attacks=["fgsm", "pgd2"], eps=Distance("0.1"), images=60)
+    settings = EvaluationSettings(attacks=["fgsm", "pgd2"], eps=Distance("0.1"), images=20)
     names = [str(place / "own"), str(place / "other")]
     run_evaluation(names, EvaluateCommand(evaluation=settings, threads=1, save_images=2))
     return place
@@ -313,7 +313,7 @@ def test_what_an_older_version_left_is_accepted(place: Path) -> None:
     assert main(["report", "own"]) == 0
     assert read_results(place / "own" / "results.json").attacks == expected
     assert KEY not in json.loads((place / "own" / "results.json").read_text())
-    attacks = "--evaluation.attacks fgsm,pgd2 --evaluation.images 60 --evaluation.eps 0.1 --threads 1"
+    attacks = "--evaluation.attacks fgsm,pgd2 --evaluation.images 20 --evaluation.eps 0.1 --threads 1"
     assert main(["evaluate", "own", *attacks.split()]) == 0
     assert KEY in json.loads((place / "own" / "results.json").read_text())
 

@@ -50,7 +50,6 @@ def test_budgets_are_complete_and_every_study_can_be_planned(budget: str) -> Non
     assert len(names["figure3"]) == len(command.bounds)
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_numbers_of_other_images_are_not_this_studys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two commands with one folder: each table shows what was measured in its own way, whatever lies there."""
     monkeypatch.chdir(tmp_path)
@@ -79,6 +78,7 @@ def test_the_paper_budget_is_the_papers_setting() -> None:
     assert command.training.epochs == 300
 
 
+@pytest.mark.usefixtures("drawn")
 def test_a_table_shows_the_papers_numbers_and_repeats_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -119,7 +119,6 @@ def test_a_table_shows_the_papers_numbers_and_repeats_nothing(
     assert rows_of("table2") == first
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_what_is_asked_for_beyond_a_finished_run_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -136,7 +135,6 @@ def test_what_is_asked_for_beyond_a_finished_run_is_done(
         assert words in capsys.readouterr().err
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_a_killed_study_goes_on_and_keeps_the_rows_of_other_networks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,7 +157,6 @@ def test_a_killed_study_goes_on_and_keeps_the_rows_of_other_networks(
     assert Path("out/runs/cifar10-standard-darts_v2/weights.safetensors").stat().st_mtime_ns == before
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_a_network_that_nobody_can_build_is_a_row_and_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     reproduce("table4", "--networks dsrna")
@@ -169,7 +166,6 @@ def test_a_network_that_nobody_can_build_is_a_row_and_no_run(tmp_path: Path, mon
     assert not Path("out/runs").exists()
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_figure_1_measures_both_trainings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     reproduce("figure1", "--networks resnet18")
@@ -200,7 +196,6 @@ def test_figure_1_measures_both_trainings(tmp_path: Path, monkeypatch: pytest.Mo
     assert {row["network"] for row in rows_of("table1") if row["ours"]} == {"resnet18"}
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_figures_2_and_3_search_and_transfer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     reproduce("figure3", "--bounds 80%")
