@@ -97,7 +97,7 @@ def test_json_has_the_agreed_keys(digits: tuple[nn.Module, Tensor, Tensor]) -> N
     assert rows == json.loads(json.dumps(rows))
     for row in rows:
         keys = ["name", "title", "images", "robust", "accuracy", "low", "high"]
-        keys += ["median_l2", "settings", "source", "seconds", "parts"]
+        keys += ["median_l2", "settings", "source", "seconds", "parts", "entry"]
         assert list(row) == keys
         assert row["accuracy"] == row["robust"] / row["images"]
         assert 0 <= row["low"] <= row["accuracy"] <= row["high"] <= 1
