@@ -1,9 +1,9 @@
 """How robust a network is: attack suites, outcomes per image, robust accuracy with its interval.
 
-In the order in which things happen: `config`, `card` and `suite` (what is asked), `inputs` (what is refused),
-`evaluator` (`evaluate`) and `session` (its loop), `watched` (the model, whatever it does), `outcomes` and
+In the order in which things happen: `card`, `attack_cards`, `suite` and `config` (what is asked), `inputs` (what is
+refused), `evaluator` (`evaluate`) and `session` (its loop), `watched` (the model, whatever it does), `outcomes` and
 `fingerprints` (what is recorded, and of what), `sanity` (whether to believe it), `summary` (what is reported). The
-first three come without torch; the rest is imported when it is first used.
+first four come without torch; the rest is imported when it is first used.
 """
 
 from typing import TYPE_CHECKING

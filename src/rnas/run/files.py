@@ -27,6 +27,7 @@ __all__ = [
     "append",
     "cut_back",
     "make_folder",
+    "manifest_in",
     "read_bytes",
     "read_object",
     "read_sealed",
@@ -266,6 +267,11 @@ def read_object(path: Path, *, finite: bool = True) -> dict[str, Any] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return parse_object(content, str(path), finite=finite)
+
+
+def manifest_in(folder: Path) -> dict[str, Any]:
+    """The content of a folder's manifest.json, unchecked; empty if there is none. Raises RunError if it is damaged."""
+    return read_object(folder / MANIFEST, finite=False) or {}
 
 
 def require_object(path: Path, missing: str, fields: Mapping[str, tuple[type, ...]] | None = None) -> dict[str, Any]:
