@@ -23,8 +23,8 @@ from rnas.arguments import parse
 from rnas.commands import RecipeCommand, run_recipe
 from rnas.recipes import recipe_file
 from rnas.reports.ledger import csv_text
-from rnas.run.files import read_summary, write_atomically
-from rnas.search.bound import bound_in_words
+from rnas.run.files import write_atomically
+from rnas.run.search_results import read_search_results
 
 Row = dict[str, str]
 
@@ -36,7 +36,7 @@ def seed_rows(folder: Path, seed: int, overrides: list[str]) -> list[Row]:
     run_recipe(command)
     rows = list(csv.DictReader(io.StringIO((folder / "results.csv").read_text(encoding="utf-8"))))
     repeat = " ".join(["rnas run quickstart --seed", str(seed), *overrides])
-    found = bound_in_words(read_summary(folder / "search"))
+    found = read_search_results(folder / "search").bound_in_words()
     return [{**row, "command": repeat, "seed": str(seed), "bound": found} for row in rows]
 
 

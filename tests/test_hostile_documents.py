@@ -20,10 +20,9 @@ from rnas.models.spec import NetworkSpec
 from rnas.reports.benchmark import COLUMNS
 from rnas.reports.layers import LayerRow, layers_csv, read_layers
 from rnas.run.contents import read_folder
-from rnas.run.files import read_summary
 from rnas.run.manifest import describe, read_manifest
 from rnas.run.results import read_results
-from rnas.search.config import FOUND
+from rnas.run.search_results import read_search_results
 
 CALL = {"command": "rnas evaluate m", "seed": 0, "hardware": {"cpu": "c", "cores": 2}, "versions": {"torch": "2"}}
 ROW = {"name": "fgsm", "images": 10, "accuracy": 0.5, "low": 0.2, "high": 0.8, "call": 0}
@@ -58,7 +57,7 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "data": ("manifest.json", training_data),
     "eps": ("manifest.json", eps_in),
     "benchmark": ("benchmark", read_benchmark),
-    "found": ("found", lambda folder: read_summary(folder, FOUND)),
+    "found": ("found", read_search_results),
 }
 
 BREAK: list[tuple[str, str, Any]] = [

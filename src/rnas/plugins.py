@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rnas.errors import ConfigError, RunError
-from rnas.run.files import read_object
+from rnas.run.files import manifest_in
 from rnas.terminal import warn
 
 __all__ = ["beside_the_user", "load", "load_installed", "recorded", "require", "taken"]
@@ -127,7 +127,7 @@ def require(folder: Path) -> None:
         RunError: if one is missing; the message says what to add. A damaged manifest is for its readers to tell.
     """
     try:
-        manifest = read_object(folder / "manifest.json", finite=False) or {}
+        manifest = manifest_in(folder)
         asked, there = (list(map(str, manifest.get(key, []))) for key in ("plugins", "plugins_installed"))
     except (RunError, OSError, ValueError, TypeError):
         return

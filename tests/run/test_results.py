@@ -8,6 +8,7 @@ from typing import Any
 from rnas.run.attack_results import AttackResult, Check
 from rnas.run.integrity import KEY, seal_document
 from rnas.run.results import ModelResults, RecipeResults, read_results
+from rnas.run.search_results import SearchResults
 
 #: Of two calls, with a collection of corruptions, a worst case and checks that failed; written when nobody owned it.
 BEFORE = Path(__file__).parent / "results_of_before.json"
@@ -27,6 +28,12 @@ def test_the_same_document_is_written_as_before() -> None:
     added = [(row.pop("order"), row.pop("bounded")) for row in again["attacks"]]  # the file is older than these
     assert len(added) == len(before["attacks"])
     assert json.dumps(again) == json.dumps(before)  # in the same order, too
+
+
+def test_a_search_writes_the_same_document_as_before() -> None:
+    before = written(Path(__file__).parent / "search_results_of_before.json")
+    assert len(before["candidates"]) > 1
+    assert json.dumps(SearchResults.from_json(before, "results.json").to_json()) == json.dumps(before)
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rnas.cli import main
-from rnas.search.bound import bound_in_words, bound_met
+from rnas.run.search_results import SearchResults, bound_met
 
 SEARCH = (
     "search --data digits --data.limit 24 --threads 1 --search.channels 2 --search.cells 3 --search.epochs 1 "
@@ -24,10 +24,15 @@ def test_the_tolerance_is_that_of_the_projection(reached: float | None, bound: f
 
 
 def test_words() -> None:
-    missed = {"F": 3.12, "H": 2.0, "tolerance": 0.001}
-    assert bound_in_words(missed) == "bound NOT met: F / H = 1.56, tolerance 0.001"
-    assert bound_in_words({"F": 2.0, "H": 2.0}) == "bound met: F / H = 1, tolerance 0.001"  # of an older version
-    assert bound_in_words({"F": 2.0, "H": None}) == ""
+    def words(**values: float | None) -> str:
+        document = {"parameters": 3, "passes": 2, "size_limit": None, **values}
+        results = SearchResults.from_json(document, "results.json")
+        assert SearchResults.from_json(results.to_json(), "results.json") == results
+        return results.bound_in_words()
+
+    assert words(F=3.12, H=2.0, tolerance=0.001) == "bound NOT met: F / H = 1.56, tolerance 0.001"
+    assert words(F=2.0, H=2.0) == "bound met: F / H = 1, tolerance 0.001"  # of an older version
+    assert words(F=2.0, H=None) == ""
 
 
 @pytest.mark.parametrize(("bound", "met"), [("1e-9", False), ("1e6", True)])

@@ -20,7 +20,7 @@ from rnas.reports.benchmark import COLUMNS
 from rnas.reports.ledger import csv_text, provenance
 from rnas.run.files import read_summary, refuse_link
 from rnas.run.manifest import read_manifest
-from rnas.search.config import FOUND
+from rnas.run.search_results import read_search_results
 from rnas.spaces import nasbench201
 from rnas.tabular.benchmark import Benchmark
 
@@ -88,13 +88,13 @@ def search_once(command: BenchmarkCommand, seed: int, benchmark: Benchmark) -> d
     refuse_link(out)
     folder = run_search(SearchCommand(out=str(out), seed=seed, **settings))
     genotype = Genotype.load(folder / "genotype.json")
-    results = read_summary(folder, FOUND)
+    results = read_search_results(folder)
     columns = {"robust": command.column, "clean": command.clean_column}
     return {
         "algorithm": command.search.algorithm,
         "seed": seed,
-        **standings(benchmark, genotype, columns, results["size_limit"]),
-        "passes": results["passes"],
+        **standings(benchmark, genotype, columns, results.size_limit),
+        "passes": results.passes,
     }
 
 

@@ -28,9 +28,7 @@ from rnas.evaluation.suite import describe_attacks
 from rnas.networks.cards import known_cards
 from rnas.networks.catalogue import card_sheet, card_table
 from rnas.run.contents import load_results
-from rnas.run.files import read_summary
-from rnas.search.bound import bound_in_words
-from rnas.search.config import FOUND
+from rnas.run.search_results import read_search_results
 from rnas.studies.config import ReproduceCommand
 from rnas.terminal import tell, warn
 
@@ -59,7 +57,7 @@ def search(arguments: list[str]) -> None:
     command: SearchCommand = parse("search", SearchCommand, arguments, resumable=True)
     refuse_early(command.out, command.data.source)
     out = commands.run_search(command)
-    if words := bound_in_words(parallel.from_first(lambda: read_summary(out, FOUND))):
+    if words := parallel.from_first(lambda: read_search_results(out).bound_in_words()):
         tell(words)
     tell(f"found: {out}/genotype.json")
 
@@ -164,7 +162,7 @@ def run(arguments: list[str]) -> None:
     refuse_early(command.out, command.data.source)
     page = commands.run_recipe(command)
     show(load_results(page.parent))
-    if words := bound_in_words(read_summary(page.parent / "search")):
+    if words := read_search_results(page.parent / "search").bound_in_words():
         tell(words)
     tell(f"report: {page}")
 

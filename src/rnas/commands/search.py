@@ -13,8 +13,7 @@ from rnas.commands.config import (
 from rnas.commands.stage import stage, warn_of_small_data
 from rnas.genotype import Genotype
 from rnas.run.checkpoints import read_weights
-from rnas.run.files import read_summary
-from rnas.search.config import FOUND
+from rnas.run.search_results import read_search_results
 from rnas.search.loop import search
 
 __all__ = ["read_search", "run_search"]
@@ -24,7 +23,7 @@ def read_search(folder: Path) -> None:
     """Make sure that what a search found can be read; raises an RnasError if not."""
     Genotype.load(folder / "genotype.json")
     read_weights(folder / "alpha.safetensors")
-    read_summary(folder, FOUND)
+    read_search_results(folder)
 
 
 def run_search(command: SearchCommand) -> Path:

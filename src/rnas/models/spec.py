@@ -17,7 +17,7 @@ from rnas.networks.cells import CellNetwork
 from rnas.networks.config import NetworkConfig
 from rnas.networks.nasbench201 import NasBench201Network
 from rnas.run.checkpoints import load_weights
-from rnas.run.files import read_object, write_atomically
+from rnas.run.files import require_object, write_atomically
 from rnas.run.integrity import seal_document
 from rnas.spaces import nasbench201
 
@@ -143,9 +143,7 @@ class NetworkSpec:
             RunError: if the folder holds no model, or its description is damaged.
         """
         path = folder / "model.json"
-        document = read_object(path)
-        if document is None:
-            raise RunError(f"{folder} holds no trained network: it has no model.json")
+        document = require_object(path, f"{folder} holds no trained network: it has no model.json")
 
         def whole(key: str, value: Any) -> int:
             if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST[key]:

@@ -12,7 +12,7 @@ import yaml
 
 from rnas.errors import GenotypeError, RunError
 from rnas.genotype import Genotype
-from rnas.run.files import MEBIBYTE, read_bytes, read_object, read_sealed
+from rnas.run.files import MEBIBYTE, manifest_in, read_bytes, read_object, read_sealed
 from rnas.run.integrity import owner_of
 from rnas.run.manifest import check_manifest, early_stop
 from rnas.run.metrics import Metrics, read_metrics
@@ -238,7 +238,7 @@ def _check_images(path: Path, results: ModelResults | None) -> None:
 
 def _manifest(folder: Path) -> dict[str, Any]:
     """The content of manifest.json, checked; empty if there is none."""
-    manifest = read_object(folder / "manifest.json", finite=False) or {}
+    manifest = manifest_in(folder)
     check_manifest(manifest, str(folder / "manifest.json"))
     return manifest
 

@@ -27,11 +27,13 @@ __all__ = [
     "append",
     "cut_back",
     "make_folder",
+    "manifest_in",
     "read_bytes",
     "read_object",
     "read_sealed",
     "read_summary",
     "refuse_link",
+    "require_object",
     "require_regular",
     "sync",
     "write_atomically",
@@ -267,19 +269,30 @@ def read_object(path: Path, *, finite: bool = True) -> dict[str, Any] | None:
     return parse_object(content, str(path), finite=finite)
 
 
-def read_summary(folder: Path, fields: Mapping[str, tuple[type, ...]] | None = None) -> dict[str, Any]:
-    """The content of a run directory's results.json.
+def manifest_in(folder: Path) -> dict[str, Any]:
+    """The content of a folder's manifest.json, unchecked; empty if there is none. Raises RunError if it is damaged."""
+    return read_object(folder / MANIFEST, finite=False) or {}
+
+
+def require_object(path: Path, missing: str, fields: Mapping[str, tuple[type, ...]] | None = None) -> dict[str, Any]:
+    """The object in a JSON file that has to be there.
 
     Args:
-        folder: the directory.
+        path: the file.
+        missing: the error where it is not.
         fields: what the caller reads of it, as `rnas.documents.check_fields` takes it.
 
     Raises:
         RunError: if it is missing or damaged.
     """
-    path = folder / "results.json"
     document = read_object(path)
     if document is None:
-        raise RunError(f"no results at {path}")
+        raise RunError(missing)
     check_fields(document, fields or {}, str(path))
     return document
+
+
+def read_summary(folder: Path, fields: Mapping[str, tuple[type, ...]] | None = None) -> dict[str, Any]:
+    """The content of a run directory's results.json; arguments and errors are those of `require_object`."""
+    path = folder / "results.json"
+    return require_object(path, f"no results at {path}", fields)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnas.documents import is_number, parse_object
 from rnas.errors import RunError
-from rnas.run.files import MEBIBYTE, append, cut_back, read_bytes, read_object, require_regular, sync
+from rnas.run.files import MEBIBYTE, append, cut_back, manifest_in, read_bytes, require_regular, sync
 from rnas.run.integrity import identity, read_comment
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def read_metrics(path: Path) -> Metrics:
         RunError: if another line is not an object with a kind (a name) and a step (an integer), or the lines are not
             those that the run wrote, as far as its last checkpoint knows.
     """
-    manifest = read_object(path.with_name("manifest.json"), finite=False) or {}
+    manifest = manifest_in(path.parent)
     about = read_comment(path.with_name("checkpoint.pt"))  # before the lines, which may become more meanwhile
     try:
         content = read_bytes(path, limit=LONGEST)

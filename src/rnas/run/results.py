@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rnas.documents import check_fields, entries, part, whole
 from rnas.errors import RunError
 from rnas.run.attack_results import AttackResult, Check
-from rnas.run.files import read_object
+from rnas.run.files import require_object
 from rnas.run.manifest import check_manifest
 
 if TYPE_CHECKING:
@@ -188,9 +188,7 @@ def read_results(path: Path) -> ModelResults:
     Raises:
         RunError: if there is no such file, or it is damaged.
     """
-    document = read_object(path)
-    if document is None:
-        raise RunError(f"{path}: no such results file")
+    document = require_object(path, f"{path}: no such results file")
     return ModelResults.from_json(document, str(path), name=path.parent.name)
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from types import NoneType
 
 from rnas.config import (
     MOST_CELLS,
@@ -20,14 +19,7 @@ from rnas.config import (
     require,
 )
 
-__all__ = ["FOUND", "ConstraintConfig", "SearchConfig", "ShortlistConfig", "parse_bound"]
-
-#: What others read of a finished search's results.json, as `rnas.documents.check_fields` takes it.
-FOUND: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("F", "H"), (int, float, NoneType)),
-    **dict.fromkeys(("parameters", "passes"), (int,)),
-    "size_limit": (int, NoneType),
-}
+__all__ = ["ConstraintConfig", "SearchConfig", "ShortlistConfig", "parse_bound"]
 
 
 def parse_bound(bound: float | str) -> tuple[float, bool]:

@@ -24,9 +24,9 @@ from rnas.errors import DataError, DivergenceError
 from rnas.genotype import Genotype
 from rnas.progress import reporting
 from rnas.run.directory import Run
+from rnas.run.search_results import SearchResults
 from rnas.search import adversarial_darts, darts, gdas, gdas_rnas, largest, random, rnas  # noqa: F401 - they register
 from rnas.search.algorithm import ALGORITHMS, ALPHA_BETAS, Algorithm, Batch, SearchState, SupernetAlgorithm
-from rnas.search.bound import bound_met
 from rnas.search.config import SearchConfig
 from rnas.search.shortlist import choose
 from rnas.seeding import derive
@@ -115,7 +115,8 @@ def search(
         checkpoint_every=checkpoint_every,
     )
     run.write_tensors("alpha.safetensors", {"alpha": state.alpha})
-    run.write_json("results.json", results(algorithm, state, genotype) | {"candidates": candidates})
+    ended = replace(results(algorithm, state, genotype), candidates=tuple(candidates))
+    run.write_json("results.json", ended.to_json())
     run.write_json("genotype.json", genotype.to_document())
     return genotype
 
@@ -279,22 +280,20 @@ def end_epoch(
     return {"F": value} if ratio is None else {"F": value, "F/H": ratio}
 
 
-def results(algorithm: Algorithm, state: SearchState, genotype: Genotype) -> dict[str, Any]:
+def results(algorithm: Algorithm, state: SearchState, genotype: Genotype) -> SearchResults:
     """What the search ended with; F and H are those of the supernet."""
     config = algorithm.config
-    reached = algorithm.vulnerability(state) if isinstance(algorithm, SupernetAlgorithm) else None
-    return {
-        "algorithm": config.algorithm,
-        "space": config.space,
-        "H": state.bound,
-        "F": reached,
-        "tolerance": config.constraint.tolerance,
-        "bound_met": bound_met(reached, state.bound, config.constraint.tolerance),
-        "metric": config.constraint.metric,
-        "solver": config.constraint.solver,
-        "none": state.space.none_weight(state.alpha),
-        "operations": list(state.space.operations),
-        "size_limit": state.space.at_most(config.size_limit),
-        "parameters": state.space.size(genotype),
-        "passes": state.passes,
-    }
+    return SearchResults(
+        bound=state.bound,
+        reached=algorithm.vulnerability(state) if isinstance(algorithm, SupernetAlgorithm) else None,
+        parameters=state.space.size(genotype),
+        passes=state.passes,
+        size_limit=state.space.at_most(config.size_limit),
+        tolerance=config.constraint.tolerance,
+        algorithm=config.algorithm,
+        space=config.space,
+        metric=config.constraint.metric,
+        solver=config.constraint.solver,
+        none=state.space.none_weight(state.alpha),
+        operations=tuple(state.space.operations),
+    )

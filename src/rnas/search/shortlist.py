@@ -8,7 +8,6 @@ lowest adversarial loss, where H is such that a given share of the candidates is
 
 from __future__ import annotations
 
-import json
 import math
 from functools import partial
 from pathlib import Path
@@ -82,7 +81,7 @@ def choose(
     measured = []
     for index, genotype in enumerate(genotypes):
         training = short_training(config)
-        settings = {"genotype": json.loads(genotype.to_json()), "training": plain(training)}
+        settings = {"genotype": genotype.to_document(), "training": plain(training)}
         folder = candidates / str(index)
         refuse_link(folder)
         candidate_seed = derive(seed, "candidate", index)

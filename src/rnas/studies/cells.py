@@ -20,9 +20,8 @@ from rnas.genotype import Genotype
 from rnas.networks.cards import published_cards
 from rnas.networks.published import LABELS
 from rnas.reports import StudyRow, draw_genotypes, study_table
-from rnas.run.files import read_summary
 from rnas.run.manifest import read_manifest
-from rnas.search.config import FOUND
+from rnas.run.search_results import read_search_results
 from rnas.studies.config import ReproduceCommand
 from rnas.studies.plan import choose_networks, run_settings, runs_folder, stand_ins
 
@@ -51,7 +50,7 @@ class Cells:
         ours: dict[str, float] = {}
         call: dict[str, Any] = {}
         if is_finished(search, "search"):
-            size = read_summary(folder, FOUND)["parameters"]
+            size = read_search_results(folder).parameters
             ours = {"parameters_millions": size / 1e6, **operations(Genotype.load(folder / "genotype.json"))}
             call = read_manifest(folder)
         found = f"found with H = {search.search.constraint.bound}"
