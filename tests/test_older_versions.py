@@ -45,6 +45,8 @@ def test_a_killed_search_goes_on(space: str, older: Path) -> None:
     if trained:
         assert weights.read_bytes() == trained
         assert (folder / "candidates" / "1" / "weights.safetensors").exists()
+    assert Genotype.load(folder).space == space
+    assert Genotype.load(folder / "../search_darts").space is None
     assert Genotype.load(folder).kinds == (("cell",) if space == "nasbench201" else ("normal", "reduce"))
     assert main(["report", str(folder)]) == 0
 

@@ -54,7 +54,7 @@ class Suite(Registry[AttackCard]):
         return _pgd(int(steps), int(restarts), "margin" if variant[3] else "cross_entropy")
 
 
-ATTACKS = Suite("attack")
+ATTACKS = Suite("attack", "rnas.evaluation.catalogue")
 
 
 def _radius(config: EvaluationConfig, norm: Norm) -> float:

@@ -7,8 +7,9 @@ from rnas.networks.config import NetworkConfig
 
 if TYPE_CHECKING:
     from rnas.networks import zoo
+    from rnas.networks.cards import NETWORKS
     from rnas.networks.cells import CellNetwork
 
-__all__ = ["CellNetwork", "NetworkConfig", "zoo"]
+__all__ = ["NETWORKS", "CellNetwork", "NetworkConfig", "zoo"]
 
-__getattr__ = lazily(__name__, {"CellNetwork": "cells", "zoo": "zoo"})
+__getattr__ = lazily(__name__, {"NETWORKS": "cards", "CellNetwork": "cells", "zoo": "zoo"})

@@ -6,9 +6,8 @@ from rnas.lazy import lazily
 from rnas.objectives.config import ObjectiveConfig
 
 if TYPE_CHECKING:
-    from rnas.objectives.catalogue import OBJECTIVES
-    from rnas.objectives.registry import Objective
+    from rnas.objectives.registry import OBJECTIVES, Objective
 
 __all__ = ["OBJECTIVES", "Objective", "ObjectiveConfig"]
 
-__getattr__ = lazily(__name__, {"OBJECTIVES": "catalogue", "Objective": "registry"})
+__getattr__ = lazily(__name__, {"OBJECTIVES": "registry", "Objective": "registry"})

@@ -7,7 +7,7 @@ __all__ = ["ALGORITHMS", "ConstraintConfig", "SearchConfig", "projection", "sear
 __getattr__ = lazily(
     __name__,
     {
-        "ALGORITHMS": "loop",
+        "ALGORITHMS": "algorithm",
         "ConstraintConfig": "config",
         "SearchConfig": "config",
         "projection": "projection",

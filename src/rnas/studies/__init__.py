@@ -6,9 +6,9 @@ from rnas.lazy import lazily
 from rnas.studies.config import ReproduceCommand, budget_file, budget_names
 
 if TYPE_CHECKING:
-    from rnas.studies.catalogue import STUDIES
+    from rnas.studies.plan import STUDIES
     from rnas.studies.running import run_study, tabulate_study
 
 __all__ = ["STUDIES", "ReproduceCommand", "budget_file", "budget_names", "run_study", "tabulate_study"]
 
-__getattr__ = lazily(__name__, {"STUDIES": "catalogue", "run_study": "running", "tabulate_study": "running"})
+__getattr__ = lazily(__name__, {"STUDIES": "plan", "run_study": "running", "tabulate_study": "running"})

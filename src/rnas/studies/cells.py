@@ -24,7 +24,7 @@ from rnas.run.files import read_summary
 from rnas.run.manifest import read_manifest
 from rnas.search.config import FOUND
 from rnas.studies.config import ReproduceCommand
-from rnas.studies.plan import chosen, run_settings, runs_folder, stand_ins
+from rnas.studies.plan import STUDIES, chosen, run_settings, runs_folder, stand_ins
 
 __all__ = ["PUBLISHED", "Cells", "how_searched", "search_job", "search_of"]
 
@@ -32,6 +32,7 @@ __all__ = ["PUBLISHED", "Cells", "how_searched", "search_job", "search_of"]
 PUBLISHED = (("RNAS-L", "rnas_h"), ("RNAS-H", "rnas_l"))
 
 
+@STUDIES.register("figure2")
 class Cells:
     """Figure 2: the cells that a search on CIFAR-10 finds, beside the published ones.
 
@@ -41,8 +42,11 @@ class Cells:
     data = ("cifar10",)
     networks = ()
 
+    def __init__(self, name: str) -> None:
+        self.name = name
+
     def phases(self, command: ReproduceCommand) -> Iterator[list[Job]]:
-        chosen("figure2", self.networks, command)
+        chosen(self.name, self.networks, command)
         yield [search_job(command, str(command.search.constraint.bound))]
 
     def rows(self, command: ReproduceCommand) -> list[StudyRow]:
