@@ -24,7 +24,7 @@ from rnas.spaces import nasbench201
 from rnas.supernets.base import CellSupernet
 from rnas.supernets.darts.fused import FusedSupernet
 from rnas.supernets.darts.reference import Supernet
-from rnas.supernets.nasbench201 import NasBench201Supernet
+from rnas.supernets.nasbench201.supernet import NasBench201Supernet
 
 #: A cell with every operation of NAS-Bench-201 but none.
 CELL = "|nor_conv_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|avg_pool_3x3~0|nor_conv_3x3~1|nor_conv_1x1~2|"

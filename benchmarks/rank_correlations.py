@@ -41,7 +41,7 @@ from rnas.run.manifest import read_manifest
 from rnas.run.provenance import origin
 from rnas.spaces import nasbench201
 from rnas.supernets.base import SupernetAt
-from rnas.supernets.nasbench201 import NasBench201Supernet
+from rnas.supernets.nasbench201.supernet import NasBench201Supernet
 from rnas.tabular.benchmark import Benchmark
 from rnas.vulnerability.metrics import METRICS, network_vulnerability
 

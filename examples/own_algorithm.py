@@ -1,17 +1,33 @@
-"""Register a search algorithm of your own, and let any command search with it.
+"""Register a search algorithm of your own, with a setting of its own, and let any command search with it.
 
-rnas search --plugin examples/own_algorithm.py --search.algorithm fewest_skips --search.shortlist.count 4
+rnas search --plugin examples/own_algorithm.py --search.algorithm fewest_skips --search.fewest_skips.draws 30
 """
+
+from dataclasses import dataclass
 
 import torch
 
+from rnas.config import require
 from rnas.genotype import Genotype
 from rnas.search.algorithm import ALGORITHMS, Algorithm, SearchState
 
-DRAWN = 10
+
+@dataclass(frozen=True)
+class FewestSkipsConfig:
+    """Settings of the algorithm "fewest_skips".
+
+    Args:
+        draws: random cells to choose from, at least 1.
+    """
+
+    draws: int = 10
+
+    def __post_init__(self) -> None:
+        """Check the range."""
+        require(self.draws >= 1, "draws", "an integer >= 1", self.draws, at_most=10_000)
 
 
-@ALGORITHMS.register("fewest_skips")
+@ALGORITHMS.register("fewest_skips", settings=FewestSkipsConfig)
 class FewestSkips(Algorithm):
     """Of random cells the one with the fewest skip connections, which gradient searches are known to gather.
 
@@ -20,8 +36,9 @@ class FewestSkips(Algorithm):
     """
 
     def candidate(self, state: SearchState, index: int, at_most: int | None, generator: torch.Generator) -> Genotype:
-        drawn = [state.space.derive(torch.randn(state.alpha.shape, generator=generator), at_most) for _ in range(DRAWN)]
-        return sorted(drawn, key=skips)[index % DRAWN]
+        draws = self.own.draws
+        drawn = [state.space.derive(torch.randn(state.alpha.shape, generator=generator), at_most) for _ in range(draws)]
+        return sorted(drawn, key=skips)[index % draws]
 
 
 def skips(genotype: Genotype) -> int:

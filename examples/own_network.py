@@ -13,12 +13,12 @@ from torch.nn import functional as F
 import rnas
 from rnas.commands import TrainCommand, run_training
 from rnas.config import Distance, PgdConfig
-from rnas.networks import NetworkConfig, zoo
+from rnas.networks import NETWORKS, NetworkConfig
 from rnas.objectives import OBJECTIVES, Objective
 from rnas.training.config import TrainingConfig
 
 
-@zoo.register("three_layers", source="examples/own_network.py", channels=16)
+@NETWORKS.register("three_layers", source="examples/own_network.py", channels=16)
 class ThreeLayers(nn.Sequential):
     """Two convolutions and a classifier, for images in [0, 1]."""
 

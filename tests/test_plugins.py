@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import sys
 from collections.abc import Iterator
 from importlib import metadata
@@ -11,15 +12,20 @@ from typing import Any
 
 import pytest
 
+import rnas
 from rnas import plugins
 from rnas.cli import main
-from rnas.errors import RunError
+from rnas.config import plain
+from rnas.errors import ConfigError, RunError, UnknownNameError
 from rnas.evaluation import ATTACKS
 from rnas.networks.zoo import NETWORKS
 from rnas.objectives import OBJECTIVES
-from rnas.registry import Registry
-from rnas.search import ALGORITHMS
+from rnas.registry import Lookup
+from rnas.search import ALGORITHMS, SearchConfig
+from rnas.search.extending import search_config
 from rnas.search.projection import SOLVERS
+from rnas.search.settings import SETTINGS
+from rnas.supernets.space import SPACES
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -28,8 +34,9 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 def nothing_loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """A working directory of its own; what a test loads and registers is gone after it."""
     monkeypatch.chdir(tmp_path)
-    registries: list[Registry[Any]] = [ALGORITHMS, ATTACKS, NETWORKS, OBJECTIVES, SOLVERS]
+    registries: list[Lookup[Any]] = [ALGORITHMS, SETTINGS, ATTACKS, NETWORKS, OBJECTIVES, SOLVERS, SPACES]
     for registry in registries:
+        len(registry)  # filled from now on: what fills it is imported once
         monkeypatch.setattr(registry, "_items", dict(registry._items))
     forget(monkeypatch)
     yield
@@ -105,13 +112,15 @@ def test_a_module_of_the_working_directory_and_its_file_are_loaded_once() -> Non
 
 
 def test_an_algorithm_of_ones_own(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Searched and resumed; without the plug-in one line says which is missing."""
+    """Searched with its own settings and resumed; without the plug-in one line says which is missing."""
     algorithm = str(EXAMPLES / "own_algorithm.py")
     search = "search --data.limit 40 --threads 1 --search.algorithm fewest_skips --search.channels 2 --search.cells 3"
     line = [*search.split(), "--search.attack.steps", "1", "--search.constraint.images", "8", "--out", "found"]
+    line += ["--search.fewest_skips.draws", "9"]
     assert main([*line, "--plugin", algorithm]) == 0
     manifest = json.loads(Path("found/manifest.json").read_text())
     assert manifest["plugins"] == [algorithm]
+    assert manifest["config"]["search"]["fewest_skips"] == {"draws": 9}
     capsys.readouterr()
     with monkeypatch.context() as patch:
         forget(patch)
@@ -123,7 +132,100 @@ def test_an_algorithm_of_ones_own(capsys: pytest.CaptureFixture[str], monkeypatc
     assert main(["search", "--resume", "found", "--plugin", algorithm]) == 0
     cells = json.loads(Path("found/genotype.json").read_text())["cells"]
     drawn = [edge["op"] for cell in cells.values() for node in cell["nodes"] for edge in node]
-    assert drawn.count("skip_connect") <= 1  # of 16 edges with 8 choices each, the best of 10 draws
+    assert drawn.count("skip_connect") <= 1  # of 16 edges with 8 choices each, the best of 9 draws
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (
+            "--search.fewest_skips.draw 3",
+            "no setting is called '--search.fewest_skips.draw'; did you mean --search.fe",
+        ),
+        ("--search.fewest_skips.draws x", "search.fewest_skips.draws: expected int, got 'x'"),
+        (
+            "--search.fewest_skips.draws 0 --search.algorithm fewest_skips",
+            "search.fewest_skips.draws: expected an integer >= 1, got 0",
+        ),
+        (
+            "--search.fewest_skips.draws 3",
+            "search.fewest_skips.draws: expected its default, 10, where search.algorithm is 'rnas' and not "
+            "'fewest_skips', got 3",
+        ),
+    ],
+)
+def test_own_settings_are_checked_as_all_others(options: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["search", "--plugin", str(EXAMPLES / "own_algorithm.py"), *options.split(), "--out", "new"]) == 2
+    output = capsys.readouterr()
+    assert output.err.startswith(f"rnas: error: {says}")
+    assert output.err.count("\n") == 1
+    assert not Path("new").exists()
+
+
+def test_own_settings_stand_in_help_and_files_and_python(capsys: pytest.CaptureFixture[str]) -> None:
+    plugin = ["--plugin", str(EXAMPLES / "own_algorithm.py")]
+    for command in ("search", "run quickstart", "benchmark fewest_skips", "reproduce figure2"):
+        with pytest.raises(SystemExit):
+            main([*command.split()[:1], *plugin, "--help"])
+        assert "--search.fewest_skips.draws DRAWS" in capsys.readouterr().out
+    Path("mine.yaml").write_text("search: {algorithm: fewest_skips, fewest_skips: {draws: 7}}\n")
+    with pytest.raises(SystemExit):
+        main(["search", *plugin, "--config", "mine.yaml", "--print_config"])
+    assert "fewest_skips:\n    draws: 7\n" in capsys.readouterr().out
+    config = search_config(algorithm="fewest_skips", fewest_skips=SETTINGS["fewest_skips"](draws=5))
+    assert plain(config)["fewest_skips"] == {"draws": 5}
+    assert pickle.loads(pickle.dumps(config)) == config
+    assert "fewest_skips" not in plain(search_config(algorithm="rnas"))
+    assert plain(SearchConfig(algorithm="fewest_skips"))["fewest_skips"] == {"draws": 10}
+
+
+def test_an_algorithm_named_as_a_group_of_settings_gets_none() -> None:
+    write(
+        "mine_named.py",
+        "import dataclasses\nfrom rnas.search.algorithm import ALGORITHMS, Algorithm\n"
+        "Config = dataclasses.make_dataclass('Config', [('a', int, 1)], frozen=True)\n"
+        "@ALGORITHMS.register('constraint', settings=Config)\nclass Mine(Algorithm):\n    pass\n",
+    )
+    plugins.load(["mine_named.py"])
+    with pytest.raises(ConfigError, match=r"search\.constraint is taken"):
+        search_config()
+
+
+def test_a_space_of_ones_own(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Searched, resumed, trained, evaluated, measured, exported and reported, all from one module."""
+    plugin = ["--plugin", str(EXAMPLES / "own_space.py")]
+    small = ["--data.limit", "40", "--threads", "1"]
+    search = "--search.space two_layers --search.channels 4 --search.cells 2 --search.epochs 1 --search.warmup_epochs 0"
+    search += " --search.batch_size 10 --search.attack.steps 1 --search.constraint.images 8 --search.size_limit 60%"
+    search += " --search.constraint.max_iterations 1"
+    assert main(["search", *plugin, *small, *search.split(), "--out", "found"]) == 0
+    document = json.loads(Path("found/genotype.json").read_text())
+    assert document["space"] == "two_layers"
+    Path("found/results.json").unlink()  # made again from the checkpoint
+    assert main(["search", "--resume", "found", *plugin]) == 0
+    assert json.loads(Path("found/results.json").read_text())["operations"] == ["skip_connect", "conv_3x3", "conv_5x5"]
+    train = "--training.epochs 1 --training.batch_size 20 --training.attack.steps 1 --network.channels 4 --out trained"
+    genotype = ["--network.genotype", "found/genotype.json"]
+    assert main(["train", *plugin, *small, *genotype, *train.split()]) == 0
+    assert type(rnas.load("trained")).__name__ == "TwoLayersNetwork"
+    assert len(list(rnas.load("trained").get_submodule("cells").children())) == 8  # as published, for none was named
+    evaluate = ["--evaluation.attacks", "fgsm", "--evaluation.images", "10", "--threads", "1"]
+    assert main(["evaluate", "trained", *plugin, *evaluate]) == 0
+    assert main(["export", "trained", *plugin]) == 0
+    assert main(["report", "found"]) == 0
+    capsys.readouterr()
+    dropped = ["--training.cells.drop_path", "0.2", "--search.space", "two_layers", "--out", "new"]
+    assert main(["run", "quickstart", *plugin, *dropped]) == 2
+    assert "where search.space is two_layers" in capsys.readouterr().err
+    with monkeypatch.context() as patch:
+        forget(patch)
+        patch.delitem(SPACES._items, "two_layers")
+        with pytest.raises(UnknownNameError, match=r"no search space is called 'two_layers'.*needs its --plugin"):
+            rnas.load("trained")
+        assert main(["train", *genotype, "--out", "other"]) == 2
+        told = capsys.readouterr().err
+        assert told.startswith("rnas: error: found/genotype.json: no search space is called 'two_layers'")
+        assert told.endswith("one of your own needs its --plugin\n")
 
 
 def test_a_network_an_objective_and_an_attack_of_ones_own(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
 from dataclasses import fields, is_dataclass
@@ -19,6 +20,7 @@ from rnas.config import MOST_CHARACTERS, Distance, check_text, quoted
 from rnas.errors import ConfigError
 from rnas.genotype_texts import is_print
 from rnas.reproducibility import choose_kernels
+from rnas.search.extending import extended
 from rnas.settings_files import check_settings, config_files, group_files, groups, hints, load_settings
 from rnas.suggestions import explain
 
@@ -58,6 +60,24 @@ def parse(
     Raises:
         ConfigError: if they do not make one; the message begins with the setting.
     """
+    if {"-h", "--help"} & set(arguments) and any(word.startswith("--search.algorithm") for word in arguments):
+        import_algorithms()
+    try:
+        return parse_as(extended(kind), command, arguments, recipe, resumable=resumable)
+    except ConfigError as error:
+        if not re.match(r"no setting is called '--search\.\w+\.", str(error)):
+            raise
+    import_algorithms()  # it may be that of an algorithm whose file has not been imported
+    return parse_as(extended(kind), command, arguments, recipe, resumable=resumable)
+
+
+def import_algorithms() -> None:
+    """Make the settings of all our search algorithms known; imports torch."""
+    importlib.import_module("rnas.search.catalogue")
+
+
+def parse_as(kind: type, command: str, arguments: list[str], recipe: Path | None, *, resumable: bool) -> Any:
+    """A configuration of exactly this kind; arguments and errors are those of `parse`."""
     parser = parser_for(command, kind, recipe, resumable)
     expanded = expand(arguments, kind, resumable=resumable)
     for file in config_files(expanded):
@@ -65,7 +85,7 @@ def parse(
     for key, file, group in group_files(expanded, kind):
         check_settings(Path(file), group, key)
     try:
-        command = checked(parser, kind, expanded)
+        configuration = checked(parser, kind, expanded)
     except ConfigError as error:
         for file in config_files(expanded):
             try:
@@ -74,9 +94,9 @@ def parse(
                 if file not in str(alone):
                     raise ConfigError(f"{file}: {alone}") from alone
         raise error
-    if getattr(command, "deterministic", False):
-        choose_kernels()  # here, for torch is not imported yet
-    return command
+    if getattr(configuration, "deterministic", False):
+        choose_kernels()  # here, for nothing has been computed yet
+    return configuration
 
 
 @cache

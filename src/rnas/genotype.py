@@ -10,9 +10,10 @@ Nothing here needs torch; which operations exist is a matter of the space that b
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from reprlib import Repr
 from typing import Any
@@ -105,14 +106,18 @@ class Genotype:
 
     Args:
         cells: pairs of a kind ("normal", "reduce", ...) and its cell, in any order, or a mapping.
+        space: the search space that builds its network, by name; None where that is not known, as of files of before
+            they said it. The cells alone decide what is equal.
 
     Raises:
-        GenotypeError: if there is no cell, one kind twice, or more kinds than any network should have.
+        GenotypeError: if there is no cell, one kind twice, more kinds than any network should have, or a name that is
+            none.
     """
 
     cells: tuple[tuple[str, Cell], ...]
+    space: str | None = field(default=None, compare=False)
 
-    def __init__(self, cells: Mapping[str, Cell] | tuple[tuple[str, Cell], ...]) -> None:
+    def __init__(self, cells: Mapping[str, Cell] | tuple[tuple[str, Cell], ...], space: str | None = None) -> None:
         pairs = tuple(sorted(cells.items() if isinstance(cells, Mapping) else cells, key=lambda pair: pair[0]))
         kinds = [kind for kind, _ in pairs]
         if not pairs or len(set(kinds)) != len(kinds):
@@ -122,7 +127,12 @@ class Genotype:
                 f"expected at most {MOST_KINDS} kinds of cell with names of at most {LONGEST_NAME} characters, "
                 f"got {len(kinds)}: {_short.repr(kinds)}"
             )
+        if space is not None and not 0 < len(space) <= LONGEST_NAME:
+            raise GenotypeError(
+                f"space: expected a name of at most {LONGEST_NAME} characters, got {_short.repr(space)}"
+            )
         object.__setattr__(self, "cells", pairs)
+        object.__setattr__(self, "space", space)
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -141,6 +151,10 @@ class Genotype:
 
     def to_document(self) -> dict[str, Any]:
         """The genotype as JSON values."""
+        return ({} if self.space is None else {"space": self.space}) | self.cells_document()
+
+    def cells_document(self) -> dict[str, Any]:
+        """The cells alone as JSON values: what a run is known by, also one of before files named the space."""
         return {
             "cells": {
                 kind: {
@@ -151,6 +165,11 @@ class Genotype:
                 for kind, cell in self.cells
             }
         }
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the cells, the same in every version; hexadecimal."""
+        return hashlib.sha256((json.dumps(self.cells_document(), indent=1) + "\n").encode()).hexdigest()
 
     @classmethod
     def from_json(cls, text: str) -> Genotype:
@@ -164,7 +183,8 @@ class Genotype:
         except RunError as error:
             raise GenotypeError(str(error)) from error
         cells = _get(document, "cells", dict, "genotype")
-        return cls({kind: _read_cell(cell, f"cell {_short.repr(kind)}") for kind, cell in cells.items()})
+        space = None if document.get("space") is None else _get(document, "space", str, "genotype")
+        return cls({kind: _read_cell(cell, f"cell {_short.repr(kind)}") for kind, cell in cells.items()}, space)
 
     @classmethod
     def load(cls, source: Path | str) -> Genotype:

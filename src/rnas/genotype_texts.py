@@ -19,6 +19,7 @@ from typing import Any
 
 from rnas.errors import GenotypeError
 from rnas.genotype import MOST_INPUTS, MOST_NODES, NOTATIONS, Cell, Edge, Genotype, Notation
+from rnas.spaces import darts
 
 __all__ = ["holds_print", "is_print", "read_print"]
 
@@ -85,7 +86,8 @@ def read_call(text: str) -> Genotype:
     for name in fields:
         if name not in (*kinds, *(f"{kind}_concat" for kind in kinds)):
             raise GenotypeError(f"{short(name)}: there is no such cell")
-    return Genotype({kind: cell(fields[kind], fields.get(f"{kind}_concat"), f"cell {short(kind)}") for kind in kinds})
+    cells = {kind: cell(fields[kind], fields.get(f"{kind}_concat"), f"cell {short(kind)}") for kind in kinds}
+    return Genotype(cells, space=darts.NAME)
 
 
 def arguments(text: str) -> str:

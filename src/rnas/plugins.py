@@ -1,8 +1,8 @@
-"""Code of one's own that adds to what can be chosen: networks, search algorithms, attacks, objectives, metrics.
+"""Code of one's own that adds to what can be chosen: networks, algorithms, spaces, attacks, objectives, metrics.
 
-A plug-in is a Python module that registers what it brings when it is imported (`rnas.registry.Registry.register`;
-`rnas.networks.zoo.register`). Commands import those that ``--plugin`` names, and the installed ones: entry points of
-the group ``rnas.plugins``. Nothing else does: what a file or a run directory names is never imported by itself.
+A plug-in is a Python module that registers what it brings when it is imported (docs/extending.md). Commands import
+those that ``--plugin`` names, and the installed ones: entry points of the group ``rnas.plugins``. Nothing else does:
+what a file or a run directory names is never imported by itself.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def test_multiply_accumulates_are_counted_layer_by_layer() -> None:
 
 
 def test_a_network_of_ones_own_is_built_saved_and_loaded_by_name(tmp_path: Path) -> None:
-    @zoo.register("linear_of_ones_own", source="this test", channels=3)
+    @zoo.NETWORKS.register("linear_of_ones_own", source="this test", channels=3)
     class Linear(nn.Module):
         def __init__(self, num_classes: int, *, in_channels: int, channels: int) -> None:
             super().__init__()
@@ -66,7 +66,7 @@ def test_a_network_of_ones_own_is_built_saved_and_loaded_by_name(tmp_path: Path)
     spec.save(tmp_path)
     assert isinstance(NetworkSpec.load(tmp_path).build(seed=0), Linear)
     with pytest.raises(ValueError, match="registered already"):
-        zoo.register("linear_of_ones_own", source="again", channels=1)(Linear)
+        zoo.NETWORKS.register("linear_of_ones_own", source="again", channels=1)(Linear)
 
 
 def test_unknown_names_and_settings_are_refused() -> None:

@@ -8,7 +8,8 @@ from rnas.errors import RunError
 from rnas.networks.nasbench201 import NetworkCell
 from rnas.spaces import nasbench201 as space
 from rnas.supernets.base import SupernetAt
-from rnas.supernets.nasbench201 import NasBench201Supernet, SupernetCell, derive_connected_genotype
+from rnas.supernets.nasbench201.derive import derive_connected_genotype
+from rnas.supernets.nasbench201.supernet import NasBench201Supernet, SupernetCell
 from rnas.vulnerability.metrics import layer_vulnerabilities
 
 CONNECTED = [cell for cell in space.all_cells() if space.is_connected(cell)]

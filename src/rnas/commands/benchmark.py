@@ -43,8 +43,8 @@ def run_benchmark(command: BenchmarkCommand) -> dict[str, Any]:
     """
     if command.table is None:
         raise ConfigError("table: expected the path of NAS-RobBench-201, a parquet file or its results' JSON file")
-    if command.search.space != "nasbench201":
-        raise ConfigError(f"search.space: expected nasbench201, the benchmark's space, got {command.search.space!r}")
+    if command.search.space != (expected := nasbench201.NAME):
+        raise ConfigError(f"search.space: expected {expected}, the benchmark's space, got {command.search.space!r}")
     benchmark = Benchmark.load(command.table)
     for column in (command.column, command.clean_column):
         benchmark.values(column)  # before the searches, not after

@@ -18,9 +18,9 @@ from rnas.hypergradients import HYPERGRADIENTS
 from rnas.models.spec import NetworkSpec
 from rnas.networks.config import NetworkConfig
 from rnas.objectives import OBJECTIVES
-from rnas.registry import Registry
+from rnas.registry import Lookup
+from rnas.search.algorithm import ALGORITHMS
 from rnas.search.config import SearchConfig, parse_bound
-from rnas.search.loop import ALGORITHMS
 from rnas.search.projection import SOLVERS
 from rnas.supernets.space import SPACES
 from rnas.training.config import CellTrainingConfig, TrainingConfig
@@ -35,13 +35,14 @@ def check_search(config: SearchConfig) -> None:
 
     Raises:
         UnknownNameError: if there is no such algorithm, space, metric or solver.
-        ConfigError: if no network of the space is within the size limit, or H is a percentage of F, and F is 0 because
-            the attack has no room.
+        ConfigError: if no network of the space is within the size limit, or has so few cells; or H is a percentage of
+            F, and F is 0 because the attack has no room.
     """
     check_name("search.algorithm", ALGORITHMS, config.algorithm)
     check_name("search.space", SPACES, config.space)
     space = SPACES[config.space]
     try:
+        space.check_cells(config.cells)
         space.largest(space.at_most(config.size_limit), torch.Generator())
     except ConfigError as error:
         raise ConfigError(f"search.{error}") from error
@@ -72,7 +73,7 @@ def check_cells(space: str, config: CellTrainingConfig) -> None:
     Raises:
         ConfigError: if it is not made of the cells that drop-path and the auxiliary classifier need.
     """
-    if space != "darts" and config != CellTrainingConfig():
+    if not SPACES[space].trains_cells and config != CellTrainingConfig():
         raise ConfigError(
             f"training.cells: expected auxiliary_weight and drop_path of 0 where search.space is {space}, got "
             f"{config.auxiliary_weight} and {config.drop_path}"
@@ -114,12 +115,17 @@ def check_network(config: NetworkConfig, key: str = "network") -> None:
         # The network knows the edge, only the settings know the file.
         where = f"{key}.genotype" if is_print(str(config.genotype)) else str(config.genotype)
         raise GenotypeError(message if where in message else f"{where}: {message}") from error
+    except UnknownNameError as error:
+        if config.genotype is None:
+            raise UnknownNameError(f"{key}: {error}") from error
+        where = f"{key}.genotype" if is_print(str(config.genotype)) else str(config.genotype)
+        raise UnknownNameError(f"{where}: {error}; one of your own needs its --plugin") from error
     except ConfigError as error:
         message = str(error).removeprefix("network: ")
         raise ConfigError(f"{key}.{message}" if message.startswith("cells: ") else f"{key}: {message}") from error
 
 
-def check_name(key: str, registry: Registry[Any], name: str) -> None:
+def check_name(key: str, registry: Lookup[Any], name: str) -> None:
     """Check that a registry has an item of a name; the error begins with the setting.
 
     Raises:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -52,9 +51,7 @@ def run_training(command: TrainCommand) -> Path:
             spec = NetworkSpec.of(
                 command.network, num_classes=data.num_classes, in_channels=data.channels, image_size=data.size
             )
-            run.record(
-                "cells", hashlib.sha256(spec.genotype.to_json().encode()).hexdigest() if spec.genotype else "none"
-            )
+            run.record("cells", "none" if spec.genotype is None else spec.genotype.fingerprint)
             network = spec.build(seed=derive(command.seed, "network"))
             if spec.cell_genotype is None:
                 # Of an attempt that failed before its first step, with other settings.

@@ -1,4 +1,4 @@
-"""Common corruptions: what befalls images without an adversary. Importing a module here registers its corruptions.
+"""Common corruptions: what befalls images without an adversary.
 
 Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations", ICLR 2019.
 They are computed from the images at hand, nothing is downloaded, and depend on nothing but the images and a seed.

@@ -12,19 +12,21 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 from torch.nn import functional as F
 
-from rnas.corruptions.registry import corruption, length_scale
+from rnas.corruptions.registry import CORRUPTIONS, length_scale
 
 __all__ = ["defocus_blur", "gaussian_blur", "motion_blur"]
 
 
-@corruption("gaussian_blur", "Gaussian blur", (0.4,), (0.6,), (0.7,), (0.8,), (1.0,))
+@CORRUPTIONS.register("gaussian_blur", "Gaussian blur", (0.4,), (0.6,), (0.7,), (0.8,), (1.0,))
 def gaussian_blur(images: Tensor, generator: torch.Generator, sigma: float) -> Tensor:  # noqa: ARG001
     """Convolve with a Gaussian of this standard deviation."""
     width = sigma * length_scale(images)
     return torch.from_numpy(gaussian_filter(images.numpy(), (0, 0, width, width), mode="nearest"))
 
 
-@corruption("defocus_blur", "Defocus blur", (0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1.0, 0.2), (1.5, 0.1), revision=2)
+@CORRUPTIONS.register(
+    "defocus_blur", "Defocus blur", (0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1.0, 0.2), (1.5, 0.1), revision=2
+)
 def defocus_blur(images: Tensor, generator: torch.Generator, radius: float, alias: float) -> Tensor:  # noqa: ARG001
     """Convolve with a disk, as a lens out of focus does; a Gaussian over 3x3 pixels softens its rim."""
     radius = radius * length_scale(images)
@@ -37,7 +39,7 @@ def defocus_blur(images: Tensor, generator: torch.Generator, radius: float, alia
     return F.conv2d(torch.from_numpy(planes).unsqueeze(1), kernel[None, None]).view_as(images)
 
 
-@corruption("motion_blur", "Motion blur", (6, 1.0), (6, 1.5), (6, 2.0), (8, 2.0), (9, 2.5))
+@CORRUPTIONS.register("motion_blur", "Motion blur", (6, 1.0), (6, 1.5), (6, 2.0), (8, 2.0), (9, 2.5))
 def motion_blur(images: Tensor, generator: torch.Generator, radius: float, sigma: float) -> Tensor:
     """Smear each image along a line within 45 degrees of the horizontal, one-sided, fading as a Gaussian.
 

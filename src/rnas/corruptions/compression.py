@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from rnas.corruptions.registry import corruption
+from rnas.corruptions.registry import CORRUPTIONS
 
 __all__ = ["jpeg", "pixelate"]
 
 
-@corruption("jpeg", "JPEG", (80,), (65,), (58,), (50,), (40,))
+@CORRUPTIONS.register("jpeg", "JPEG", (80,), (65,), (58,), (50,), (40,))
 def jpeg(images: Tensor, generator: torch.Generator, quality: float) -> Tensor:  # noqa: ARG001
     """Encode and decode at this quality, 1 to 95, after rounding to 256 levels.
 
@@ -28,7 +28,7 @@ def jpeg(images: Tensor, generator: torch.Generator, quality: float) -> Tensor: 
     return decoded.float() / 255
 
 
-@corruption("pixelate", "Pixelate", (0.95,), (0.9,), (0.85,), (0.75,), (0.65,))
+@CORRUPTIONS.register("pixelate", "Pixelate", (0.95,), (0.9,), (0.85,), (0.75,), (0.65,))
 def pixelate(images: Tensor, generator: torch.Generator, share: float) -> Tensor:  # noqa: ARG001
     """Shrink both sides to this share by averaging over boxes, then enlarge by repeating pixels."""
     height, width = images.shape[-2:]

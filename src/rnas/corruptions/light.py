@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor
 
-from rnas.corruptions.registry import corruption
+from rnas.corruptions.registry import CORRUPTIONS
 
 __all__ = ["brightness", "contrast", "fog"]
 
 
-@corruption("brightness", "Brightness", (0.05,), (0.1,), (0.15,), (0.2,), (0.3,))
+@CORRUPTIONS.register("brightness", "Brightness", (0.05,), (0.1,), (0.15,), (0.2,), (0.3,))
 def brightness(images: Tensor, generator: torch.Generator, more: float) -> Tensor:  # noqa: ARG001
     """Raise the value of hue, saturation and value, which is a pixel's largest channel, by so much, to 1 at most."""
     value = images.amax(dim=1, keepdim=True)
@@ -17,14 +17,14 @@ def brightness(images: Tensor, generator: torch.Generator, more: float) -> Tenso
     return torch.where(value > 0, images * raised / value.clamp(min=1e-12), raised)
 
 
-@corruption("contrast", "Contrast", (0.75,), (0.5,), (0.4,), (0.3,), (0.15,))
+@CORRUPTIONS.register("contrast", "Contrast", (0.75,), (0.5,), (0.4,), (0.3,), (0.15,))
 def contrast(images: Tensor, generator: torch.Generator, share: float) -> Tensor:  # noqa: ARG001
     """Keep this share of the distance to the mean of each image's channel."""
     mean = images.mean(dim=(2, 3), keepdim=True)
     return mean + share * (images - mean)
 
 
-@corruption("fog", "Fog", (0.2, 3.0), (0.5, 3.0), (0.75, 2.5), (1.0, 2.0), (1.5, 1.75), revision=2)
+@CORRUPTIONS.register("fog", "Fog", (0.2, 3.0), (0.5, 3.0), (0.75, 2.5), (1.0, 2.0), (1.5, 1.75), revision=2)
 def fog(images: Tensor, generator: torch.Generator, density: float, smoothness: float) -> Tensor:
     """Add a cloud in grey of values from 0 to this density, then dim to the brightness that the image had."""
     count, _, height, width = images.shape

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from rnas.config import require
 from rnas.errors import DataError
-from rnas.registry import Registry
+from rnas.registry import Lookup
 
-__all__ = ["CORRUPTIONS", "SEVERITIES", "Corruption", "corrupt", "corruption", "length_scale"]
+__all__ = ["CORRUPTIONS", "SEVERITIES", "Corruption", "corrupt", "length_scale"]
 
 SEVERITIES = (1, 2, 3, 4, 5)
 
@@ -43,17 +43,22 @@ class Corruption:
             raise ValueError(f"{self.title}: expected {len(SEVERITIES)} strengths, got {len(self.strengths)}")
 
 
-CORRUPTIONS = Registry[Corruption]("corruption")
+class Corruptions(Lookup[Corruption]):
+    """The corruptions by name; a rule is decorated with what else is known of it."""
+
+    def register(
+        self, name: str, title: str, *strengths: tuple[float, ...], revision: int = 1
+    ) -> Callable[[Rule], Rule]:
+        """Decorate a rule to make it available as the corruption `name`; the arguments are those of `Corruption`."""
+
+        def add(rule: Rule) -> Rule:
+            self.add(name, Corruption(title, strengths, rule, revision), module=rule.__module__)
+            return rule
+
+        return add
 
 
-def corruption(name: str, title: str, *strengths: tuple[float, ...], revision: int = 1) -> Callable[[Rule], Rule]:
-    """Decorate a rule to make it available as the corruption `name`; the arguments are those of `Corruption`."""
-
-    def add(rule: Rule) -> Rule:
-        CORRUPTIONS.register(name)(Corruption(title, strengths, rule, revision))
-        return rule
-
-    return add
+CORRUPTIONS = Corruptions("corruption", "rnas.corruptions.catalogue")
 
 
 def corrupt(images: Tensor, name: str, *, severity: int, seed: int = 0) -> Tensor:

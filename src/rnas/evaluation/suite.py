@@ -55,7 +55,7 @@ class Suite(Registry[AttackCard]):
         return pgd_card(int(steps), int(restarts), "margin" if variant[3] else "cross_entropy")
 
 
-ATTACKS = Suite("attack")
+ATTACKS = Suite("attack", "rnas.evaluation.catalogue")
 
 ATTACKS.register("fgsm")(fgsm_card())
 ATTACKS.register("pgd20")(pgd_card(20))

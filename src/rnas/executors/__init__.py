@@ -5,7 +5,8 @@ So an engine that loses one may simply start it again, on any machine that sees 
 """
 
 from rnas.executors.config import ExecutorConfig
-from rnas.executors.engines import ENGINES, open_executor
+from rnas.executors.engines import open_executor
 from rnas.executors.jobs import Job, Outcome
+from rnas.executors.registry import ENGINES
 
 __all__ = ["ENGINES", "ExecutorConfig", "Job", "Outcome", "open_executor"]

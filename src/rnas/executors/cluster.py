@@ -17,7 +17,8 @@ from typing import Any
 from rnas import plugins
 from rnas.errors import ConfigError
 from rnas.executors.config import ExecutorConfig
-from rnas.executors.jobs import Execute, Job, Outcome, attempt
+from rnas.executors.jobs import Job, Outcome, attempt
+from rnas.executors.registry import ENGINES, Execute
 
 __all__ = ["ray_engine"]
 
@@ -28,6 +29,7 @@ RESTARTS = 5
 PATIENCE = 10.0
 
 
+@ENGINES.register("ray")
 @contextmanager
 def ray_engine(config: ExecutorConfig) -> Iterator[Execute]:
     """Several jobs at a time, as many as the cluster's processors and GPUs allow."""

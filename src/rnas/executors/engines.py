@@ -1,24 +1,17 @@
-"""The engines by name, and the one that needs nothing."""
+"""The engine that needs nothing, and how one is opened by its name."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from rnas.errors import UnknownNameError
-from rnas.executors.cluster import ray_engine
 from rnas.executors.config import ExecutorConfig
-from rnas.executors.jobs import Execute, Job, Outcome, attempt
-from rnas.registry import Registry
+from rnas.executors.jobs import Job, Outcome, attempt
+from rnas.executors.registry import ENGINES, Execute
 
-__all__ = ["ENGINES", "Engine", "open_executor"]
-
-#: Makes ready, for the length of a with block, and puts away.
-Engine = Callable[[ExecutorConfig], AbstractContextManager[Execute]]
-
-ENGINES: Registry[Engine] = Registry("engine")
-ENGINES.register("ray")(ray_engine)
+__all__ = ["open_executor"]
 
 
 def open_executor(config: ExecutorConfig) -> AbstractContextManager[Execute]:

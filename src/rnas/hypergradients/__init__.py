@@ -1,4 +1,4 @@
-"""Gradients of the validation loss in alpha: first order, unrolled. Importing a module here registers its function."""
+"""Gradients of the validation loss in alpha: first order, unrolled."""
 
 from rnas.hypergradients.first_order import first_order
 from rnas.hypergradients.registry import HYPERGRADIENTS, BilevelProblem, Hypergradient

@@ -46,7 +46,7 @@ class BilevelProblem:
 #: `.grad` are bit for bit as before afterwards, also where a loss raises.
 Hypergradient = Callable[[BilevelProblem], Tensor]
 
-HYPERGRADIENTS: Registry[Hypergradient] = Registry("hypergradient")
+HYPERGRADIENTS: Registry[Hypergradient] = Registry("hypergradient", "rnas.hypergradients.catalogue")
 
 
 def gradients(loss: Tensor, tensors: Sequence[Tensor]) -> list[Tensor]:

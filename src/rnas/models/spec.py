@@ -9,17 +9,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from rnas.config import require
 from rnas.errors import ConfigError, GenotypeError, ModelError, RunError, UnknownNameError
 from rnas.genotype import Genotype
 from rnas.networks import zoo
-from rnas.networks.cells import CellNetwork
 from rnas.networks.config import NetworkConfig
-from rnas.networks.nasbench201 import NasBench201Network
 from rnas.run.checkpoints import load_weights
 from rnas.run.files import require_object, write_atomically
 from rnas.run.integrity import seal_document
-from rnas.spaces import nasbench201
+from rnas.supernets.space import space_of
 
 __all__ = ["NetworkSpec", "load_network"]
 
@@ -84,7 +81,8 @@ class NetworkSpec:
             seed: decides the weights; the global random state is left as it was.
 
         Raises:
-            UnknownNameError, ConfigError, GenotypeError: as `zoo.build`, `CellNetwork` and `NasBench201Network`.
+            UnknownNameError, ConfigError, GenotypeError: as `zoo.build` and `SearchSpace.build`, or if no space of the
+                genotype's is registered.
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -98,21 +96,14 @@ class NetworkSpec:
                 )
             if self.genotype is None:
                 raise GenotypeError("a network without a name needs a genotype")
-            if self.genotype.kinds == nasbench201.KINDS:
-                return NasBench201Network(
-                    self.genotype,
-                    self.num_classes,
-                    channels=self.channels or nasbench201.CHANNELS,
-                    cells=self.cells or nasbench201.CELLS_PER_STAGE,
-                    in_channels=self.in_channels,
-                )
-            cells = "an integer >= 3 or null: the two reduction cells differ from the first"
-            require(self.cells is None or self.cells >= 3, "cells", cells, self.cells)
-            return CellNetwork(
+            space = space_of(self.genotype)
+            cells = self.cells or space.cells
+            space.check_cells(cells)
+            return space.build(
                 self.genotype,
                 self.num_classes,
-                channels=self.channels or zoo.PUBLISHED_CHANNELS,
-                cells=self.cells or zoo.PUBLISHED_CELLS,
+                channels=self.channels or space.channels,
+                cells=cells,
                 in_channels=self.in_channels,
             )
 

@@ -7,8 +7,9 @@ from rnas.networks.config import NetworkConfig
 
 if TYPE_CHECKING:
     from rnas.networks import zoo
+    from rnas.networks.cards import NETWORKS
     from rnas.networks.cells import CellNetwork
 else:
-    __getattr__, __dir__ = lazily(__name__, {"cells": ("CellNetwork",), "zoo": ()})
+    __getattr__, __dir__ = lazily(__name__, {"cards": ("NETWORKS",), "cells": ("CellNetwork",), "zoo": ()})
 
-__all__ = ["CellNetwork", "NetworkConfig", "zoo"]
+__all__ = ["NETWORKS", "CellNetwork", "NetworkConfig", "zoo"]

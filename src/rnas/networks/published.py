@@ -12,6 +12,7 @@ from importlib import resources
 from typing import Any
 
 from rnas.genotype import Genotype
+from rnas.spaces import darts
 
 __all__ = [
     "COLUMNS",
@@ -41,7 +42,7 @@ LABELS = (
 
 def genotypes() -> dict[str, Any]:
     """The networks of normal and reduce cells with their sources and parameter counts, by name."""
-    return read("genotypes.json")
+    return {name: {"space": darts.NAME, **document} for name, document in read("genotypes.json").items()}
 
 
 def other_cells() -> dict[str, Any]:
@@ -55,8 +56,8 @@ def other_networks() -> dict[str, Any]:
 
 
 def genotype_of(document: Mapping[str, Any]) -> Genotype:
-    """The cells of an entry of these files."""
-    return Genotype.from_json(json.dumps({"cells": document["cells"]}))
+    """The cells of an entry of these files; its "space" is known where a search space builds them."""
+    return Genotype.from_json(json.dumps({key: document.get(key) for key in ("space", "cells")}))
 
 
 def tables() -> dict[str, Any]:

@@ -1,19 +1,16 @@
 """All networks by name: what the cards tell of them (`rnas.networks.cards`) joined with what builds them.
 
-`register` adds a network of one's own: it can then be trained, searched with and saved by its name as any other.
+`NETWORKS.register` adds a network of one's own, which is then trained, saved and built by its name as any other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
 
 from torch import nn
 
 from rnas.errors import ConfigError
-from rnas.genotype import Genotype
 from rnas.networks.arnas import Arnas
 from rnas.networks.cards import NETWORKS, PUBLISHED_CELLS, PUBLISHED_CHANNELS, Builder, Card, published_cards
 from rnas.networks.cells import CellNetwork
@@ -40,50 +37,10 @@ __all__ = [
     "card_of",
     "count_multiply_accumulates",
     "count_parameters",
-    "register",
 ]
 
 #: The networks of the paper's tables that nobody can build.
 UNPUBLISHED = {"dsrna": published_cards()["dsrna"]}
-
-AnyBuilder = TypeVar("AnyBuilder", bound=Builder)
-
-
-def register(
-    name: str,
-    *,
-    source: str,
-    channels: int,
-    cells: int | None = None,
-    genotype: Genotype | None = None,
-    note: str = "",
-) -> Callable[[AnyBuilder], AnyBuilder]:
-    """Decorate a network's class, or a function that makes one, so that it is trained, saved and built by name.
-
-    It is called as ``builder(num_classes, in_channels=..., channels=...)``, with ``cells=...`` too if it has a default
-    for them, and gives a module from images in [0, 1], shape (N, in_channels, H, W), to logits (N, num_classes).
-    Whoever loads it again, in another process, registers it first.
-
-    Args:
-        name: what to call it.
-        source: who published it, in a line.
-        channels: default of its first stage.
-        cells: default number of cells, for a network of cells.
-        genotype: its cells, to be drawn and kept beside its weights.
-        note: what a user should know.
-
-    Raises:
-        ValueError: if the name is taken.
-    """
-
-    def add(builder: AnyBuilder) -> AnyBuilder:
-        NETWORKS.register(name)(
-            Card(source=source, channels=channels, cells=cells, genotype=genotype, note=note, builder=builder)
-        )
-        return builder
-
-    return add
-
 
 #: What builds the published networks: those made by hand, and the cells with a layout of their own; ...
 BUILDERS: dict[str, Builder] = {
@@ -104,7 +61,8 @@ BUILDERS |= {name: partial(CellNetwork, genotype_of(document)) for name, documen
 
 for published_name in published_cards():
     if published_name in BUILDERS:
-        NETWORKS.register(published_name)(replace(published_cards()[published_name], builder=BUILDERS[published_name]))
+        card = replace(published_cards()[published_name], builder=BUILDERS[published_name])
+        NETWORKS.add(published_name, card, module=__name__)
 
 
 def card_of(name: str) -> Card:

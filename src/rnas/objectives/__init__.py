@@ -6,9 +6,8 @@ from rnas.lazy import lazily
 from rnas.objectives.config import ObjectiveConfig
 
 if TYPE_CHECKING:
-    from rnas.objectives.catalogue import OBJECTIVES
-    from rnas.objectives.registry import Objective
+    from rnas.objectives.registry import OBJECTIVES, Objective
 else:
-    __getattr__, __dir__ = lazily(__name__, {"catalogue": ("OBJECTIVES",), "registry": ("Objective",)})
+    __getattr__, __dir__ = lazily(__name__, {"registry": ("OBJECTIVES", "Objective")})
 
 __all__ = ["OBJECTIVES", "Objective", "ObjectiveConfig"]

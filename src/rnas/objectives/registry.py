@@ -87,4 +87,4 @@ class Objective(ABC):
         return pgd_linf(attacked, images, labels, **vars(attack), generator=generator)
 
 
-OBJECTIVES: Registry[type[Objective]] = Registry("objective")
+OBJECTIVES: Registry[type[Objective]] = Registry("objective", "rnas.objectives.catalogue")

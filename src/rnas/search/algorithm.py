@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from rnas.genotype import Genotype
-from rnas.registry import Registry
+from rnas.registry import Lookup
 from rnas.search.config import SearchConfig
 from rnas.search.relaxations import MIXTURE, Relaxation
+from rnas.search.settings import SETTINGS, own_settings
 from rnas.supernets.base import CellSupernet, SupernetAt
 from rnas.supernets.space import SearchSpace
 from rnas.training.optimiser import WeightOptimiser
@@ -111,6 +113,8 @@ class Algorithm(abc.ABC):
 
     def __init__(self, config: SearchConfig, sample: Batch) -> None:
         self.config = config
+        #: The settings that the algorithm was registered with, as they were given; None if it was without.
+        self.own = own_settings(config)
         self.sample = sample
 
     @abc.abstractmethod
@@ -123,6 +127,9 @@ class Algorithm(abc.ABC):
             at_most: the size limit in parameters, or None.
             generator: on the CPU, the candidate's own source of randomness.
         """
+
+
+Kind = TypeVar("Kind", bound=type[Algorithm])
 
 
 class SupernetAlgorithm(Algorithm):
@@ -162,4 +169,28 @@ class SupernetAlgorithm(Algorithm):
         return state.space.derive(alpha, at_most)
 
 
-ALGORITHMS: Registry[type[Algorithm]] = Registry("search algorithm")
+class Algorithms(Lookup[type[Algorithm]]):
+    """The algorithms by name, with the settings that belong to one alone."""
+
+    def register(self, name: str, *, settings: type[Any] | None = None) -> Callable[[Kind], Kind]:
+        """Decorate an algorithm to make it available as `name`.
+
+        Args:
+            name: what to call it.
+            settings: a frozen dataclass in which every setting has a type, a default and a line under Args: it is
+                ``search.<name>.*`` on the command line and in files, and the algorithm's `own`.
+
+        Raises:
+            ConfigError: if the name is taken.
+        """
+
+        def add(kind: Kind) -> Kind:
+            self.add(name, kind, module=kind.__module__)
+            if settings is not None:
+                SETTINGS.add(name, settings, module=kind.__module__)
+            return kind
+
+        return add
+
+
+ALGORITHMS = Algorithms("search algorithm", "rnas.search.catalogue")

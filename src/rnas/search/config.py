@@ -6,7 +6,8 @@ These are relative and Gaussian because of what docs/nas_robbench_201.md found; 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from rnas.config import (
     MOST_CELLS,
@@ -16,8 +17,10 @@ from rnas.config import (
     MOST_REPETITIONS,
     PgdConfig,
     WeightConfig,
+    plain,
     require,
 )
+from rnas.search.settings import own_settings
 
 __all__ = ["ConstraintConfig", "SearchConfig", "ShortlistConfig", "parse_bound"]
 
@@ -124,7 +127,7 @@ class SearchConfig(WeightConfig):
             largest.
         space: where it searches: "darts" as in the paper, or "nasbench201", of which every cell's accuracy is known.
         channels: channels of the supernet's first cells (C), a positive even number.
-        cells: number of cells, at least 3; in the space nasbench201 cells of each of its three stages.
+        cells: number of cells, in the space darts at least 3; in nasbench201 those of each of its three stages.
         epochs: passes over the half of the training images that trains the weights, at least 1.
         warmup_epochs: of these, epochs that train the weights only (Phase I).
         unconstrained_fraction: u / T, the part of an epoch's iterations before the projection, in (0, 1].
@@ -165,9 +168,6 @@ class SearchConfig(WeightConfig):
             self.channels,
             at_most=MOST_CHANNELS,
         )
-        if self.space == "darts":
-            cells = "an integer >= 3 (the two reduction cells differ from the first)"
-            require(self.cells >= 3, "cells", cells, self.cells)
         require(self.cells >= 1, "cells", "an integer >= 1", self.cells, at_most=MOST_CELLS)
         limit = "a number of parameters > 0, a percentage such as 50%, or null"
         require(self.size_limit is None or positive_size(self.size_limit), "size_limit", limit, self.size_limit)
@@ -186,3 +186,9 @@ class SearchConfig(WeightConfig):
             at_most=MOST_RATE,
         )
         require(self.alpha_weight_decay >= 0, "alpha_weight_decay", "a number >= 0", self.alpha_weight_decay)
+
+    def plain(self) -> dict[str, Any]:
+        """As YAML and JSON write it: of algorithms' own settings those of the chosen one."""
+        values = {one.name: plain(getattr(self, one.name)) for one in fields(SearchConfig)}
+        own = own_settings(self)
+        return values if own is None else values | {self.algorithm: plain(own)}

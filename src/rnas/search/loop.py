@@ -25,7 +25,6 @@ from rnas.genotype import Genotype
 from rnas.progress import reporting
 from rnas.run.directory import Run
 from rnas.run.search_results import SearchResults
-from rnas.search import adversarial_darts, darts, gdas, gdas_rnas, largest, random, rnas  # noqa: F401 - they register
 from rnas.search.algorithm import ALGORITHMS, ALPHA_BETAS, Algorithm, Batch, SearchState, SupernetAlgorithm
 from rnas.search.config import SearchConfig
 from rnas.search.shortlist import choose
@@ -36,7 +35,7 @@ from rnas.training.optimiser import WeightOptimiser
 from rnas.vulnerability.metrics import REMEDY
 from rnas.vulnerability.positions import ONE_POSITION, tells
 
-__all__ = ["ALGORITHMS", "search"]
+__all__ = ["search"]
 
 #: What to choose instead where F is not finite, though the logits are: its attack would have found out.
 NOT_FINITE = "another constraint.metric or a lower learning_rate"
@@ -70,7 +69,7 @@ def search(
     Raises:
         DataError: if there are too few images to split, or they have one pixel, of which F says nothing.
         UnknownNameError: if there is no such algorithm, space, metric or solver.
-        ConfigError: if no network of the space is within the size limit.
+        ConfigError: if no network of the space is within the size limit, or has so few cells.
         DivergenceError: if a loss or F is no longer finite; names the last good checkpoint.
     """
     seed = run.manifest["seed"]
@@ -78,6 +77,7 @@ def search(
         raise DataError(
             f"{data.name}: a search needs at least 4 training images, two in each half; there are {len(data.train)}"
         )
+    SPACES[config.space].check_cells(config.cells)
     check_maps(data, config)
     theta_half, alpha_half = halves(data.train.labels, derive(seed, "halves"))
     # Positions among the training images, as `load` gives them; the test set has positions of its own.

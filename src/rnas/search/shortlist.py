@@ -9,6 +9,7 @@ lowest adversarial loss, where H is such that a given share of the candidates is
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,7 @@ def choose(
     measured = []
     for index, genotype in enumerate(genotypes):
         training = short_training(config)
-        settings = {"genotype": genotype.to_document(), "training": plain(training)}
+        settings = {"genotype": genotype.cells_document(), "training": plain(training)}
         folder = candidates / str(index)
         refuse_link(folder)
         candidate_seed = derive(seed, "candidate", index)
@@ -125,7 +126,8 @@ def propose(algorithm: Algorithm, state: SearchState, seed: int) -> list[Genotyp
     found: dict[Genotype, None] = {}
     for index in range(DRAWS * config.shortlist.count):
         generator = torch.Generator().manual_seed(derive(seed, "candidate", index, "draw"))
-        found.setdefault(algorithm.candidate(state, index, at_most, generator))
+        drawn = algorithm.candidate(state, index, at_most, generator)
+        found.setdefault(replace(drawn, space=state.space.name))
         if len(found) == config.shortlist.count:
             break
     return list(found)

@@ -10,7 +10,10 @@ References:
 
 from __future__ import annotations
 
-__all__ = ["EDGES", "INPUTS", "KINDS", "NODES", "OPERATIONS", "kind_of_cell"]
+__all__ = ["EDGES", "INPUTS", "KINDS", "NAME", "NODES", "OPERATIONS", "kind_of_cell"]
+
+#: What genotypes of it say in genotype.json.
+NAME = "darts"
 
 #: The candidate operations of an edge, in the order of alpha's last dimension.
 OPERATIONS = (

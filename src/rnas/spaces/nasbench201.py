@@ -26,6 +26,7 @@ __all__ = [
     "INPUTS",
     "KERNELS",
     "KINDS",
+    "NAME",
     "NODES",
     "OPERATIONS",
     "PATHS",
@@ -42,6 +43,9 @@ __all__ = [
     "parse_operations",
     "without_dead_edges",
 ]
+
+#: What genotypes of it say in genotype.json.
+NAME = "nasbench201"
 
 #: The candidate operations of an edge in the benchmark's order, that of alpha's last dimension.
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -132,7 +136,7 @@ def genotype_of(operations: Sequence[str]) -> Genotype:
     """
     names = iter(_checked(operations))
     nodes = tuple(tuple(Edge(next(names), source) for source in range(node)) for node in range(INPUTS, INPUTS + NODES))
-    return Genotype({KINDS[0]: Cell(nodes=nodes, concat=(NODES,), inputs=INPUTS)})
+    return Genotype({KINDS[0]: Cell(nodes=nodes, concat=(NODES,), inputs=INPUTS)}, space=NAME)
 
 
 def operations_of(genotype: Genotype) -> Operations:

@@ -1,19 +1,7 @@
-"""The studies by name."""
+"""The studies: importing a module registers those in it. A line each."""
+# ruff: noqa: F401 - they register
 
-from __future__ import annotations
-
-from rnas.registry import Registry
-from rnas.studies.cells import Cells
-from rnas.studies.layers import Layers
-from rnas.studies.plan import Study
-from rnas.studies.sweep import Sweep
-from rnas.studies.tables import Table
-
-__all__ = ["STUDIES"]
-
-STUDIES: Registry[Study] = Registry("study")
-for number in range(1, 5):
-    STUDIES.register(f"table{number}")(Table(f"table{number}"))
-STUDIES.register("figure1")(Layers())
-STUDIES.register("figure2")(Cells())
-STUDIES.register("figure3")(Sweep())
+import rnas.studies.cells
+import rnas.studies.layers
+import rnas.studies.sweep
+import rnas.studies.tables

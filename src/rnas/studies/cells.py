@@ -23,7 +23,7 @@ from rnas.reports import StudyRow, draw_genotypes, study_table
 from rnas.run.manifest import read_manifest
 from rnas.run.search_results import read_search_results
 from rnas.studies.config import ReproduceCommand
-from rnas.studies.plan import choose_networks, run_settings, runs_folder, stand_ins
+from rnas.studies.plan import STUDIES, choose_networks, run_settings, runs_folder, stand_ins
 
 __all__ = ["PUBLISHED", "Cells", "how_searched", "search_job", "search_of"]
 
@@ -31,6 +31,7 @@ __all__ = ["PUBLISHED", "Cells", "how_searched", "search_job", "search_of"]
 PUBLISHED = (("RNAS-L", "rnas_h"), ("RNAS-H", "rnas_l"))
 
 
+@STUDIES.register("figure2")
 class Cells:
     """Figure 2: the cells that a search on CIFAR-10 finds, beside the published ones.
 
@@ -40,8 +41,11 @@ class Cells:
     data = ("cifar10",)
     networks = ()
 
+    def __init__(self, name: str) -> None:
+        self.name = name
+
     def phases(self, command: ReproduceCommand) -> Iterator[list[Job]]:
-        choose_networks("figure2", self.networks, command)
+        choose_networks(self.name, self.networks, command)
         yield [search_job(command, str(command.search.constraint.bound))]
 
     def rows(self, command: ReproduceCommand) -> list[StudyRow]:

@@ -27,7 +27,7 @@ from rnas.reports import (
 )
 from rnas.run.manifest import read_manifest
 from rnas.studies.config import ReproduceCommand
-from rnas.studies.plan import CURVES, choose_networks, how_trained, runs_folder, training_of
+from rnas.studies.plan import CURVES, STUDIES, choose_networks, how_trained, runs_folder, training_of
 
 __all__ = ["Layers"]
 
@@ -36,6 +36,7 @@ QUOTIENT = "standard / adversarial"
 CLAIM = "the paper's claim is that this is above 1"
 
 
+@STUDIES.register("figure1")
 class Layers:
     """Figure 1: the vulnerability of each layer after adversarial and after standard training (Eq. 4)."""
 
@@ -43,12 +44,15 @@ class Layers:
     networks = ("vgg16", "resnet18")
     trainings = ("standard", "adversarial")
 
+    def __init__(self, name: str) -> None:
+        self.name = name
+
     def folder(self, command: ReproduceCommand, data: str, training: str, network: str) -> Path:
         """Of a measurement."""
         return runs_folder(command, "layers", data, training, network)
 
     def phases(self, command: ReproduceCommand) -> Iterator[list[Job]]:
-        asked = choose_networks("figure1", self.networks, command)
+        asked = choose_networks(self.name, self.networks, command)
         yield [
             self.job(command, data, training, network)
             for data in self.data

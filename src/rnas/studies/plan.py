@@ -19,6 +19,7 @@ from rnas.errors import ConfigError, UnknownNameError, nearest
 from rnas.executors import Job
 from rnas.models.spec import NetworkSpec
 from rnas.networks.config import NetworkConfig
+from rnas.registry import Named
 from rnas.reports import StudyRow
 from rnas.run.files import refuse_link
 from rnas.run.results import read_results
@@ -27,6 +28,7 @@ from rnas.training.config import CellTrainingConfig
 
 __all__ = [
     "CURVES",
+    "STUDIES",
     "Study",
     "accuracy_rows",
     "choose_networks",
@@ -65,6 +67,9 @@ class Study(Protocol):
 
     def figure(self, command: ReproduceCommand, rows: Sequence[StudyRow]) -> Figure:
         """Its figure."""
+
+
+STUDIES: Named[Study] = Named("study", "rnas.studies.catalogue")
 
 
 def choose_networks(study: str, networks: Sequence[str], command: ReproduceCommand) -> list[str]:

@@ -15,9 +15,8 @@ from rnas.executors import open_executor
 from rnas.reports import StudyRow, save, study_csv
 from rnas.run.files import write_atomically
 from rnas.run.lock import locked
-from rnas.studies.catalogue import STUDIES
 from rnas.studies.config import ReproduceCommand
-from rnas.studies.plan import Study, choose_networks
+from rnas.studies.plan import STUDIES, Study, choose_networks
 from rnas.training.loop import check_images as check_training_images
 from rnas.vulnerability.metrics import METRICS
 
@@ -34,7 +33,7 @@ def run_study(name: str, command: ReproduceCommand) -> Path:
     The CSV file is written anew as each run ends, the figure when all have.
 
     Args:
-        name: one of `rnas.studies.catalogue.STUDIES`.
+        name: one of `rnas.studies.plan.STUDIES`.
         command: how, and where.
 
     Returns:

@@ -17,6 +17,7 @@ from rnas.studies.cells import PUBLISHED, how_searched, search_job, search_of
 from rnas.studies.config import ReproduceCommand
 from rnas.studies.plan import (
     CURVES,
+    STUDIES,
     accuracy_rows,
     choose_networks,
     evaluation_job,
@@ -28,6 +29,7 @@ from rnas.studies.plan import (
 __all__ = ["Sweep"]
 
 
+@STUDIES.register("figure3")
 class Sweep:
     """Figure 3: clean and robust accuracy over the bound H; searched on CIFAR-10, trained on all three data sets."""
 
@@ -35,8 +37,11 @@ class Sweep:
     networks = ()
     measures = ("clean", "pgd20")
 
+    def __init__(self, name: str) -> None:
+        self.name = name
+
     def phases(self, command: ReproduceCommand) -> Iterator[list[Job]]:
-        choose_networks("figure3", self.networks, command)
+        choose_networks(self.name, self.networks, command)
         yield [search_job(command, str(bound)) for bound in command.bounds]
         evaluation = evaluation_of(command, self.measures)
         yield [

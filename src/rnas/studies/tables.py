@@ -15,6 +15,7 @@ from rnas.networks.published import COLUMNS, LABELS, tables
 from rnas.reports import StudyRow, study_table, table_figure
 from rnas.studies.config import ReproduceCommand
 from rnas.studies.plan import (
+    STUDIES,
     accuracy_rows,
     choose_networks,
     evaluation_job,
@@ -26,6 +27,7 @@ from rnas.studies.plan import (
 __all__ = ["Table"]
 
 
+@STUDIES.register("table1", "table2", "table3", "table4")
 class Table:
     """A table of the paper.
 

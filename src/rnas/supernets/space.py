@@ -1,46 +1,95 @@
-"""The spaces that a search can work in: what it needs to know of each, by name."""
+"""What a search space is: all that a search, a training and an export ask of it, in one place, by name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import abc
+from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from rnas.config import require
 from rnas.genotype import Genotype
-from rnas.registry import Registry
-from rnas.spaces import darts, nasbench201
-from rnas.supernets import nasbench201 as nasbench201_supernet
+from rnas.networks.counting import count_parameters
+from rnas.registry import Named
+from rnas.spaces import darts
 from rnas.supernets.base import CellSupernet
-from rnas.supernets.darts import derive
-from rnas.supernets.darts.fused import FusedSupernet
-from rnas.supernets.darts.reference import Supernet
 
-__all__ = ["SPACES", "SearchSpace"]
+__all__ = ["SPACES", "SearchSpace", "space_of"]
 
 
-@dataclass(frozen=True)
-class SearchSpace:
-    """A space made searchable.
+class SearchSpace(abc.ABC):
+    """A space of cells made searchable, and its genotypes made networks.
+
+    Register a subclass in `SPACES`; the folders beside this file hold ours.
 
     Args:
-        kinds: kinds of cell, in the order of alpha's first dimension.
-        operations: candidate operations of an edge, in the order of alpha's last dimension.
-        supernet: the class of the supernet that mixes all operations of every edge.
-        path_supernet: that of a supernet which is fast where most weights are 0.
-        derive: (alpha, at_most) to the genotype of alpha, of no more than `at_most` parameters, if given.
-        largest: (at_most, generator) to a genotype with the most parameters.
-        size: parameters of a genotype's network in the published form of the space, for ten classes.
+        name: what it is registered as, and what its genotypes say in genotype.json.
     """
 
-    kinds: tuple[str, ...]
-    operations: tuple[str, ...]
-    supernet: type[CellSupernet]
-    path_supernet: type[CellSupernet]
-    derive: Callable[[Tensor, int | None], Genotype]
-    largest: Callable[[int | None, torch.Generator], Genotype]
-    size: Callable[[Genotype], int]
+    #: Kinds of cell, in the order of alpha's first dimension.
+    kinds: ClassVar[tuple[str, ...]]
+    #: Candidate operations of an edge, in the order of alpha's last dimension.
+    operations: ClassVar[tuple[str, ...]]
+    #: The supernet that mixes all operations of every edge, and one which is fast where most weights are 0.
+    supernet: ClassVar[type[CellSupernet]]
+    path_supernet: ClassVar[type[CellSupernet]]
+    #: The published form of its networks, of which sizes are told.
+    channels: ClassVar[int]
+    cells: ClassVar[int]
+    #: Fewest cells of a network, and why there are not fewer.
+    least_cells: ClassVar[int] = 1
+    why_least: ClassVar[str] = ""
+    #: Whether its networks can be trained with drop-path and an auxiliary classifier: whether they are a `CellNetwork`.
+    trains_cells: ClassVar[bool] = False
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @abc.abstractmethod
+    def build(self, genotype: Genotype, num_classes: int, *, channels: int, cells: int, in_channels: int) -> nn.Module:
+        """The network of a genotype, with fresh weights.
+
+        Args:
+            genotype: of this space.
+            num_classes: number of classes.
+            channels: channels of the first stage.
+            cells: number of cells.
+            in_channels: channels of the images.
+
+        Returns:
+            A module from images in [0, 1], shape (N, in_channels, H, W), to logits (N, num_classes). Its `cells` hold
+            the cells, whose outputs Eq. 5 measures; a first layer `normalise` is fitted to the training images.
+
+        Raises:
+            GenotypeError: if the genotype is not of the space.
+        """
+
+    @abc.abstractmethod
+    def derive(self, alpha: Tensor, at_most: int | None) -> Genotype:
+        """The genotype of alpha.
+
+        Args:
+            alpha: logits, shape `supernet.alpha_shape`.
+            at_most: parameters that its network may have in the published form; None for any number.
+
+        Raises:
+            ConfigError: if no network is so small.
+        """
+
+    @abc.abstractmethod
+    def largest(self, at_most: int | None, generator: torch.Generator) -> Genotype:
+        """A genotype with the most parameters, of those with at most so many; raises as `derive`.
+
+        Args:
+            at_most: see `derive`.
+            generator: on the CPU; decides between equal ones.
+        """
+
+    def size(self, genotype: Genotype) -> int:
+        """Parameters of a genotype's network in the published form of the space, for ten classes."""
+        with torch.device("meta"):
+            return count_parameters(self.build(genotype, 10, channels=self.channels, cells=self.cells, in_channels=3))
 
     def at_most(self, limit: int | str | None) -> int | None:
         """A size limit in parameters: itself, or that percentage of the space's largest network."""
@@ -49,30 +98,34 @@ class SearchSpace:
         return int(float(limit.removesuffix("%")) / 100 * self.size(self.largest(None, torch.Generator())))
 
     def none_weight(self, alpha: Tensor) -> float:
-        """The mean softmax weight on `none`, in [0, 1]: how much of the supernet is switched off."""
+        """The mean softmax weight on `none`, in [0, 1]: how much of the supernet is switched off; 0 without `none`."""
+        if "none" not in self.operations:
+            return 0.0
         return float(alpha.detach().softmax(dim=-1)[..., self.operations.index("none")].mean())
 
+    def check_cells(self, cells: int) -> None:
+        """Refuse fewer cells than its networks need.
 
-SPACES: Registry[SearchSpace] = Registry("search space")
-SPACES.register("darts")(
-    SearchSpace(
-        kinds=darts.KINDS,
-        operations=darts.OPERATIONS,
-        supernet=FusedSupernet,
-        path_supernet=Supernet,
-        derive=derive.derive_genotype,
-        largest=derive.largest_genotype,
-        size=derive.published_size,
-    )
-)
-SPACES.register("nasbench201")(
-    SearchSpace(
-        kinds=nasbench201.KINDS,
-        operations=nasbench201.OPERATIONS,
-        supernet=nasbench201_supernet.NasBench201Supernet,
-        path_supernet=nasbench201_supernet.NasBench201Supernet,
-        derive=nasbench201_supernet.derive_connected_genotype,
-        largest=nasbench201_supernet.largest_genotype,
-        size=lambda genotype: nasbench201.count_parameters(nasbench201.operations_of(genotype)),
-    )
-)
+        Raises:
+            ConfigError: the message begins with "cells".
+        """
+        why = f" ({self.why_least})" if self.why_least else ""
+        require(cells >= self.least_cells, "cells", f"an integer >= {self.least_cells}{why}", cells)
+
+
+SPACES: Named[SearchSpace] = Named("search space", "rnas.supernets.catalogue")
+
+
+def space_of(genotype: Genotype) -> SearchSpace:
+    """The space of a genotype.
+
+    Files of before they named it are of the space that has their kinds of cell, and where none has, of DARTS's, as they
+    were read then.
+
+    Raises:
+        UnknownNameError: if no space of its name is registered.
+    """
+    if genotype.space is not None:
+        return SPACES[genotype.space]
+    fitting = (name for name in SPACES if sorted(SPACES[name].kinds) == list(genotype.kinds))
+    return SPACES[next(fitting, darts.NAME)]

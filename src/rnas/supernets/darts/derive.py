@@ -94,7 +94,7 @@ def choose_genotype(weights: Tensor, at_most: int | None, edges_per_node: int = 
             concat=TARGETS,
             inputs=darts.INPUTS,
         )
-    return Genotype(cells)
+    return Genotype(cells, space=darts.NAME)
 
 
 def node_choices(weights: Tensor, kind: int, target: int, count: int) -> list[Choice]:

@@ -1,0 +1,10 @@
+"""All search algorithms: importing an algorithm's module registers it. A line each."""
+# ruff: noqa: F401 - they register
+
+import rnas.search.adversarial_darts
+import rnas.search.darts
+import rnas.search.gdas
+import rnas.search.gdas_rnas
+import rnas.search.largest
+import rnas.search.random
+import rnas.search.rnas

@@ -1,0 +1,43 @@
+"""The DARTS space, in which the paper searches (Section 5.1), as a search space."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from rnas.genotype import Genotype
+from rnas.networks.cells import CellNetwork
+from rnas.networks.zoo import PUBLISHED_CELLS, PUBLISHED_CHANNELS
+from rnas.spaces import darts
+from rnas.supernets.darts.derive import derive_genotype, largest_genotype
+from rnas.supernets.darts.fused import FusedSupernet
+from rnas.supernets.darts.reference import Supernet
+from rnas.supernets.space import SPACES, SearchSpace
+
+__all__ = ["DartsSpace"]
+
+
+@SPACES.register(darts.NAME)
+class DartsSpace(SearchSpace):
+    """Normal and reduction cells with two inputs each."""
+
+    kinds = darts.KINDS
+    operations = darts.OPERATIONS
+    supernet = FusedSupernet
+    path_supernet = Supernet
+    channels = PUBLISHED_CHANNELS
+    cells = PUBLISHED_CELLS
+    least_cells = 3
+    why_least = "the two reduction cells differ from the first"
+    trains_cells = True
+
+    def build(
+        self, genotype: Genotype, num_classes: int, *, channels: int, cells: int, in_channels: int
+    ) -> CellNetwork:
+        return CellNetwork(genotype, num_classes, channels=channels, cells=cells, in_channels=in_channels)
+
+    def derive(self, alpha: Tensor, at_most: int | None) -> Genotype:
+        return derive_genotype(alpha, at_most)
+
+    def largest(self, at_most: int | None, generator: torch.Generator) -> Genotype:
+        return largest_genotype(at_most, generator)

@@ -1,0 +1,1 @@
+"""The supernet of the NAS-Bench-201 space, and the derivation of its cells."""
