@@ -6,6 +6,7 @@ rnas train --plugin examples/own_space.py --network.genotype runs/two_layers/gen
 
 import itertools
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -25,22 +26,19 @@ def build_layer(name: str, channels: int, *, affine: bool) -> nn.Module:
     """An operation, (N, C, H, W) to (N, C, H, W)."""
     if name == "skip_connect":
         return nn.Identity()
-    kernel = {"conv_3x3": 3, "conv_5x5": 5}[name]
-    convolution = nn.Conv2d(channels, channels, kernel, padding=kernel // 2, bias=False)
+    convolution = nn.Conv2d(channels, channels, int(name[-1]), padding="same", bias=False)
     return nn.Sequential(nn.ReLU(), convolution, nn.BatchNorm2d(channels, affine=affine))
 
 
 class Stack(nn.Module):
     """What the network and the supernet share: a stem, the cells, pooling between their halves, a classifier."""
 
-    def __init__(
-        self, make: Callable[[], nn.Module], num_classes: int, *, channels: int, cells: int, in_channels: int
-    ) -> None:
+    def __init__(self, make: Callable[[], nn.Module], num_classes: int, **form: int) -> None:
         super().__init__()
-        self.normalise = Normalise(in_channels)
-        self.stem = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)
-        self.cells = nn.ModuleList(make() for _ in range(cells))
-        self.classifier = nn.Linear(channels, num_classes)
+        self.normalise = Normalise(form["in_channels"])
+        self.stem = nn.Conv2d(form["in_channels"], form["channels"], 3, padding=1, bias=False)
+        self.cells = nn.ModuleList(make() for _ in range(form["cells"]))
+        self.classifier = nn.Linear(form["channels"], num_classes)
 
     def classify(self, images: Tensor, *arguments: Tensor) -> Tensor:
         x = self.stem(self.normalise(images))
@@ -70,9 +68,8 @@ class TwoLayersSupernet(Stack, CellSupernet):
 
     alpha_shape = (1, 2, len(OPERATIONS))
 
-    def __init__(self, num_classes: int, *, channels: int, cells: int, in_channels: int = 3) -> None:
-        make = lambda: SupernetCell(channels)  # noqa: E731
-        super().__init__(make, num_classes, channels=channels, cells=cells, in_channels=in_channels)
+    def __init__(self, num_classes: int, **form: int) -> None:
+        super().__init__(lambda: SupernetCell(form["channels"]), num_classes, **form)
 
     def mix(self, images: Tensor, weights: Tensor) -> Tensor:
         return self.classify(images, weights[0])
@@ -81,12 +78,10 @@ class TwoLayersSupernet(Stack, CellSupernet):
 class TwoLayersNetwork(Stack):
     """A genotype as an image classifier."""
 
-    def __init__(
-        self, genotype: Genotype, num_classes: int, *, channels: int, cells: int, in_channels: int = 3
-    ) -> None:
+    def __init__(self, genotype: Genotype, num_classes: int, **form: int) -> None:
         names = [edges[0].op for edges in genotype["block"].nodes]
-        make = lambda: nn.Sequential(*(build_layer(name, channels, affine=True) for name in names))  # noqa: E731
-        super().__init__(make, num_classes, channels=channels, cells=cells, in_channels=in_channels)
+        layers = [partial(build_layer, name, form["channels"], affine=True) for name in names]
+        super().__init__(lambda: nn.Sequential(*(layer() for layer in layers)), num_classes, **form)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.classify(images)
@@ -103,16 +98,12 @@ class TwoLayers(SearchSpace):
     channels = 16
     cells = 8
 
-    def build(
-        self, genotype: Genotype, num_classes: int, *, channels: int, cells: int, in_channels: int
-    ) -> TwoLayersNetwork:
-        return TwoLayersNetwork(genotype, num_classes, channels=channels, cells=cells, in_channels=in_channels)
+    def build(self, genotype: Genotype, num_classes: int, **form: int) -> TwoLayersNetwork:
+        return TwoLayersNetwork(genotype, num_classes, **form)
 
     def derive(self, alpha: Tensor, at_most: int | None) -> Genotype:
-        weights = alpha.detach()[0].cpu().log_softmax(dim=-1)
-        return self.best(
-            [sum(float(weights[i, OPERATIONS.index(op)]) for i, op in enumerate(cell)) for cell in CELLS], at_most
-        )
+        weights = [dict(zip(OPERATIONS, edge, strict=True)) for edge in alpha[0].log_softmax(dim=-1).tolist()]
+        return self.best([weights[0][first] + weights[1][second] for first, second in CELLS], at_most)
 
     def largest(self, at_most: int | None, generator: torch.Generator) -> Genotype:
         ties = torch.rand(len(CELLS), generator=generator).tolist()
