@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from rnas.errors import RnasError
 
-__all__ = ["Execute", "Job", "Outcome", "attempt"]
+__all__ = ["Job", "Outcome", "attempt"]
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,6 @@ class Outcome:
 
     job: Job
     failure: str | None = None
-
-
-#: Does jobs, begun in their order, and yields the outcome of each as it ends, in any order.
-Execute = Callable[[Sequence[Job]], Iterator[Outcome]]
 
 
 def attempt(job: Job) -> str | None:
