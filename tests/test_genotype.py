@@ -1,5 +1,6 @@
 """The genotype as a value and as a file."""
 
+import hashlib
 import json
 
 import pytest
@@ -33,6 +34,23 @@ def test_json_round_trip_keeps_value_and_hash(normal: Cell, reduce: Cell) -> Non
     assert again == genotype
     assert hash(again) == hash(genotype)
     assert Genotype((("reduce", reduce), ("normal", normal))) == genotype
+
+
+@given(cells())
+def test_the_space_is_kept_and_decides_nothing_else(cell: Cell) -> None:
+    nameless, named = Genotype({"normal": cell}), Genotype({"normal": cell}, space="mine")
+    assert Genotype.from_json(named.to_json()).space == "mine"
+    assert "space" not in json.loads(nameless.to_json())  # as files were before
+    assert Genotype.from_json(nameless.to_json()).space is None
+    assert nameless == named
+    assert nameless.fingerprint == named.fingerprint
+    assert nameless.fingerprint == hashlib.sha256(nameless.to_json().encode()).hexdigest()
+
+
+@pytest.mark.parametrize("space", [3, True, "", "x" * 65, ["darts"]])
+def test_a_space_that_is_no_name_is_refused(space: object) -> None:
+    with pytest.raises(GenotypeError, match="space"):
+        Genotype.from_json(json.dumps(document() | {"space": space}))
 
 
 def document() -> dict[str, dict[str, dict[str, object]]]:
