@@ -53,7 +53,7 @@ def test_multiply_accumulates_are_counted_layer_by_layer() -> None:
 
 
 def test_a_network_of_ones_own_is_built_saved_and_loaded_by_name(tmp_path: Path) -> None:
-    @zoo.NETWORKS.register("linear_of_ones_own", source="this test", channels=3)
+    @zoo.register("linear_of_ones_own", source="this test", channels=3)
     class Linear(nn.Module):
         def __init__(self, num_classes: int, *, in_channels: int, channels: int) -> None:
             super().__init__()

@@ -1,6 +1,6 @@
 """All networks by name: what the cards tell of them (`rnas.networks.cards`) joined with what builds them.
 
-`NETWORKS.register` adds a network of one's own, which is then trained, saved and built by its name as any other.
+`register` adds a network of one's own, which is then trained, saved and built by its name as any other.
 """
 
 from __future__ import annotations
@@ -37,7 +37,11 @@ __all__ = [
     "card_of",
     "count_multiply_accumulates",
     "count_parameters",
+    "register",
 ]
+
+#: Decorate a network of one's own; the name under which plug-ins know it.
+register = NETWORKS.register
 
 #: The networks of the paper's tables that nobody can build.
 UNPUBLISHED = {"dsrna": published_cards()["dsrna"]}
