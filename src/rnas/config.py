@@ -173,6 +173,10 @@ class ComputeConfig:
                 precision = getattr(getattr(self, group, None), key, "float32")
                 require(precision == "float32", f"{group}.{key}", "float32 with deterministic", precision)
 
+    def compute_settings(self) -> dict[str, Any]:
+        """These settings alone, by name: what a command that is begun by this one takes over."""
+        return {field.name: getattr(self, field.name) for field in fields(ComputeConfig)}
+
 
 def plain(config: Any) -> Any:
     """A configuration as nested dictionaries, lists and scalars, as YAML and JSON write it; distances stay text.

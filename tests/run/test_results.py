@@ -11,6 +11,7 @@ from rnas.run.results import ModelResults, RecipeResults, read_results
 from rnas.run.search_results import SearchResults
 
 #: Of two calls, with a collection of corruptions, a worst case and checks that failed; written when nobody owned it.
+#: Its seal is left out, and its paths are no machine's.
 BEFORE = Path(__file__).parent / "results_of_before.json"
 
 

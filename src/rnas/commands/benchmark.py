@@ -80,13 +80,10 @@ def read_benchmark(folder: Path) -> dict[str, Any]:
 
 def search_once(command: BenchmarkCommand, seed: int, benchmark: Benchmark) -> dict[str, Any]:
     """What one search found and where it stands."""
-    settings = {
-        key: getattr(command, key)
-        for key in ("device", "checkpoint_every", "threads", "deterministic", "data", "search")
-    }
+    settings = {**command.run_settings(), "seed": seed}
     out = Path(command.out) / f"seed-{seed}"
     refuse_link(out)
-    folder = run_search(SearchCommand(out=str(out), seed=seed, **settings))
+    folder = run_search(SearchCommand(out=str(out), data=command.data, search=command.search, **settings))
     genotype = Genotype.load(folder / "genotype.json")
     results = read_search_results(folder)
     columns = {"robust": command.column, "clean": command.clean_column}

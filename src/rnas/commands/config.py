@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from rnas.commands.measuring import VulnerabilityCommand
 from rnas.config import MOST_REPETITIONS, ComputeConfig, Distance, PgdConfig, require
@@ -41,6 +42,10 @@ class RunCommand(ComputeConfig):
         super().__post_init__()
         require(bool(self.out), "out", "a path", self.out)
         require(self.checkpoint_every >= 1, "checkpoint_every", "an integer >= 1", self.checkpoint_every)
+
+    def run_settings(self) -> dict[str, Any]:
+        """What a run that is begun by this command takes over, by name."""
+        return {**self.compute_settings(), "checkpoint_every": self.checkpoint_every}
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,7 @@ import torch
 from rnas import reports
 from rnas.commands.checks import check_attacks, check_cells, check_network, check_search, check_training
 from rnas.commands.comparing import load_data
-from rnas.commands.config import (
-    EvaluateCommand,
-    RecipeCommand,
-    SearchCommand,
-    TrainCommand,
-    VulnerabilityCommand,
-)
+from rnas.commands.config import EvaluateCommand, RecipeCommand, SearchCommand, TrainCommand, VulnerabilityCommand
 from rnas.commands.evaluate import load_second, run_evaluation
 from rnas.commands.measuring import MeasuringAttack
 from rnas.commands.search import read_search, run_search
@@ -98,9 +92,7 @@ def run_stages(command: RecipeCommand, out: Path) -> RecipeResults:
     load_second(command.evaluation, torch.device("cpu"))
     for name in ("search", *networks_of(command)):
         refuse_link(out / name)
-    common: Any = {
-        key: getattr(command, key) for key in ("seed", "device", "checkpoint_every", "threads", "deterministic")
-    }
+    common = command.run_settings()
     searched = run_search(SearchCommand(out=str(out / "search"), data=command.data, search=command.search, **common))
     found = replace(command.network, genotype=str(searched / "genotype.json"))
     networks = dict(zip(networks_of(command), (found, command.baseline), strict=True))
@@ -115,7 +107,7 @@ def run_stages(command: RecipeCommand, out: Path) -> RecipeResults:
             )
         )
     models = [str(folder) for folder in folders]
-    common = {key: common[key] for key in ("seed", "device", "threads", "deterministic")}
+    common = command.compute_settings()
     results = run_evaluation(models, EvaluateCommand(evaluation=command.evaluation, **common))
     measured = run_vulnerability(
         VulnerabilityCommand(

@@ -7,9 +7,7 @@ from pathlib import Path
 from rnas import parallel
 from rnas.commands.checks import check_search
 from rnas.commands.comparing import load_data
-from rnas.commands.config import (
-    SearchCommand,
-)
+from rnas.commands.config import SearchCommand
 from rnas.commands.stage import stage, warn_of_small_data
 from rnas.genotype import Genotype
 from rnas.run.checkpoints import read_weights

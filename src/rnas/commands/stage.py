@@ -8,9 +8,7 @@ from pathlib import Path
 
 import torch
 
-from rnas.commands.config import (
-    RunCommand,
-)
+from rnas.commands.config import RunCommand
 from rnas.config import plain
 from rnas.devices import select_device
 from rnas.progress import announce

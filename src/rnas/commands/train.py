@@ -11,9 +11,7 @@ from typing import Any
 from rnas import parallel
 from rnas.commands.checks import check_network, check_training
 from rnas.commands.comparing import load_data
-from rnas.commands.config import (
-    TrainCommand,
-)
+from rnas.commands.config import TrainCommand
 from rnas.commands.stage import stage, warn_of_small_data
 from rnas.errors import ConfigError, RunError
 from rnas.models.spec import NetworkSpec

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from rnas.run.attack_results import OTHERS
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -14,14 +16,10 @@ if TYPE_CHECKING:
 
     Rule = Callable[[Model, Tensor, Tensor, "Strengths", int], Tensor]
 
-__all__ = ["CLEAN_ORDER", "OTHERS", "AttackCard", "Norm", "Settings", "Strengths"]
+__all__ = ["AttackCard", "Norm", "Settings", "Strengths"]
 
 Settings = dict[str, str | int | float]
 Norm = Literal["Linf", "L2"]
-
-#: Where the column of clean images stands, and that of an attack whose card says nothing of it.
-CLEAN_ORDER = 0
-OTHERS = 5
 
 
 class Strengths(Protocol):

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rnas.evaluation.card import OTHERS, AttackCard, Norm, Settings, Strengths
+from rnas.evaluation.card import AttackCard, Norm, Settings, Strengths
+from rnas.run.attack_results import OTHERS
 
 if TYPE_CHECKING:
     import torch

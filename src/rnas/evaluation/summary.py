@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from rnas.evaluation.card import CLEAN_ORDER, OTHERS, AttackCard, Settings
+from rnas.evaluation.card import AttackCard, Settings
 from rnas.evaluation.comparison import compare
 from rnas.evaluation.config import EvaluationConfig
 from rnas.evaluation.outcomes import Outcomes, Record
 from rnas.evaluation.suite import ATTACKS
-from rnas.run.attack_results import AttackResult, Check
+from rnas.run.attack_results import CLEAN_ORDER, OTHERS, AttackResult, Check
 
 __all__ = ["Evaluation"]
 

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnas.errors import UnknownNameError, nearest
 from rnas.lazy import lazily
+from rnas.named_files import file_names, named_file
 
 if TYPE_CHECKING:
     from rnas.commands.config import SearchCommand, TrainCommand
@@ -28,7 +27,7 @@ __all__ = ["SearchCommand", "TrainCommand", "recipe_file", "recipe_names", "run_
 
 def recipe_names() -> list[str]:
     """The recipes that exist."""
-    return sorted(path.stem for path in Path(str(resources.files("rnas.recipes"))).glob("*.yaml"))
+    return file_names("rnas.recipes")
 
 
 def recipe_file(name: str) -> Path:
@@ -37,6 +36,4 @@ def recipe_file(name: str) -> Path:
     Raises:
         UnknownNameError: if there is no such recipe; the message lists them.
     """
-    if name not in recipe_names():
-        raise UnknownNameError(f"no recipe is called {name!r}{nearest(name, recipe_names())}")
-    return Path(str(resources.files("rnas.recipes"))) / f"{name}.yaml"
+    return named_file("rnas.recipes", name, "no recipe")

@@ -13,7 +13,11 @@ from rnas.errors import RunError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["AttackResult", "Check"]
+__all__ = ["CLEAN_ORDER", "OTHERS", "AttackResult", "Check"]
+
+#: Where the column of clean images stands, and that of an attack of which nothing is said; worst cases come after it.
+CLEAN_ORDER = 0
+OTHERS = 5
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class AttackResult:
     parts: Mapping[str, float] = field(default_factory=dict)
     median_l2: float | None = None
     source: str = ""
-    order: int = 5
+    order: int = OTHERS
     bounded: bool = True
 
     @property
@@ -131,8 +135,9 @@ class AttackResult:
 def _order(document: Mapping[str, Any], where: str) -> int:
     order = whole(document, "order", where)
     if order is None:  # written before attacks' cards said it
-        names = {"clean": 0, "fgsm": 1, "cw": 3, "autoattack": 4, "worst_case": 6, "worst_case_l2": 7}
-        order = 2 if re.match(r"pgd\d", document["name"]) else names.get(document["name"], 5)
+        names = {"clean": CLEAN_ORDER, "fgsm": 1, "cw": 3, "autoattack": 4}
+        names |= {"worst_case": OTHERS + 1, "worst_case_l2": OTHERS + 2}
+        order = 2 if re.match(r"pgd\d", document["name"]) else names.get(document["name"], OTHERS)
     return order
 
 

@@ -32,8 +32,10 @@ def search_config(**settings: Any) -> SearchConfig:
 
 def extended(kind: type) -> type:
     """A command's configuration with the own settings of all algorithms known so far; itself where there are none."""
-    searches = [one.name for one in fields(kind) if get_type_hints(kind)[one.name] is SearchConfig]
-    return extended_by(kind, tuple(searches), tuple(SETTINGS)) if searches and len(SETTINGS) else kind
+    if not len(SETTINGS):
+        return kind
+    searches = tuple(name for name, annotation in get_type_hints(kind).items() if annotation is SearchConfig)
+    return extended_by(kind, searches, tuple(SETTINGS)) if searches else kind
 
 
 @cache

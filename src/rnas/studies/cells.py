@@ -23,7 +23,7 @@ from rnas.reports import StudyRow, draw_genotypes, study_table
 from rnas.run.manifest import read_manifest
 from rnas.run.search_results import read_search_results
 from rnas.studies.config import ReproduceCommand
-from rnas.studies.plan import STUDIES, choose_networks, run_settings, runs_folder, stand_ins
+from rnas.studies.plan import STUDIES, choose_networks, runs_folder, stand_ins
 
 __all__ = ["PUBLISHED", "Cells", "how_searched", "search_job", "search_of"]
 
@@ -103,7 +103,7 @@ def search_of(command: ReproduceCommand, bound: str) -> SearchCommand:
     """The search with a bound."""
     search = replace(command.search, constraint=replace(command.search.constraint, bound=bound))
     folder = runs_folder(command, "cifar10", "search", bound)
-    return SearchCommand(out=str(folder), data=command.data.of("cifar10"), search=search, **run_settings(command))
+    return SearchCommand(out=str(folder), data=command.data.of("cifar10"), search=search, **command.run_settings())
 
 
 def search_job(command: ReproduceCommand, bound: str) -> Job:

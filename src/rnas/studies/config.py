@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 
 from rnas.commands.config import RunCommand
 from rnas.config import PgdConfig, require
 from rnas.data.config import DataConfig
-from rnas.errors import UnknownNameError, nearest
 from rnas.evaluation.config import EvaluationSettings
 from rnas.executors.config import ExecutorConfig
+from rnas.named_files import file_names, named_file
 from rnas.networks.config import NetworkConfig
 from rnas.search.config import SearchConfig, parse_bound
 from rnas.training.config import TrainingConfig
@@ -117,7 +116,7 @@ class ReproduceCommand(ExecutorConfig, RunCommand):
 
 def budget_names() -> list[str]:
     """The budgets that exist."""
-    return sorted(path.stem for path in Path(str(resources.files("rnas.studies"))).glob("*.yaml"))
+    return file_names("rnas.studies")
 
 
 def budget_file(name: str) -> Path:
@@ -126,6 +125,4 @@ def budget_file(name: str) -> Path:
     Raises:
         UnknownNameError: if there is no such budget; the message lists them.
     """
-    if name not in budget_names():
-        raise UnknownNameError(f"budget: no budget is called {name!r}{nearest(name, budget_names())}")
-    return Path(str(resources.files("rnas.studies"))) / f"{name}.yaml"
+    return named_file("rnas.studies", name, "budget: no budget")

@@ -69,10 +69,7 @@ class Layers:
             images=command.layers.images,
             attack=MeasuringAttack(**vars(command.layers.attack)),
             metrics=[command.layers.metric],
-            seed=command.seed,
-            device=command.device,
-            threads=command.threads,
-            deterministic=command.deterministic,
+            **command.compute_settings(),
         )
         current = is_older(Path(trained.out) / "weights.safetensors", Path(measure.out) / "vulnerability.csv")
         return Job(

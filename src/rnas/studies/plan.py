@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from matplotlib.figure import Figure
 from rich.table import Table
@@ -35,7 +35,6 @@ __all__ = [
     "evaluation_job",
     "evaluation_of",
     "how_trained",
-    "run_settings",
     "runs_folder",
     "stand_ins",
     "training_of",
@@ -95,11 +94,6 @@ def runs_folder(command: ReproduceCommand, *words: str) -> Path:
     return folder
 
 
-def run_settings(command: ReproduceCommand) -> dict[str, Any]:
-    """What every run takes over from the study."""
-    return {key: getattr(command, key) for key in ("seed", "device", "checkpoint_every", "threads", "deterministic")}
-
-
 def training_of(
     command: ReproduceCommand, data: str, training: str, name: str, network: NetworkConfig | None = None
 ) -> TrainCommand:
@@ -128,20 +122,14 @@ def training_of(
         data=command.data.of(data),
         network=network,
         training=settings,
-        **run_settings(command),
+        **command.run_settings(),
     )
 
 
 def evaluation_of(command: ReproduceCommand, measures: Sequence[str]) -> EvaluateCommand:
     """The attacks that a study shows, of those that the command asks for."""
     attacks = [name for name in command.evaluation.attacks if name in measures]
-    return EvaluateCommand(
-        evaluation=replace(command.evaluation, attacks=attacks),
-        seed=command.seed,
-        device=command.device,
-        threads=command.threads,
-        deterministic=command.deterministic,
-    )
+    return EvaluateCommand(evaluation=replace(command.evaluation, attacks=attacks), **command.compute_settings())
 
 
 def evaluation_job(name: str, training: TrainCommand, evaluation: EvaluateCommand) -> Job:
