@@ -26,7 +26,7 @@ from rnas.genotype import Genotype
 from rnas.reports.benchmark import FEW
 from rnas.reports.figures.palette import MODEL_COLOURS
 from rnas.reports.figures.style import INK, MUTED, save, style
-from rnas.reports.ledger import csv_text, provenance
+from rnas.reports.ledger import csv_text, recorded_origin
 from rnas.run.manifest import read_manifest
 from rnas.search.shortlist import best
 from rnas.tabular.benchmark import Benchmark
@@ -113,7 +113,7 @@ def rows_of(method: str, run: Path, benchmark: Benchmark) -> Iterator[dict[str, 
             "size_limit": results["size_limit"],
             **standings(benchmark, genotype, COLUMNS, results["size_limit"]),
             "passes": results["passes"],
-            **provenance(manifest),
+            **recorded_origin(manifest),
         }
 
 
