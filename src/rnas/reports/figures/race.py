@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from rnas.reports.figures.layers import PlainNumbers
 from rnas.reports.figures.style import INK, MUTED, style
@@ -22,6 +23,9 @@ _WON: Final = "#D55E00"
 
 #: Candidates below which each dot has its number.
 _FEW: Final = 13
+
+#: Where an axis spans more than this, its powers of ten are labels enough.
+_DECADE: Final = 12
 
 
 def race_figure(race: Race) -> Figure | None:
@@ -60,10 +64,14 @@ def _draw_rung(axes: Axes, race: Race, rung: int) -> None:
             axes.annotate(str(racer.number), place, (4, 4), textcoords="offset points", fontsize=7.5, color=INK)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(PlainNumbers(minor_thresholds=(2, 0.5)))
-    axes.xaxis.set_minor_formatter(PlainNumbers(minor_thresholds=(2, 0.5)))
+    least, most = axes.get_xlim()
+    axes.xaxis.set_minor_formatter(
+        PlainNumbers(minor_thresholds=(2, 0.5)) if most < _DECADE * least else NullFormatter()
+    )
     axes.set_xlabel(f"F, {race.metric}" if race.metric else "F")
-    length = "" if race.epochs is None else f", {race.epochs * race.eta**rung} epochs each"
-    axes.set_title(f"Rung {rung + 1}: {len(racing)} candidates{length}")
+    epochs = (race.epochs or 0) * race.eta**rung
+    length = f", {epochs} epoch{'s' if epochs > 1 else ''} each" if epochs else ""
+    axes.set_title(f"Rung {rung + 1}: {len(racing)}{length}")
     names = [("went on", _WENT_ON, "o", _WENT_ON)] if not last else []
     for name, colour, marker, face in (("won", _WON, "*", _WON), *names, ("fell", _FELL, "o", "none")):
         axes.plot([], [], marker=marker, color=colour, markerfacecolor=face, linestyle="none", label=name)
