@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from rnas.data import DataConfig, ImageDataset
+from rnas.executors.registry import Execute
 from rnas.genotype import Genotype
 from rnas.registry import Lookup
 from rnas.run.directory import Run
@@ -116,6 +117,7 @@ class Preparation:
         augmentation: crop and flip.
         device: where to compute.
         checkpoint_every: steps between two checkpoints.
+        execute: does independent trainings; None for one after another, in the processes of the search.
     """
 
     data: ImageDataset
@@ -124,6 +126,7 @@ class Preparation:
     augmentation: DataConfig
     device: torch.device | str
     checkpoint_every: int
+    execute: Execute | None = None
 
 
 class Algorithm(abc.ABC):

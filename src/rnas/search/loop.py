@@ -21,6 +21,7 @@ import torch
 from rnas import parallel
 from rnas.data import Batches, DataConfig, ImageDataset, LabelledImages, halves, stratified_subset
 from rnas.errors import DataError, DivergenceError
+from rnas.executors.registry import Execute
 from rnas.genotype import Genotype
 from rnas.progress import reporting
 from rnas.run.directory import Run
@@ -28,17 +29,13 @@ from rnas.run.search_results import SearchResults
 from rnas.search.algorithm import ALGORITHMS, ALPHA_BETAS, Algorithm, Batch, Preparation, SearchState, SupernetAlgorithm
 from rnas.search.config import SearchConfig
 from rnas.search.race import Race
+from rnas.search.refusals import NOT_FINITE, check_bound, check_maps
 from rnas.seeding import derive
 from rnas.supernets.space import SPACES
 from rnas.training.advice import advise_weights
 from rnas.training.optimiser import WeightOptimiser
-from rnas.vulnerability.metrics import REMEDY
-from rnas.vulnerability.positions import ONE_POSITION, tells
 
 __all__ = ["search"]
-
-#: What to choose instead where F is not finite, though the logits are: its attack would have found out.
-NOT_FINITE = "another constraint.metric or a lower learning_rate"
 
 
 def search(
@@ -49,6 +46,7 @@ def search(
     augmentation: DataConfig | None = None,
     device: torch.device | str = "cpu",
     checkpoint_every: int = 100,
+    execute: Execute | None = None,
 ) -> Genotype:
     """Search for an architecture, or go on where a killed search stopped.
 
@@ -62,6 +60,7 @@ def search(
         augmentation: crop and flip; None for the data set's own.
         device: where to search.
         checkpoint_every: iterations between two checkpoints; one is also written at each epoch's end.
+        execute: does the trainings of candidates (`rnas.executors`); None for one after another.
 
     Returns:
         The found genotype.
@@ -111,6 +110,7 @@ def search(
         augmentation=augmentation,
         device=device,
         checkpoint_every=checkpoint_every,
+        execute=execute,
     )
     algorithm.prepare(state, preparation)
     genotype, candidates = Race(algorithm, state, preparation).run()
@@ -119,20 +119,6 @@ def search(
     run.write_json("results.json", ended.to_json())
     run.write_json("genotype.json", genotype.to_document())
     return genotype
-
-
-def check_maps(data: ImageDataset, config: SearchConfig) -> None:
-    """Refuse images of one pixel, whose maps the metric of F says nothing of."""
-    metrics = {}
-    if issubclass(ALGORITHMS[config.algorithm], SupernetAlgorithm):
-        metrics["constraint"] = config.constraint.metric
-    if config.shortlist.count > 1:
-        metrics["shortlist"] = config.shortlist.metric
-    for group, metric in metrics.items():
-        if not tells(metric, *data.size):
-            raise DataError(
-                f"{data.name} has images of 1x1 pixels; search.{group}.metric {metric}: {ONE_POSITION}; {REMEDY}"
-            )
 
 
 def fixed_sample(images: LabelledImages, count: int, seed: int, purpose: str) -> Batch:
@@ -246,15 +232,6 @@ def optimise(
             if state.iteration == 0 or (step + 1) % checkpoint_every == 0:
                 run.save_checkpoint(state.save())
             progress.update(done, **shown)
-
-
-def check_bound(bound: float | None) -> None:
-    """Refuse a bound that nothing can meet: a percentage of an F that is 0 or no longer finite."""
-    if bound is not None and not (math.isfinite(bound) and bound > 0):
-        raise DivergenceError(
-            f"expected H > 0, got {bound}: F at the end of the warm-up is 0 or not finite",
-            "a number as constraint.bound, or a larger attack.eps" if bound == 0 else NOT_FINITE,
-        )
 
 
 def end_epoch(
