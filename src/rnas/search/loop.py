@@ -27,18 +27,14 @@ from rnas.run.directory import Run
 from rnas.run.search_results import SearchResults
 from rnas.search.algorithm import ALGORITHMS, ALPHA_BETAS, Algorithm, Batch, SearchState, SupernetAlgorithm
 from rnas.search.config import SearchConfig
+from rnas.search.refusals import NOT_FINITE, check_bound, check_maps
 from rnas.search.shortlist import choose
 from rnas.seeding import derive
 from rnas.supernets.space import SPACES
 from rnas.training.advice import advise_weights
 from rnas.training.optimiser import WeightOptimiser
-from rnas.vulnerability.metrics import REMEDY
-from rnas.vulnerability.positions import ONE_POSITION, tells
 
 __all__ = ["search"]
-
-#: What to choose instead where F is not finite, though the logits are: its attack would have found out.
-NOT_FINITE = "another constraint.metric or a lower learning_rate"
 
 
 def search(
@@ -78,6 +74,7 @@ def search(
             f"{data.name}: a search needs at least 4 training images, two in each half; there are {len(data.train)}"
         )
     SPACES[config.space].check_cells(config.cells)
+    ALGORITHMS[config.algorithm].check(config, SPACES[config.space])
     check_maps(data, config)
     theta_half, alpha_half = halves(data.train.labels, derive(seed, "halves"))
     # Positions among the training images, as `load` gives them; the test set has positions of its own.
@@ -121,20 +118,6 @@ def search(
     return genotype
 
 
-def check_maps(data: ImageDataset, config: SearchConfig) -> None:
-    """Refuse images of one pixel, whose maps the metric of F says nothing of."""
-    metrics = {}
-    if issubclass(ALGORITHMS[config.algorithm], SupernetAlgorithm):
-        metrics["constraint"] = config.constraint.metric
-    if config.shortlist.count > 1:
-        metrics["shortlist"] = config.shortlist.metric
-    for group, metric in metrics.items():
-        if not tells(metric, *data.size):
-            raise DataError(
-                f"{data.name} has images of 1x1 pixels; search.{group}.metric {metric}: {ONE_POSITION}; {REMEDY}"
-            )
-
-
 def fixed_sample(images: LabelledImages, count: int, seed: int, purpose: str) -> Batch:
     """A stratified sample without augmentation, and the noise that belongs to it."""
     chosen = images.select(stratified_subset(images.labels, min(count, len(images)), derive(seed, purpose)))
@@ -158,10 +141,9 @@ def initial_state(
 ) -> SearchState:
     """Fresh weights, a fresh alpha and their optimisers."""
     space = SPACES[config.space]
-    sparse = isinstance(algorithm, SupernetAlgorithm) and algorithm.relaxation.sparse
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "supernet"))
-        supernet = (space.path_supernet if sparse else space.supernet)(
+        supernet = algorithm.supernet(space)(
             data.num_classes, channels=config.channels, cells=config.cells, in_channels=data.channels
         )
     supernet.normalise.fit(data.train.images)
@@ -171,7 +153,7 @@ def initial_state(
     alpha = supernet.initial_alpha(generator).to(device).requires_grad_()
     unconstrained = unconstrained_iterations(config, iterations)
     theta_steps = config.warmup_epochs * iterations + (config.epochs - config.warmup_epochs) * unconstrained
-    return SearchState(
+    state = SearchState(
         space=space,
         supernet=supernet,
         alpha=alpha,
@@ -180,6 +162,9 @@ def initial_state(
             [alpha], lr=config.alpha_learning_rate, betas=ALPHA_BETAS, weight_decay=config.alpha_weight_decay
         ),
     )
+    if isinstance(algorithm, SupernetAlgorithm):
+        algorithm.begin(state, generator)
+    return state
 
 
 def optimise(
@@ -208,7 +193,7 @@ def optimise(
         projection_iterations = 0 if config.unconstrained_fraction == 1 else max(1, iterations - unconstrained)
     if (saved := parallel.from_first(run.load_checkpoint)) is not None:
         state.restore(saved)
-    parallel.follow([state.alpha, *state.supernet.state_dict().values()])
+    parallel.follow([state.alpha, *state.extra.values(), *state.supernet.state_dict().values()])
 
     def batch(half: str, step: int) -> Batch:
         images, labels = map(parallel.own, batches[half].at(step))
@@ -236,7 +221,7 @@ def optimise(
                     with parallel.part_of(batches["alpha"].batch_size):
                         training = batch("theta", step + 1)
                         values = parallel.means(algorithm.alpha_step(state, batch("alpha", step), training))
-                    parallel.follow([state.alpha])
+                    parallel.follow([state.alpha, *state.extra.values()])
                     run.log("alpha_step", step=step, epoch=epoch, **values)
                 state.iteration += 1
                 if state.iteration == (iterations if warm else unconstrained):
@@ -248,22 +233,16 @@ def optimise(
             progress.update(done, **shown)
 
 
-def check_bound(bound: float | None) -> None:
-    """Refuse a bound that nothing can meet: a percentage of an F that is 0 or no longer finite."""
-    if bound is not None and not (math.isfinite(bound) and bound > 0):
-        raise DivergenceError(
-            f"expected H > 0, got {bound}: F at the end of the warm-up is 0 or not finite",
-            "a number as constraint.bound, or a larger attack.eps" if bound == 0 else NOT_FINITE,
-        )
-
-
 def end_epoch(
     algorithm: SupernetAlgorithm, state: SearchState, run: Run, step: int, projection_iterations: int
 ) -> dict[str, float]:
-    """Project, then log where the epoch ended; returns what to show."""
+    """Project, let the algorithm do what is due, then log where the epoch ended; returns what to show."""
     if projection_iterations and (projection := algorithm.constrain(state, projection_iterations)):
         parallel.follow([state.alpha])
         run.log("projection", step=step, epoch=state.epoch, **projection)
+    if due := algorithm.end_epoch(state):
+        parallel.follow([state.alpha, *state.extra.values()])
+        run.log("epoch_end", step=step, epoch=state.epoch, **due)
     value = algorithm.vulnerability(state)
     if not math.isfinite(value):
         raise DivergenceError(f"the vulnerability is not finite: F = {value}", NOT_FINITE)
