@@ -47,7 +47,8 @@ class SearchState:
         epoch: the epoch to go on with.
         iteration: the iteration in it.
         passes: forward passes through the supernet so far.
-        extra: tensors that the algorithm alone keeps, by name; `SupernetAlgorithm.begin` puts them there.
+        extra: tensors that the algorithm alone keeps, by name, on alpha's device; `SupernetAlgorithm.begin` puts them
+            there.
     """
 
     space: SearchSpace
