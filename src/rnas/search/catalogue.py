@@ -2,6 +2,7 @@
 # ruff: noqa: F401 - they register
 
 import rnas.search.adversarial_darts
+import rnas.search.advrush
 import rnas.search.beta_darts
 import rnas.search.darts
 import rnas.search.darts_pt
