@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rnas.config import require
+from rnas.errors import ConfigError
 from rnas.genotype import Edge, Genotype
 from rnas.networks.counting import count_parameters
 from rnas.registry import Named
@@ -32,6 +33,8 @@ class SearchSpace(abc.ABC):
     kinds: ClassVar[tuple[str, ...]]
     #: Candidate operations of an edge, in the order of alpha's last dimension.
     operations: ClassVar[tuple[str, ...]]
+    #: Source and target node of each edge, in the order of alpha's second dimension; empty where nobody has named them.
+    edges: ClassVar[tuple[tuple[int, int], ...]] = ()
     #: The supernet that mixes all operations of every edge, and one which is fast where most weights are 0.
     supernet: ClassVar[type[CellSupernet]]
     path_supernet: ClassVar[type[CellSupernet]]
@@ -79,6 +82,18 @@ class SearchSpace(abc.ABC):
         Raises:
             ConfigError: if no network is so small.
         """
+
+    def choose(self, weights: Tensor, at_most: int | None) -> Genotype:  # noqa: ARG002
+        """The genotype of the greatest weights, as `derive` takes it of the softmax of alpha.
+
+        Args:
+            weights: >= 0, shape `supernet.alpha_shape`; an operation of weight 0 is out of the question.
+            at_most: see `derive`.
+
+        Raises:
+            ConfigError: if no network is so small, or none is left; or the space only knows how to derive.
+        """
+        raise ConfigError(f"space: expected one that chooses by weights, got {self.name}, which has only derive")
 
     @abc.abstractmethod
     def largest(self, at_most: int | None, generator: torch.Generator) -> Genotype:
