@@ -11,3 +11,4 @@ import rnas.search.gdas_rnas
 import rnas.search.largest
 import rnas.search.random
 import rnas.search.rnas
+import rnas.search.score
