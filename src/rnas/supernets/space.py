@@ -38,6 +38,8 @@ class SearchSpace(abc.ABC):
     #: The supernet that mixes all operations of every edge, and one which is fast where most weights are 0.
     supernet: ClassVar[type[CellSupernet]]
     path_supernet: ClassVar[type[CellSupernet]]
+    #: Whether `path_supernet` takes `one_in`: whether its operations can be computed on some channels only.
+    partial_channels: ClassVar[bool] = False
     #: The published form of its networks, of which sizes are told.
     channels: ClassVar[int]
     cells: ClassVar[int]
