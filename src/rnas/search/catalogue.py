@@ -9,6 +9,7 @@ import rnas.search.darts_pt
 import rnas.search.gdas
 import rnas.search.gdas_rnas
 import rnas.search.largest
+import rnas.search.p_darts
 import rnas.search.pc_darts
 import rnas.search.random
 import rnas.search.rnas

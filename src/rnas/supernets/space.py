@@ -97,6 +97,14 @@ class SearchSpace(abc.ABC):
         """
         raise ConfigError(f"space: expected one that chooses by weights, got {self.name}, which has only derive")
 
+    def has_network(self, left: Tensor, at_most: int | None) -> bool:
+        """Whether `choose` finds a genotype among the operations that are left, shape as alpha's, 0 for those gone."""
+        try:
+            self.choose(left, at_most)
+        except ConfigError:
+            return False
+        return True
+
     @abc.abstractmethod
     def largest(self, at_most: int | None, generator: torch.Generator) -> Genotype:
         """A genotype with the most parameters, of those with at most so many; raises as `derive`.
