@@ -13,3 +13,4 @@ import rnas.search.p_darts
 import rnas.search.pc_darts
 import rnas.search.random
 import rnas.search.rnas
+import rnas.search.snas
