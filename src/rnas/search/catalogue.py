@@ -3,6 +3,7 @@
 
 import rnas.search.adversarial_darts
 import rnas.search.advrush
+import rnas.search.arnas
 import rnas.search.beta_darts
 import rnas.search.darts
 import rnas.search.darts_pt
