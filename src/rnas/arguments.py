@@ -72,7 +72,7 @@ def parse(
     try:
         return parse_as(extended(kind), command, arguments, recipe, resumable=resumable)
     except ConfigError as error:
-        if not re.match(r"no setting is called '--search\.\w+\.", str(error)):
+        if not re.search(r"no setting is called '--search\.\w+\.", str(error)):
             raise
     import_algorithms()  # it may be that of an algorithm whose file has not been imported
     return parse_as(extended(kind), command, arguments, recipe, resumable=resumable)

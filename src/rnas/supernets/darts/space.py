@@ -33,6 +33,7 @@ class DartsSpace(SearchSpace):
     edges = darts.EDGES
     supernet = FusedSupernet
     path_supernet = Supernet
+    partial_channels = True
     channels = PUBLISHED_CHANNELS
     cells = PUBLISHED_CELLS
     least_cells = 3
