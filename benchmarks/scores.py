@@ -98,10 +98,8 @@ def collect(rows: pd.DataFrame, benchmark: Benchmark) -> None:
             if len(part) > 9 and part.value.nunique() > 1
         ]
         equal = np.average([rho for _, rho in within], weights=[count for count, _ in within]) if within else np.nan
-        tau = group.value.corr(group.pgd, method="kendall")
-        print(
-            f"{name}: argmax of {len(group)} cells {best}: {told}; {benchmark.standing(best, COLUMNS['pgd']).rank}. best"
-        )
+        tau, rank = group.value.corr(group.pgd, method="kendall"), benchmark.standing(best, COLUMNS["pgd"]).rank
+        print(f"{name}: the best of {len(group)} cells is {best}: {told}; rank {rank}")
         print(f"  rho {ranks.value.corr(ranks.pgd):+.2f}, tau {tau:+.2f}, rho at equal size {equal:+.2f}")
 
 
