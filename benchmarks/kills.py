@@ -17,7 +17,6 @@ import argparse
 import csv
 import importlib
 import io
-import itertools
 import json
 import os
 import random
@@ -285,35 +284,37 @@ def main() -> None:
     names = arguments.only.split(",")
     rng = random.Random(arguments.seed)
     ends: Counter[tuple[str, str, str]] = Counter()
+    rows: list[dict[str, Any]] = []
+    about = origin("cpu")
+    about["command_line"] = about.pop("command")
     with tempfile.TemporaryDirectory() as place:
         campaign = Campaign(Path(place), names)
-        trials: list[tuple[str, str, dict[str, Any]]] = []
         for name in names:
             calls = range(max(0, campaign.calls[name] - arguments.calls), campaign.calls[name])
-            trials += [(name, "call", {"kill_at": call}) for call in calls]
-            moments = (rng.random() * campaign.seconds[name] for _ in range(arguments.moments))
-            trials += [(name, "moment", {"after": moment}) for moment in moments]
-        for name, how, when in track(trials, "killing", console=Console(stderr=True)):
-            killed, apart = campaign.trial(name, **when)
-            ends[name, how, "different" if apart else "equal"] += 1
-            ends[name, how, "killed"] += killed
-            print(f"{name}, {how} {when}: {'; '.join(apart) or 'equal'}", flush=True)
-    rows = [
-        {
-            "command": name,
-            "killed_at": how,
-            **{key: ends[name, how, key] for key in ("killed", "equal", "different")},
-            "calls": campaign.calls[name],
-            "seconds": round(campaign.seconds[name], 2),
-        }
-        for name, how in itertools.product(names, ("call", "moment"))
-    ]
-    kills, different = (sum(int(row[key]) for row in rows) for key in ("killed", "different"))
-    print(f"{len(trials)} trials, {kills} kills, {different} ended with other files")
-    if arguments.csv:
-        about = origin("cpu")
-        about["command_line"] = about.pop("command")
-        write_atomically(arguments.csv, csv_text([{**row, **about, "seed": arguments.seed} for row in rows]))
+            moments = [rng.random() * campaign.seconds[name] for _ in range(arguments.moments)]
+            trials: list[tuple[str, dict[str, Any]]] = [("call", {"kill_at": call}) for call in calls]
+            trials += [("moment", {"after": moment}) for moment in moments]
+            for how, when in track(trials, f"killing {name}", console=Console(stderr=True)):
+                killed, apart = campaign.trial(name, **when)
+                ends[name, how, "different" if apart else "equal"] += 1
+                ends[name, how, "killed"] += killed
+                print(f"{name}, {how} {when}: {'; '.join(apart) or 'equal'}", flush=True)
+            rows += [
+                {
+                    "command": name,
+                    "killed_at": how,
+                    **{key: ends[name, how, key] for key in ("killed", "equal", "different")},
+                    "calls": campaign.calls[name],
+                    "seconds": round(campaign.seconds[name], 2),
+                    **about,
+                    "seed": arguments.seed,
+                }
+                for how in ("call", "moment")
+            ]
+            if arguments.csv:  # after each command: a campaign takes hours
+                write_atomically(arguments.csv, csv_text(rows))
+    kills, equal, different = (sum(int(row[key]) for row in rows) for key in ("killed", "equal", "different"))
+    print(f"{equal + different} trials, {kills} kills, {different} ended with other files")
     sys.exit(1 if different else 0)
 
 

@@ -26,14 +26,15 @@ from rnas.genotype import Genotype
 from rnas.reports.benchmark import FEW
 from rnas.reports.figures.palette import MODEL_COLOURS
 from rnas.reports.figures.style import INK, MUTED, save, style
-from rnas.reports.ledger import csv_text, provenance
+from rnas.reports.ledger import csv_text, recorded_origin
 from rnas.run.manifest import read_manifest
-from rnas.search.shortlist import best
+from rnas.search.config import ShortlistConfig
+from rnas.search.race import ORDERS
 from rnas.tabular.benchmark import Benchmark
 
 COLUMNS = {"robust": "cifar10/val_pgd_8_acc", "clean": "cifar10/val_acc"}
-#: Rule -> share of the candidates that the bound on F keeps; the smallest keeps one.
-RULES = {"loss": 1.0, "F": 1e-9, "Eq. 8": 0.5}
+#: How the page calls a rule -> its name.
+RULES = {"loss": "loss", "F": "F", "Eq. 8": "bound"}
 
 
 def main() -> None:
@@ -99,8 +100,10 @@ def rows_of(method: str, run: Path, benchmark: Benchmark) -> Iterator[dict[str, 
     genotypes = {"": Genotype.load(run / "genotype.json")}
     if candidates:
         genotypes = {
-            rule: Genotype.load(run / "candidates" / str(best(candidates, keep)) / "genotype.json")
-            for rule, keep in RULES.items()
+            called: Genotype.load(
+                run / "candidates" / str(ORDERS[rule](candidates, ShortlistConfig())[0]) / "genotype.json"
+            )
+            for called, rule in RULES.items()
         }
     for rule, genotype in genotypes.items():
         yield {
@@ -113,7 +116,7 @@ def rows_of(method: str, run: Path, benchmark: Benchmark) -> Iterator[dict[str, 
             "size_limit": results["size_limit"],
             **standings(benchmark, genotype, COLUMNS, results["size_limit"]),
             "passes": results["passes"],
-            **provenance(manifest),
+            **recorded_origin(manifest),
         }
 
 

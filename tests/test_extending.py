@@ -50,12 +50,16 @@ def files_of(diff: str) -> dict[str, tuple[bool, list[str], list[str]]]:
     return found
 
 
-@pytest.mark.parametrize("what", ["algorithm", "space", "vulnerability", "attack", "objective", "set"])
+@pytest.mark.parametrize("what", ["algorithm", "space", "vulnerability", "attack", "objective", "set", "report"])
 def test_an_addition_is_one_file_or_folder_and_one_line(what: str) -> None:
     files = files_of(DIFFS[what])
     new = [Path(name) for name, (is_new, _, _) in files.items() if is_new]
     lines = [line for is_new, added, _ in files.values() if not is_new for line in added]
     assert [removed for _, _, removed in files.values() if removed] == []
+    if what == "report":  # its import, and its place in the page
+        assert lines == ["from rnas.reports.sections.cost import cost", "    cost,"]
+        assert len(new) == 1
+        return
     assert len(lines) == 1
     if what == "set":
         assert new == []
@@ -99,6 +103,7 @@ document = json.loads(Path("found/genotype.json").read_text())
 assert document["space"] == "one_edge"
 assert {len(node) for cell in document["cells"].values() for node in cell["nodes"]} == {1}
 assert "random_signs" in [row["name"] for row in json.loads(Path("trained/results.json").read_text())["attacks"]]
+assert "What it cost" in Path("found/report.html").read_text()
 assert main(["search", "--search.smallest.draws", "3"]) == 2
 try:
     main(["search", "--search.algorithm", "smallest", "--help"])

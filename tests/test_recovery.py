@@ -11,7 +11,7 @@ import pytest
 from rnas import reports
 from rnas.cli import main
 from rnas.commands import evaluate, search, train
-from rnas.search import shortlist
+from rnas.search import candidates
 from rnas.training.optimiser import WeightOptimiser
 
 TINY = "--data.limit 60 --threads 1"
@@ -167,6 +167,6 @@ def test_a_recipe_whose_stage_lost_its_weights(
     assert main([*recipe.split(), "--out", str(out)]) == 0
     assert weights.read_bytes() == before
     # With everything in its place no stage is entered.
-    for module, name in ((search, "search"), (train, "train"), (shortlist, "train"), (evaluate, "evaluate")):
+    for module, name in ((search, "search"), (train, "train"), (candidates, "train"), (evaluate, "evaluate")):
         monkeypatch.delattr(module, name)
     assert main([*recipe.split(), "--out", str(out)]) == 0

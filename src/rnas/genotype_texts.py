@@ -20,6 +20,7 @@ from typing import Any
 from rnas.errors import GenotypeError
 from rnas.genotype import MOST_INPUTS, MOST_NODES, NOTATIONS, Cell, Edge, Genotype, Notation
 from rnas.spaces import darts
+from rnas.spaces.nasbench201 import parse_genotype
 
 __all__ = ["holds_print", "is_print", "read_print"]
 
@@ -62,9 +63,6 @@ def read_print(text: str) -> Genotype:
             if len(found) > 1:
                 break
     else:
-        # Here, because the space knows what a genotype is.
-        from rnas.spaces.nasbench201 import parse_genotype
-
         names = list(dict.fromkeys(CELL_STRING.findall(text))) or [text.strip()]
         found |= dict.fromkeys(map(parse_genotype, names[:2]))
     if len(found) > 1:

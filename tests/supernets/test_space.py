@@ -131,3 +131,53 @@ def test_the_best_connected_cell_within_a_limit() -> None:
     )
     derived: Genotype = SPACES["nasbench201"].derive(alpha, limit)
     assert nasbench201.operations_of(derived) == nasbench201.without_dead_edges(best)
+
+
+def decisions(genotype: Genotype) -> list[object]:
+    """All that a genotype decides, in order: the operation and the source of each edge."""
+    cells = (genotype[kind] for kind in genotype.kinds)
+    edges = [edge for cell in cells for node in cell.nodes for edge in node]
+    return [value for edge in edges for value in (edge.op, edge.source)]
+
+
+@pytest.mark.parametrize("name", list(SPACES))
+def test_a_neighbour_differs_in_one_decision_and_can_be_built(name: str) -> None:
+    space = SPACES[name]
+    genotype = space.derive(random_alpha(name, 0), None)
+    neighbours = space.neighbours(genotype)
+    before = decisions(genotype)
+    assert len(set(map(str, neighbours))) == len(neighbours) > 0
+    for one in neighbours:
+        assert sum(old != new for old, new in zip(before, decisions(one), strict=True)) == 1
+    for one in neighbours[:: max(1, len(neighbours) // 8)]:
+        space.build(one, 10, channels=2, cells=max(1, space.least_cells), in_channels=3)
+
+
+def test_every_connected_cell_is_a_neighbour_of_its_neighbours() -> None:
+    space = SPACES["nasbench201"]
+    cell = nasbench201.parse_genotype("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|")
+    neighbours = space.neighbours(cell)
+    # A chain: each of its edges may become one of three others, for none would cut it; each empty edge one of four.
+    assert len(neighbours) == 3 * 3 + 3 * 4
+    assert all(cell in space.neighbours(one) for one in neighbours)
+
+
+def test_neighbours_of_darts_are_all_of_them() -> None:
+    space = SPACES["darts"]
+    genotype = space.derive(random_alpha("darts", 0), None)
+    # Two cells of four nodes with two edges each: six other operations an edge, and each node k reads two of k + 2.
+    assert len(space.neighbours(genotype)) == 2 * (4 * 2 * 6 + 2 * (0 + 1 + 2 + 3))
+
+
+@pytest.mark.parametrize("name", list(SPACES))
+def test_a_mutant_keeps_the_limit(name: str) -> None:
+    space = SPACES[name]
+    generator = torch.Generator().manual_seed(0)
+    at_most = space.at_most("40%")
+    genotype = space.derive(random_alpha(name, 0), at_most)
+    mutants = [space.mutate(genotype, at_most, generator) for _ in range(20)]
+    assert len(set(map(str, mutants))) > 1
+    assert all(one is not None and one != genotype and space.size(one) <= (at_most or 0) for one in mutants)
+    smaller = [space.mutate(genotype, space.size(genotype) - 1, generator) for _ in range(5)]
+    assert all(one is None or space.size(one) < space.size(genotype) for one in smaller)
+    assert space.mutate(genotype, 1, generator) is None

@@ -17,7 +17,7 @@ from rnas.documents import check_fields
 from rnas.errors import ConfigError, RunError
 from rnas.genotype import Genotype
 from rnas.reports.benchmark import COLUMNS
-from rnas.reports.ledger import csv_text, provenance
+from rnas.reports.ledger import csv_text, recorded_origin
 from rnas.run.files import read_summary, refuse_link
 from rnas.run.manifest import read_manifest
 from rnas.run.search_results import read_search_results
@@ -54,7 +54,7 @@ def run_benchmark(command: BenchmarkCommand) -> dict[str, Any]:
             searches = [search_once(command, seed, benchmark) for seed in seeds]
             document = {"searches": searches, "means": means(searches)}
             manifests = [read_manifest(run.path / f"seed-{search['seed']}") for search in searches]
-            rows = [search | provenance(manifest) for search, manifest in zip(searches, manifests, strict=True)]
+            rows = [search | recorded_origin(manifest) for search, manifest in zip(searches, manifests, strict=True)]
             run.write("benchmark.csv", csv_text(rows))
             run.write_json("results.json", document)
             run.finish()

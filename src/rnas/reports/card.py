@@ -104,12 +104,12 @@ def model_card(folder: Path, network: NetworkFacts, files: Sequence[ExportedFile
             )
             for attack in (results.attacks if results else ())
         ],
-        provenance=provenance(contents, part),
+        origins=origins(contents, part),
         run=folder.resolve().name,
     )
 
 
-def provenance(contents: Contents, part: Part) -> list[tuple[str, list[tuple[str, str]]]]:
+def origins(contents: Contents, part: Part) -> list[tuple[str, list[tuple[str, str]]]]:
     """What was called, when, on what, in which versions: for the training, and for each call that attacked."""
     calls: dict[str, tuple[list[str], Mapping[str, Any]]] = {"": (["Training"], part.manifest)}
     for attack in part.results.attacks if part.results else ():

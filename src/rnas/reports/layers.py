@@ -13,7 +13,7 @@ from rich.text import Text
 
 from rnas.documents import text_of
 from rnas.errors import RunError
-from rnas.reports.ledger import csv_text, provenance, written
+from rnas.reports.ledger import csv_text, recorded_origin, written
 from rnas.run.files import read_bytes
 from rnas.terminal import printable
 from rnas.vulnerability.positions import ONE_POSITION, tells
@@ -87,7 +87,7 @@ def layers_csv(rows: Sequence[LayerRow], settings: Mapping[str, Any], manifest: 
         settings: what was attacked and how, by name; the same in each line.
         manifest: of the run, for command, seed, commit and hardware in each line.
     """
-    common = {**settings, **provenance(manifest)}
+    common = {**settings, **recorded_origin(manifest)}
     del common["finished"]  # the file is what finishes the run
     return csv_text([{**asdict(row), **common} for row in rows])
 

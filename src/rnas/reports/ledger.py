@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rnas.run.contents import Contents
 
-__all__ = ["csv_text", "harmless", "provenance", "results_csv", "written"]
+__all__ = ["csv_text", "harmless", "recorded_origin", "results_csv", "written"]
 
 #: What spreadsheets take for a formula, also behind apostrophes, of which each keeps the next as it is.
 _FORMULA: Final = re.compile(r"'*[=+\-@\t\r\n]")
@@ -44,7 +44,7 @@ def results_csv(contents: Contents) -> str:
                 "seconds": attack.seconds,
                 "settings": json.dumps(attack.settings),
                 "failed_checks": " ".join(dict.fromkeys(verdict.name for verdict in part.results.doubts)),
-                **provenance(attack.call or contents.manifest or part.manifest),
+                **recorded_origin(attack.call or contents.manifest or part.manifest),
             }
             for part in contents.models
             if part.results is not None
@@ -84,7 +84,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def provenance(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def recorded_origin(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """What a row of numbers needs to be repeated.
 
     Args:

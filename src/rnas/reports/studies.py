@@ -9,8 +9,8 @@ from typing import Any, Final
 from rich.table import Table
 from rich.text import Text
 
-from rnas.reports.figures.style import plain
-from rnas.reports.ledger import csv_text, provenance
+from rnas.reports.figures.style import drawable
+from rnas.reports.ledger import csv_text, recorded_origin
 
 __all__ = ["ACCURACIES", "PARAMETERS", "StudyRow", "study_csv", "study_table", "words"]
 
@@ -73,7 +73,7 @@ def study_csv(rows: Sequence[StudyRow], study: str, budget: str, sources: Mappin
         budget: its name.
         sources: the paper's data set -> the images that were used as it, in words.
     """
-    unknown = dict.fromkeys(provenance({}))
+    unknown = dict.fromkeys(recorded_origin({}))
     return csv_text(
         [
             {
@@ -93,7 +93,7 @@ def study_csv(rows: Sequence[StudyRow], study: str, budget: str, sources: Mappin
                 "test_images": row.images,
                 "note": row.note,
                 "run": row.run,
-                **(provenance(row.call) if row.call else unknown),
+                **(recorded_origin(row.call) if row.call else unknown),
             }
             for row in rows
         ]
@@ -119,9 +119,9 @@ def study_table(cells: Mapping[tuple[str, str], StudyRow], title: str, note: str
         box=None,
         pad_edge=False,
         padding=(0, 0, 0, 1),  # so that five attacks fit 80 columns
-        title=Text(plain(title)),
+        title=Text(drawable(title)),
         title_justify="left",
-        caption=Text(plain(note)),
+        caption=Text(drawable(note)),
         caption_justify="left",
     )
     shown.add_column(overflow="fold")
@@ -129,7 +129,9 @@ def study_table(cells: Mapping[tuple[str, str], StudyRow], title: str, note: str
     for column in columns:
         shown.add_column(headings.get(column, column), justify="right", overflow="fold")
     for line in dict.fromkeys(line for line, _ in cells):
-        shown.add_row(Text(plain(headings.get(line, line))), *(_cell(cells.get((line, column))) for column in columns))
+        shown.add_row(
+            Text(drawable(headings.get(line, line))), *(_cell(cells.get((line, column))) for column in columns)
+        )
     return shown
 
 

@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 from rich.table import Table
 from rich.text import Text
 
-from rnas.reports.figures.style import plain
+from rnas.reports.figures.style import drawable
 from rnas.reports.wording import describe_conditions, describe_eps, describe_images, describe_settings
 
 if TYPE_CHECKING:
@@ -131,9 +131,9 @@ def rich_table(models: Sequence[ModelResults]) -> Table:
     shown.add_column("Images", justify="right")
     for model, condition in zip(models, describe_conditions(models), strict=True):
         # A name that is cut off may be that of another model, too.
-        heading = Text(plain(model.name))
+        heading = Text(drawable(model.name))
         if condition:
-            heading.append(f"\n{plain(condition)}", style="not bold")
+            heading.append(f"\n{drawable(condition)}", style="not bold")
         shown.add_column(heading, justify="right", overflow="fold")
     for column in columns(models):
         cells = []
@@ -145,7 +145,7 @@ def rich_table(models: Sequence[ModelResults]) -> Table:
             text = Text(value, style="bold" if index in column.best else "")
             cells.append(text.append(" " + " ".join([interval, *_own(column, result)]), style="not bold dim"))
         count = column.note.replace(" images, each corrupted ", " x ").removesuffix(" times").removesuffix(" images")
-        shown.add_row(Text(plain(column.title)), count, *cells)
+        shown.add_row(Text(drawable(column.title)), count, *cells)
     sizes = ["" if model.parameters is None else f"{model.parameters:,}" for model in models]
     if any(sizes):
         shown.add_section()
@@ -156,7 +156,7 @@ def rich_table(models: Sequence[ModelResults]) -> Table:
 def _title(models: Sequence[ModelResults]) -> Text:
     # Where the models differ in eps, their headings say so.
     eps = describe_eps(models) if len({model.radius for model in models if model.eps}) == 1 else ""
-    return Text(plain(", ".join(filter(None, ["Accuracy with Wilson 95% intervals", eps]))))
+    return Text(drawable(", ".join(filter(None, ["Accuracy with Wilson 95% intervals", eps]))))
 
 
 def _long_table(models: Sequence[ModelResults]) -> Table:
@@ -166,7 +166,7 @@ def _long_table(models: Sequence[ModelResults]) -> Table:
     shown.add_column("Accuracy", justify="right")
     conditions = describe_conditions(models)
     names = [
-        Text(plain(f"{model.name} ({condition})" if condition else model.name), overflow="fold")
+        Text(drawable(f"{model.name} ({condition})" if condition else model.name), overflow="fold")
         for model, condition in zip(models, conditions, strict=True)
     ]
     for column in columns(models):
@@ -176,7 +176,7 @@ def _long_table(models: Sequence[ModelResults]) -> Table:
                 value, interval = percent(result)
                 accuracy = Text(value, style="bold" if index in column.best else "")
                 accuracy.append(f" {interval}", style="not bold dim")
-                shown.add_row(Text(plain(heading)), names[index], f"{result.images}", accuracy)
+                shown.add_row(Text(drawable(heading)), names[index], f"{result.images}", accuracy)
                 heading = ""
         shown.add_section()
     heading = "Parameters"

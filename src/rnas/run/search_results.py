@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
 
-from rnas.documents import check_fields, entries
+from rnas.documents import check_fields, entries, whole
 from rnas.run.files import read_summary
 
 if TYPE_CHECKING:
@@ -17,6 +17,13 @@ __all__ = ["SearchResults", "bound_met", "read_search_results"]
 
 #: Of searches of older versions, which did not write theirs down.
 TOLERANCE: Final = 1e-3
+
+
+#: Of a measure; older versions wrote null where there was none.
+NUMBERS: Final = (int, float, NoneType)
+
+#: The entries of a candidate that are no measures.
+RACE: Final = ("parent", "later")
 
 
 def bound_met(reached: float | None, bound: float | None, tolerance: float) -> bool | None:
@@ -30,6 +37,41 @@ def bound_met(reached: float | None, bound: float | None, tolerance: float) -> b
     if reached is None or bound is None:
         return None
     return reached <= bound * (1 + tolerance)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A network that a search might have ended with, and how far it came in the race.
+
+    Args:
+        measures: for each rung in which it was trained, what was measured of it, by name: F, adversarial_loss and
+            clean_loss, clean_accuracy and robust_accuracy in [0, 1], parameters, and the passes that it took.
+        parent: the position of the candidate that it is a mutant of; None if it was proposed.
+    """
+
+    measures: tuple[Mapping[str, float], ...]
+    parent: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """An entry of results.json: what the first rung measured, and under "later" what the others did."""
+        first, *later = self.measures
+        raced = {"later": [dict(measures) for measures in later]} if later else {}
+        return {**first, **({} if self.parent is None else {"parent": self.parent}), **raced}
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any], where: str) -> Candidate:
+        """Read what `to_json` gave, or an older version.
+
+        Raises:
+            RunError: if a value is of another type; `where` names the file and the candidate.
+        """
+        rungs = [entry, *entries(entry, "later", where)]
+        for rung in rungs:
+            check_fields(rung, {name: NUMBERS for name in rung if name not in RACE}, where)
+        measures = [
+            {name: value for name, value in rung.items() if name not in RACE and value is not None} for rung in rungs
+        ]
+        return cls(tuple(measures), whole(entry, "parent", where))
 
 
 @dataclass(frozen=True)
@@ -49,7 +91,7 @@ class SearchResults:
         solver: of the projection.
         none: the mean probability of the operation none, or None in a space without it.
         operations: names, in alpha's order.
-        candidates: what was measured of each network of a shortlist; empty without one.
+        candidates: those that raced, in the order of proposal; empty without a shortlist.
     """
 
     bound: float | None
@@ -64,7 +106,7 @@ class SearchResults:
     solver: str = ""
     none: float | None = None
     operations: tuple[str, ...] = ()
-    candidates: tuple[Mapping[str, Any], ...] = ()
+    candidates: tuple[Candidate, ...] = ()
 
     @property
     def bound_met(self) -> bool | None:
@@ -94,7 +136,7 @@ class SearchResults:
             "size_limit": self.size_limit,
             "parameters": self.parameters,
             "passes": self.passes,
-            "candidates": [dict(candidate) for candidate in self.candidates],
+            "candidates": [candidate.to_json() for candidate in self.candidates],
         }
 
     @classmethod
@@ -127,7 +169,10 @@ class SearchResults:
             tolerance=TOLERANCE if tolerance is None else tolerance,
             none=document.get("none"),
             operations=tuple(map(str, document.get("operations") or ())),
-            candidates=tuple(entries(document, "candidates", where)),
+            candidates=tuple(
+                Candidate.from_json(entry, f"{where}, candidate {number}")
+                for number, entry in enumerate(entries(document, "candidates", where))
+            ),
             **names,
         )
 

@@ -10,8 +10,10 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
+from rnas.data import DataConfig, ImageDataset
 from rnas.genotype import Genotype
 from rnas.registry import Lookup
+from rnas.run.directory import Run
 from rnas.search.config import SearchConfig
 from rnas.search.relaxations import MIXTURE, Relaxation
 from rnas.search.settings import SETTINGS, own_settings
@@ -19,7 +21,7 @@ from rnas.supernets.base import CellSupernet, SupernetAt
 from rnas.supernets.space import SearchSpace
 from rnas.training.optimiser import WeightOptimiser
 
-__all__ = ["ALGORITHMS", "Algorithm", "Batch", "SearchState", "SupernetAlgorithm"]
+__all__ = ["ALGORITHMS", "Algorithm", "Batch", "Preparation", "SearchState", "SupernetAlgorithm"]
 
 #: Moments of Adam on alpha, as in DARTS; the paper gives the rate and the decay only.
 ALPHA_BETAS = (0.5, 0.999)
@@ -103,6 +105,27 @@ class SearchState:
             self.alpha.copy_(value)
 
 
+@dataclass(frozen=True)
+class Preparation:
+    """With what candidates can be trained and measured before the search ends.
+
+    Args:
+        data: the images; its training half is the theta half.
+        sample: validation images without augmentation, (N, C, H, W), their labels, and the noise that belongs to them.
+        run: the search's run directory; its seed decides everything random.
+        augmentation: crop and flip.
+        device: where to compute.
+        checkpoint_every: steps between two checkpoints.
+    """
+
+    data: ImageDataset
+    sample: Batch
+    run: Run
+    augmentation: DataConfig
+    device: torch.device | str
+    checkpoint_every: int
+
+
 class Algorithm(abc.ABC):
     """A search algorithm. Register a subclass in `ALGORITHMS` to make it available by name.
 
@@ -116,6 +139,12 @@ class Algorithm(abc.ABC):
         #: The settings that the algorithm was registered with, as they were given; None if it was without.
         self.own = own_settings(config)
         self.sample = sample
+
+    def prepare(self, state: SearchState, search: Preparation) -> None:  # noqa: B027 - most need nothing
+        """Find out what `candidate` needs, once the supernet is trained, if there is one.
+
+        A killed search comes here again: what took long has to be read from files in the run's folder.
+        """
 
     @abc.abstractmethod
     def candidate(self, state: SearchState, index: int, at_most: int | None, generator: torch.Generator) -> Genotype:

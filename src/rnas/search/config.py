@@ -24,6 +24,12 @@ from rnas.search.settings import own_settings
 
 __all__ = ["ConstraintConfig", "SearchConfig", "ShortlistConfig", "parse_bound"]
 
+#: What orders the candidates of a rung.
+RULES = ("bound", "ranks", "F", "loss")
+
+#: More would train the last candidates for eta^rungs epochs: for ever.
+MOST_RUNGS = 10
+
 
 def parse_bound(bound: float | str) -> tuple[float, bool]:
     """Read a bound on the vulnerability.
@@ -48,14 +54,20 @@ def parse_bound(bound: float | str) -> tuple[float, bool]:
     return value, relative
 
 
+def parse_share(text: str) -> float | None:
+    """A percentage from 0% to 100% as a number in [0, 1]; None if it is none."""
+    try:
+        share = float(text.removesuffix("%")) / 100
+    except ValueError:
+        return None
+    return share if text.endswith("%") and 0 <= share <= 1 else None
+
+
 def positive_size(limit: int | str) -> bool:
     """Whether a size limit is a positive number of parameters or a percentage in (0, 100]."""
     if isinstance(limit, int):
         return limit > 0
-    try:
-        return limit.endswith("%") and 0 < float(limit.removesuffix("%")) <= 100
-    except ValueError:
-        return False
+    return (parse_share(limit) or 0) > 0
 
 
 @dataclass(frozen=True)
@@ -89,25 +101,38 @@ class ConstraintConfig:
 
 @dataclass(frozen=True)
 class ShortlistConfig:
-    """The choice between several candidates by training each for a short time, at the supernet's width and depth.
+    """The end of a search: its candidates race through rungs of short adversarial trainings, until one is left.
 
-    It solves Eq. 8 among the candidates: of those whose F is low the one with the lowest adversarial loss.
+    Each candidate is trained alone, at the supernet's width and depth, with a learning rate that ends at zero. One in
+    `eta` goes on to the next rung, which trains them anew and `eta` times as long.
 
     Args:
-        count: candidates, at least 1; with 1 the derived network is the answer and nothing is trained.
-        epochs: of adversarial training on the theta half, at least 1.
-        learning_rate: the highest of that training, whose schedule is one cycle, > 0.
+        count: candidates of the first rung, at least 1; with 1 the derived network is the answer, and untrained.
+        epochs: of a training of the first rung, on the theta half, at least 1.
+        learning_rate: the highest of a training, whose schedule is one cycle, > 0.
         images: validation images on which the candidates are compared, a fixed sample, at least 1.
-        keep: share of the candidates that the bound on F keeps, in (0, 1]; with 1 the loss alone decides.
+        rule: what orders the candidates of a rung: "bound", as Eq. 8 says: those whose F is low come first, and among
+            them the lowest adversarial loss; "ranks": the mean of the ranks by F and by adversarial loss; "F"; "loss".
+        keep: share of the candidates that the bound on F keeps, in (0, 1], where the rule is "bound".
         metric: of F, a name in rnas.vulnerability.metrics.METRICS.
+        rungs: at least 1; with 1 the first rung decides.
+        eta: at least 2.
+        generations: of the first rung, at least 1 and at most `count`: those after the first are mutants of the best
+            candidates so far.
+        least_size: of a candidate, in percent of the largest network within the size limit, from 0% to 100%.
     """
 
     count: int = 1
     epochs: int = 5
     learning_rate: float = 0.1
     images: int = 512
+    rule: str = "bound"
     keep: float = 0.5
     metric: str = "gaussian_kl"
+    rungs: int = 1
+    eta: int = 3
+    generations: int = 1
+    least_size: str = "0%"
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -115,7 +140,18 @@ class ShortlistConfig:
         require(self.epochs >= 1, "epochs", "an integer >= 1", self.epochs)
         require(self.learning_rate > 0, "learning_rate", "a number > 0", self.learning_rate, at_most=MOST_RATE)
         require(self.images >= 1, "images", "an integer >= 1", self.images)
+        require(self.rule in RULES, "rule", f"one of {', '.join(RULES)}", self.rule)
         require(0 < self.keep <= 1, "keep", "a number in (0, 1]", self.keep)
+        require(self.rungs >= 1, "rungs", "an integer >= 1", self.rungs, at_most=MOST_RUNGS)
+        require(self.eta >= 2, "eta", "an integer >= 2", self.eta, at_most=MOST_REPETITIONS)
+        most = f"an integer from 1 to count ({self.count})"
+        require(1 <= self.generations <= self.count, "generations", most, self.generations)
+        require(parse_share(self.least_size) is not None, "least_size", "a percentage from 0% to 100%", self.least_size)
+
+    @property
+    def least_share(self) -> float:
+        """`least_size` as a number in [0, 1]."""
+        return parse_share(self.least_size) or 0.0
 
 
 @dataclass(frozen=True)
@@ -140,7 +176,7 @@ class SearchConfig(WeightConfig):
         size_limit: most parameters of the found network in the space's published form (darts: 20 cells, 36 channels;
             nasbench201: 5 cells a stage, 16 channels): a number, a percentage such as 50% of the space's largest, or
             null for any size.
-        shortlist: the choice between several candidates at the end.
+        shortlist: the race between several candidates at the end.
     """
 
     algorithm: str = "rnas"

@@ -25,9 +25,9 @@ from rnas.genotype import Genotype
 from rnas.progress import reporting
 from rnas.run.directory import Run
 from rnas.run.search_results import SearchResults
-from rnas.search.algorithm import ALGORITHMS, ALPHA_BETAS, Algorithm, Batch, SearchState, SupernetAlgorithm
+from rnas.search.algorithm import ALGORITHMS, ALPHA_BETAS, Algorithm, Batch, Preparation, SearchState, SupernetAlgorithm
 from rnas.search.config import SearchConfig
-from rnas.search.shortlist import choose
+from rnas.search.race import Race
 from rnas.seeding import derive
 from rnas.supernets.space import SPACES
 from rnas.training.advice import advise_weights
@@ -104,18 +104,18 @@ def search(
     state = initial_state(data, config, algorithm, len(batches["theta"]), seed=seed, device=device)
     if isinstance(algorithm, SupernetAlgorithm):
         optimise(algorithm, state, batches, run, checkpoint_every=checkpoint_every)
-    genotype, candidates = choose(
-        algorithm,
-        state,
-        replace(data, train=train),
-        fixed_sample(validation, config.shortlist.images, seed, "shortlist"),
-        run,
+    preparation = Preparation(
+        data=replace(data, train=train),
+        sample=fixed_sample(validation, config.shortlist.images, seed, "shortlist"),
+        run=run,
         augmentation=augmentation,
         device=device,
         checkpoint_every=checkpoint_every,
     )
+    algorithm.prepare(state, preparation)
+    genotype, candidates = Race(algorithm, state, preparation).run()
     run.write_tensors("alpha.safetensors", {"alpha": state.alpha})
-    ended = replace(results(algorithm, state, genotype), candidates=tuple(candidates))
+    ended = replace(results(algorithm, state, genotype), candidates=candidates)
     run.write_json("results.json", ended.to_json())
     run.write_json("genotype.json", genotype.to_document())
     return genotype

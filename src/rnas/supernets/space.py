@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import abc
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from rnas.config import require
-from rnas.genotype import Genotype
+from rnas.genotype import Edge, Genotype
 from rnas.networks.counting import count_parameters
 from rnas.registry import Named
 from rnas.spaces import darts
@@ -42,6 +43,8 @@ class SearchSpace(abc.ABC):
     why_least: ClassVar[str] = ""
     #: Whether its networks can be trained with drop-path and an auxiliary classifier: whether they are a `CellNetwork`.
     trains_cells: ClassVar[bool] = False
+    #: Whether a genotype may hold edges that carry `none`.
+    keeps_none: ClassVar[bool] = False
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -85,6 +88,43 @@ class SearchSpace(abc.ABC):
             at_most: see `derive`.
             generator: on the CPU; decides between equal ones.
         """
+
+    def neighbours(self, genotype: Genotype) -> list[Genotype]:
+        """All genotypes of the space that differ in one decision: the operation of an edge, or the node that it reads.
+
+        Args:
+            genotype: of this space.
+        """
+        operations = [name for name in self.operations if name != "none" or self.keeps_none]
+        found = []
+        for kind, cell in genotype.cells:
+            for node, edges in enumerate(cell.nodes):
+                unread = set(range(cell.inputs + node)) - {edge.source for edge in edges}
+                for place, edge in enumerate(edges):
+                    others = [Edge(name, edge.source) for name in operations if name != edge.op]
+                    others += [Edge(edge.op, source) for source in sorted(unread)]
+                    for other in others:
+                        changed = (*edges[:place], other, *edges[place + 1 :])
+                        nodes = (*cell.nodes[:node], changed, *cell.nodes[node + 1 :])
+                        cells = dict(genotype.cells) | {kind: replace(cell, nodes=nodes)}
+                        found.append(Genotype(cells, space=genotype.space))
+        return found
+
+    def mutate(self, genotype: Genotype, at_most: int | None, generator: torch.Generator) -> Genotype | None:
+        """A random neighbour within the size limit; None if there is none.
+
+        Args:
+            genotype: of this space.
+            at_most: see `derive`.
+            generator: on the CPU.
+
+        References:
+            Real et al. 2019 (https://arxiv.org/abs/1802.01548), Section 3: hidden state and operation mutations.
+        """
+        neighbours = self.neighbours(genotype)
+        order = torch.randperm(len(neighbours), generator=generator).tolist()
+        fitting = (neighbours[index] for index in order)
+        return next((one for one in fitting if at_most is None or self.size(one) <= at_most), None)
 
     def size(self, genotype: Genotype) -> int:
         """Parameters of a genotype's network in the published form of the space, for ten classes."""

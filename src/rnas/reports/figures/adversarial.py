@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from rnas.errors import RunError
-from rnas.reports.figures.style import INK, MUTED, plain, style
+from rnas.reports.figures.style import INK, MUTED, drawable, style
 from rnas.reports.wording import describe_distance
 from rnas.run.files import MEBIBYTE, read_bytes
 
@@ -72,7 +72,7 @@ def class_name(label: int, names: Sequence[str]) -> str:
     """What a class is called, in few letters; its number where it has no name, as the classes of a foreign model."""
     if not 0 <= label < len(names):
         return str(label)
-    name = plain(names[label].replace("_", " "))
+    name = drawable(names[label].replace("_", " "))
     return name if len(name) <= _LETTERS else f"{name[: _LETTERS - 1].rstrip()}."
 
 

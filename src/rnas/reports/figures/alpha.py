@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from rnas.documents import is_number
 from rnas.errors import RunError
 from rnas.reports.figures.palette import operation_colour, operation_line
-from rnas.reports.figures.style import INK, MUTED, plain, step_axis, style
+from rnas.reports.figures.style import INK, MUTED, drawable, step_axis, style
 from rnas.spaces.darts import OPERATIONS
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def alpha_figure(trajectory: Trajectory, cell: Cell | None = None, found: Cell |
     wide = max(place[1] for place in places) + 1
     triangular = places[-1][2] >= 0
     inputs = wide - rows + 1
-    # The empty corner of the triangle holds the legend; a plain grid has none, and gets a row for it.
+    # The empty corner of the triangle holds the legend; a drawable grid has none, and gets a row for it.
     height = 1.32 * (rows if triangular and wide > 2 else rows + 1) + 0.45
     values = (value for table in trajectory.probabilities for row in table for value in row)
     highest = max((value for value in values if math.isfinite(value)), default=1.0)  # a diverged search has none
@@ -130,7 +130,9 @@ def alpha_figure(trajectory: Trajectory, cell: Cell | None = None, found: Cell |
                 step_axis(axes)
                 axes.xaxis.label.set_fontsize(8)
         handles = [
-            Line2D([], [], color=operation_colour(name), linestyle=operation_line(name), label=plain(name), linewidth=2)
+            Line2D(
+                [], [], color=operation_colour(name), linestyle=operation_line(name), label=drawable(name), linewidth=2
+            )
             for name in trajectory.operations
         ]
         corner = triangular and wide > 2
@@ -179,11 +181,11 @@ def _panel(axes: Axes, trajectory: Trajectory, edge: int, highest: float) -> Non
 
 def _mark(axes: Axes, op: str) -> None:
     axes.set_facecolor("#FBF6E3")
-    axes.text(0.03, 0.96, plain(op), transform=axes.transAxes, fontsize=7.5, fontweight="bold", va="top", color=INK)
+    axes.text(0.03, 0.96, drawable(op), transform=axes.transAxes, fontsize=7.5, fontweight="bold", va="top", color=INK)
 
 
 def _mark_instead(axes: Axes, op: str) -> None:
-    words = f"found: {plain(op)}"
+    words = f"found: {drawable(op)}"
     axes.text(0.03, 0.78, words, transform=axes.transAxes, fontsize=7, va="top", color="#A33F00")
 
 

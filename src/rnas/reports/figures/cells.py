@@ -16,7 +16,7 @@ from matplotlib.textpath import TextPath
 
 from rnas.reports.figures.layout import LABEL_HEIGHT, NODE_SIZE, Layout, Route, arrange
 from rnas.reports.figures.palette import KIND_COLOURS, KINDS, operation_kind
-from rnas.reports.figures.style import FONT, INK, MUTED, cell_name, plain, style, write
+from rnas.reports.figures.style import FONT, INK, MUTED, cell_name, drawable, style, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -65,7 +65,7 @@ def draw_cell(cell: Cell, *, title: str = "", path: Path | None = None, axes: Ax
         else:
             layout = arrange(cell, _label_width)
             _draw(axes, cell, layout)
-            axes.set_title(plain(title))
+            axes.set_title(drawable(title))
             root = axes.get_figure(root=True)
             if root is None:
                 raise ValueError("the axes belong to no figure")
@@ -119,13 +119,15 @@ def _sheet(cells: list[tuple[str, Cell]], heading: Sequence[str] = ()) -> Figure
     layouts = [arrange(cell, _label_width) for _, cell in cells]
     width = max(_LEGEND_WIDTH, *(layout.width for layout in layouts)) + 2 * _MARGIN
     height = sum(layout.height + _TITLE_HEIGHT + 2 * _MARGIN for layout in layouts) + _LEGEND_HEIGHT
-    lines = [line for words in heading for line in textwrap.wrap(plain(words), round(_LETTERS * width))]
+    lines = [line for words in heading for line in textwrap.wrap(drawable(words), round(_LETTERS * width))]
     height += _LINE_HEIGHT * len(lines)
     figure = Figure(figsize=(width, height))
     top = height - _LINE_HEIGHT * len(lines)
     figure.text(_MARGIN / width, 1 - _MARGIN / height, "\n".join(lines), va="top")
     for (title, cell), layout in zip(cells, layouts, strict=True):
-        figure.text(_MARGIN / width, (top - _MARGIN) / height, plain(title), fontsize=10.5, fontweight="bold", va="top")
+        figure.text(
+            _MARGIN / width, (top - _MARGIN) / height, drawable(title), fontsize=10.5, fontweight="bold", va="top"
+        )
         top -= _TITLE_HEIGHT + layout.height + 2 * _MARGIN
         left = (width - layout.width - 2 * _MARGIN) / 2
         box = (
@@ -155,7 +157,7 @@ def _dash(kind: str) -> Literal["-", "--"]:
 
 @lru_cache(maxsize=256)
 def _label_width(name: str) -> float:
-    text = TextPath((0, 0), plain(name), size=_LABEL_SIZE, prop=FontProperties(family=FONT))
+    text = TextPath((0, 0), drawable(name), size=_LABEL_SIZE, prop=FontProperties(family=FONT))
     return float(text.get_extents().width) / _POINTS + 0.14
 
 
@@ -228,7 +230,7 @@ def _draw_label(axes: Axes, op: str, centre: tuple[float, float], scale: float) 
             zorder=3,
         )
     )
-    axes.text(*centre, plain(op), fontsize=_LABEL_SIZE * scale, ha="center", va="center_baseline", zorder=4)
+    axes.text(*centre, drawable(op), fontsize=_LABEL_SIZE * scale, ha="center", va="center_baseline", zorder=4)
 
 
 def _draw_node(axes: Axes, name: str, centre: tuple[float, float], scale: float, *, inner: bool, alone: bool) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from rnas.reports.figures.adversarial import class_name, read_images, show_image
-from rnas.reports.figures.style import INK, MUTED, plain, style
+from rnas.reports.figures.style import INK, MUTED, drawable, style
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,7 +47,7 @@ def corruptions_figure(models: Sequence[ModelResults]) -> Figure | None:
             axes.set_xticks(range(len(severities)), severities)
             axes.set_yticks(range(len(names)), [_words(name) for name in names])
             axes.set_xlabel("severity")
-            axes.set_title(plain(model.name))
+            axes.set_title(drawable(model.name))
             for (row, column), share in np.ndenumerate(shares):
                 if not np.isnan(share):
                     colour = "white" if share > 0.6 else INK
@@ -103,4 +103,4 @@ def _members(parts: Mapping[str, object]) -> tuple[list[str], list[str]]:
 
 
 def _words(name: str) -> str:
-    return plain(name.replace("_", " "))
+    return drawable(name.replace("_", " "))

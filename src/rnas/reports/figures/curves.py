@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from matplotlib.figure import Figure
 
 from rnas.reports.figures.alpha import none_mass
-from rnas.reports.figures.style import MUTED, cell_name, plain, step_axis, style
+from rnas.reports.figures.style import MUTED, cell_name, drawable, step_axis, style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -117,7 +117,7 @@ def training_figure(metrics: Metrics, title: str = "", *, attacked: bool = False
     figure = _pair([(batches, _BLUE, *metrics.column("step", "loss"))], accuracies)
     if figure is not None and title:
         with style():
-            figure.suptitle(plain(title), x=0.01, ha="left", fontsize=10.5, fontweight="bold")
+            figure.suptitle(drawable(title), x=0.01, ha="left", fontsize=10.5, fontweight="bold")
     return figure
 
 

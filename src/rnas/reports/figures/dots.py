@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rnas.reports.figures.palette import MODEL_COLOURS, MODEL_MARKERS
-from rnas.reports.figures.style import INK, MUTED, plain, save, style
+from rnas.reports.figures.style import INK, MUTED, drawable, save, style
 from rnas.reports.tables import columns
 from rnas.reports.wording import describe_conditions, describe_eps
 from rnas.run.files import refuse_link
@@ -71,7 +71,7 @@ def accuracy_figure(models: Sequence[ModelResults]) -> Figure:
             for i in range(len(models))
         ]
         labels = [
-            "\n".join(filter(None, map(plain, (model.name, condition))))
+            "\n".join(filter(None, map(drawable, (model.name, condition))))
             for model, condition in zip(models, describe_conditions(models), strict=True)
         ]
         classes = {model.classes for model in models}
@@ -92,7 +92,7 @@ def _title(models: Sequence[ModelResults], group: Sequence[Column]) -> str:
     if not bounded(group[0]):
         return "not bounded by eps: the change may be of any size"
     eps = describe_eps(models)
-    return plain(f"within eps: {eps.removeprefix('eps = ')}" if eps else "within a bound")
+    return drawable(f"within eps: {eps.removeprefix('eps = ')}" if eps else "within a bound")
 
 
 def _draw(axes: Axes, table: Sequence[Column], group_height: float) -> None:
@@ -151,5 +151,5 @@ def save_comparison(models: Sequence[ModelResults], folder: Path) -> Path:
 
 
 def _heading(column: Column) -> str:
-    parts = [plain(column.title), column.note]
+    parts = [drawable(column.title), column.note]
     return "\n".join(line for part in parts for line in textwrap.wrap(part, _HEADING_WIDTH))

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, MaxNLocator
 
 from rnas.reports.figures.palette import MODEL_COLOURS, MODEL_MARKERS
-from rnas.reports.figures.style import MUTED, plain, style
+from rnas.reports.figures.style import MUTED, drawable, style
 from rnas.reports.layers import ONE_POSITION, groups_of, layers_of, metrics_of
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def draw_layers(axes: Axes, lines: Mapping[str, Sequence[LayerRow]]) -> None:
     _scale(axes, logarithmic=logarithmic)
     axes.set_xlim(0.5, len(layers) + 0.5)
     first, last = layers[0].layer, layers[-1].layer
-    axes.set_xlabel(plain(f"layer, {first} to {last}" if len(layers) > 1 else f"layer {first}"))
+    axes.set_xlabel(drawable(f"layer, {first} to {last}" if len(layers) > 1 else f"layer {first}"))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
 
 
@@ -131,7 +131,7 @@ def _draw_line(
         color=MODEL_COLOURS[number % len(MODEL_COLOURS)],
         marker=MODEL_MARKERS[number % len(MODEL_MARKERS)],
         markersize=4.5,
-        label=plain(label),
+        label=drawable(label),
     )
 
 

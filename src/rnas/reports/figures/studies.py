@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from rnas.reports.figures.layers import draw_layers, left_out
 from rnas.reports.figures.palette import MODEL_COLOURS, MODEL_MARKERS
-from rnas.reports.figures.style import INK, plain, style
+from rnas.reports.figures.style import INK, drawable, style
 from rnas.reports.layers import LayerRow, layer_quotients
 from rnas.reports.studies import ACCURACIES, PARAMETERS, StudyRow, words
 
@@ -40,7 +40,8 @@ def table_figure(rows: Sequence[StudyRow], title: str, note: str) -> Figure:
             _draw_column(panel, {labels.index(row.label): row for row in told if row.measure == measure})
             panel.set_title(ACCURACIES[measure])
         names = [
-            f"{plain(label)}\n{' / '.join(sizes[label][:2])} M" if label in sizes else plain(label) for label in labels
+            f"{drawable(label)}\n{' / '.join(sizes[label][:2])} M" if label in sizes else drawable(label)
+            for label in labels
         ]
         axes[0].set_yticks(range(len(labels)), names)
         axes[0].set_ylim(len(labels) - 0.5, -1.0)
@@ -104,13 +105,13 @@ def sweep_figure(rows: Sequence[StudyRow], references: Sequence[StudyRow], title
                 low, high = [row.low for row in found], [row.high for row in found]
                 panel.vlines(places, low, high, color=colour, alpha=0.5, linewidth=1.8)
                 values = [row.ours for row in found]
-                panel.plot(places, values, marker=MODEL_MARKERS[number], color=colour, label=f"{plain(data)}, ours")
+                panel.plot(places, values, marker=MODEL_MARKERS[number], color=colour, label=f"{drawable(data)}, ours")
                 for row in references:
                     if (row.data, row.measure) == (data, measure) and row.paper is not None:
-                        label = f"{plain(data)}, paper's {row.label}: {' / '.join(numbers[row.label, data])}"
+                        label = f"{drawable(data)}, paper's {row.label}: {' / '.join(numbers[row.label, data])}"
                         panel.axhline(row.paper, color=colour, linestyle=patterns[row.label], linewidth=1, label=label)
             panel.set_title({"clean": "clean images", "pgd20": "PGD-20"}[measure])
-            panel.set_xticks(range(len(bounds)), [plain(bound.removeprefix("H = ")) for bound in bounds])
+            panel.set_xticks(range(len(bounds)), [drawable(bound.removeprefix("H = ")) for bound in bounds])
             panel.set_xlabel("H, from loose to tight")
             panel.set_ylim(-3, 103)
         axes[0].set_ylabel("accuracy, %")
@@ -144,7 +145,7 @@ def layers_figure(layers: Mapping[tuple[str, str], Mapping[str, Sequence[LayerRo
             panel.set_visible(False)
         handles: dict[str, Any] = {}
         for panel, ((network, data), trainings) in zip(panels, layers.items(), strict=False):
-            panel.set_title(plain(f"{network}, {data}"))
+            panel.set_title(drawable(f"{network}, {data}"))
             if any(trainings.values()):
                 draw_layers(panel, {f"{training} training": rows for training, rows in trainings.items()})
                 quotients = _quotients(trainings["standard"], trainings["adversarial"])
@@ -168,7 +169,7 @@ def _panels(
     title: str, note: str, columns: int, *, height: float, width: float, lines: int = 1, sharey: bool = False
 ) -> tuple[Figure, list[Any]]:
     """A figure with panels side by side, in lines, under a title and a note."""
-    heading = [plain(title), *textwrap.wrap(plain(note), round(width * 14))]
+    heading = [drawable(title), *textwrap.wrap(drawable(note), round(width * 14))]
     figure = Figure(figsize=(width, height + 0.75 + 0.16 * len(heading)), layout="constrained")
     figure.suptitle("\n".join(heading), x=0.01, ha="left", fontsize=9.5)
     return figure, list(figure.subplots(lines, columns, squeeze=False, sharey=sharey).flat)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["FONT", "INK", "MUTED", "cell_name", "plain", "save", "step_axis", "style", "write"]
+__all__ = ["FONT", "INK", "MUTED", "cell_name", "drawable", "save", "step_axis", "style", "write"]
 
 FONT: Final = "DejaVu Sans"  # comes with matplotlib, so that text has the same width everywhere
 INK: Final = "#222222"
@@ -70,14 +70,14 @@ def style() -> Iterator[None]:
         yield
 
 
-def plain(text: str) -> str:
+def drawable(text: str) -> str:
     """Text that the figures' font can draw: what is not Latin or not printable becomes a question mark."""
     return "".join(letter if letter.isprintable() and ord(letter) < 0x250 else "?" for letter in text)
 
 
 def cell_name(kind: str) -> str:
     """How a kind of cell is called in words: ``"reduce"`` is the reduction cell."""
-    return {"reduce": "reduction cell", "cell": "cell"}.get(kind, plain(f"{kind} cell"))
+    return {"reduce": "reduction cell", "cell": "cell"}.get(kind, drawable(f"{kind} cell"))
 
 
 def step_axis(axes: Axes, label: str = "step") -> None:

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from rnas.networks.operations import FactorizedReduce, ReluConvNorm
 from rnas.supernets.darts.fast_convolutions import channels_last, depthwise, pointwise
-from rnas.supernets.darts.nodes import connect, copies_for_edges, half_pixels, plain
+from rnas.supernets.darts.nodes import connect, copies_for_edges, half_pixels, without_convolution
 from rnas.supernets.darts.stacking import (
     BY_SOURCE,
     POOLS,
@@ -85,7 +85,7 @@ class FoldedSource:
         first_matrices: between the halves of the separable convolutions, shape (2 E, C, C).
         first_bias: shape (2 E C,).
         second_matrices, dilated_matrices: to the edges' outputs, shape (E, C, 2 C).
-        plain_matrix: from `plain` to the edges' outputs, shape (1, E C, 3 C), or 4 C where the stride is 2.
+        rest_matrix: from `without_convolution` to the edges' outputs, shape (1, E C, 3 C), or 4 C with stride 2.
         bias: shape (E C,).
     """
 
@@ -97,7 +97,7 @@ class FoldedSource:
     second_matrices: Tensor
     dilated_kernels: Tensor
     dilated_matrices: Tensor
-    plain_matrix: Tensor
+    rest_matrix: Tensor
     bias: Tensor
 
     def __call__(self, node: Tensor) -> Tensor:
@@ -107,7 +107,7 @@ class FoldedSource:
         hidden = pointwise(hidden, self.first_matrices, self.first_bias).relu_()
         separable = pointwise(depthwise(hidden, self.second_kernels), self.second_matrices)
         dilated = pointwise(depthwise(sparse, self.dilated_kernels, dilation=dilation), self.dilated_matrices)
-        rest = pointwise(torch.cat(plain(node, active, self.stride), dim=1), self.plain_matrix, self.bias)
+        rest = pointwise(torch.cat(without_convolution(node, active, self.stride), dim=1), self.rest_matrix, self.bias)
         return separable.add_(dilated).add_(rest)
 
 
@@ -173,7 +173,7 @@ def fold_sources(modules: CellModules, weights: Tensor) -> list[FoldedSource]:
         )
         stride = modules.stride(source)
         passed = reduced[edges] if stride == 2 else skips[edges.start - reductions : edges.stop - reductions]
-        plain_matrix = torch.cat([joined(pools[:, edges]), passed], dim=2)
+        rest_matrix = torch.cat([joined(pools[:, edges]), passed], dim=2)
         folded.append(
             FoldedSource(
                 stride=stride,
@@ -184,7 +184,7 @@ def fold_sources(modules: CellModules, weights: Tensor) -> list[FoldedSource]:
                 second_matrices=joined(second[:, edges]),
                 dilated_kernels=dilated_kernels,
                 dilated_matrices=joined(dilated[:, edges]),
-                plain_matrix=plain_matrix.flatten(0, 1).unsqueeze(0),
+                rest_matrix=rest_matrix.flatten(0, 1).unsqueeze(0),
                 bias=bias[edges].flatten(),
             )
         )

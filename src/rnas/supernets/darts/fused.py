@@ -18,7 +18,7 @@ from rnas.supernets.base import MixedOperation
 from rnas.supernets.darts.batch_statistics import BatchNorms
 from rnas.supernets.darts.fast_convolutions import channels_last, depthwise, pointwise
 from rnas.supernets.darts.folding import FoldedCell, fold_adapter, fold_sources
-from rnas.supernets.darts.nodes import connect, copies_for_edges, plain
+from rnas.supernets.darts.nodes import connect, copies_for_edges, without_convolution
 from rnas.supernets.darts.reference import Supernet, SupernetCell
 from rnas.supernets.darts.stacking import (
     BY_SOURCE,
@@ -102,7 +102,7 @@ class TrainingPass:
         # The channels are ordered by kind of operation, then by edge: an edge's sum adds the halves.
         terms = [half for maps in convolved for half in maps.chunk(2, dim=1)]
 
-        largest, average, *passed = plain(node, active, stride)
+        largest, average, *passed = without_convolution(node, active, stride)
         pool_norms = [row[source.edges] for row in self.parts.pool_norms]
         pools = self.norms(torch.cat([largest, average], dim=1), pool_norms)
         scales = [weights[:, operations(name)] for name in POOLS]

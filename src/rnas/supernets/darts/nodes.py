@@ -12,7 +12,7 @@ from rnas.spaces import darts
 from rnas.supernets.darts.fast_convolutions import gradient_channels_last, repeat_channels
 from rnas.supernets.darts.stacking import SOURCES
 
-__all__ = ["connect", "copies_for_edges", "half_pixels", "plain"]
+__all__ = ["connect", "copies_for_edges", "half_pixels", "without_convolution"]
 
 
 def half_pixels(maps: Tensor) -> tuple[Tensor, Tensor]:
@@ -20,7 +20,7 @@ def half_pixels(maps: Tensor) -> tuple[Tensor, Tensor]:
     return maps[:, :, ::2, ::2], F.pad(maps, (-1, 1, -1, 1))[:, :, ::2, ::2]
 
 
-def plain(node: Tensor, active: Tensor, stride: int) -> list[Tensor]:
+def without_convolution(node: Tensor, active: Tensor, stride: int) -> list[Tensor]:
     """What the operations without convolution need of a node: both poolings, and the pixels that a skip passes on.
 
     Args:

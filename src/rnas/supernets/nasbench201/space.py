@@ -25,6 +25,7 @@ class NasBench201Space(SearchSpace):
     path_supernet = NasBench201Supernet
     channels = nasbench201.CHANNELS
     cells = nasbench201.CELLS_PER_STAGE
+    keeps_none = True
 
     def build(
         self, genotype: Genotype, num_classes: int, *, channels: int, cells: int, in_channels: int
@@ -36,6 +37,10 @@ class NasBench201Space(SearchSpace):
 
     def largest(self, at_most: int | None, generator: torch.Generator) -> Genotype:
         return largest_genotype(at_most, generator)
+
+    def neighbours(self, genotype: Genotype) -> list[Genotype]:
+        """Those that differ on one edge and still pass their input on."""
+        return [one for one in super().neighbours(genotype) if nasbench201.is_connected(nasbench201.operations_of(one))]
 
     def size(self, genotype: Genotype) -> int:
         return nasbench201.count_parameters(nasbench201.operations_of(genotype))

@@ -1,4 +1,4 @@
-"""The end of a search: Eq. 8 among trained candidates, and a killed choice that goes on."""
+"""The end of a search: who wins a race, how long each rung trains, and a killed race that goes on."""
 
 import json
 from dataclasses import replace
@@ -13,8 +13,11 @@ from rnas.config import PgdConfig
 from rnas.data.config import DataConfig
 from rnas.genotype import Genotype
 from rnas.run.checkpoints import read_weights
-from rnas.search import SearchConfig, shortlist
+from rnas.run.search_results import Candidate
+from rnas.search import SearchConfig, candidates
 from rnas.search.config import ShortlistConfig
+from rnas.search.race import ORDERS
+from rnas.supernets.space import SPACES
 from rnas.training import loop as training_loop
 
 CANDIDATES: list[dict[str, Any]] = [
@@ -27,7 +30,7 @@ CANDIDATES: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize(("keep", "chosen"), [(1.0, 0), (0.75, 3), (0.5, 2), (0.25, 1), (0.01, 1)])
 def test_the_lowest_loss_of_those_within_the_bound(keep: float, chosen: int) -> None:
-    assert shortlist.best(CANDIDATES, keep) == chosen
+    assert ORDERS["bound"](CANDIDATES, ShortlistConfig(keep=keep))[0] == chosen
 
 
 def command(out: Path, **changes: Any) -> SearchCommand:
@@ -51,9 +54,9 @@ def command(out: Path, **changes: Any) -> SearchCommand:
 def test_the_answer_is_the_best_candidate_and_the_passes_are_counted(tmp_path: Path) -> None:
     folder = run_search(command(tmp_path / "run"))
     results = json.loads((folder / "results.json").read_text())
-    candidates = results["candidates"]
-    assert len(candidates) == 3
-    chosen = shortlist.best(candidates, 0.5)
+    measured = results["candidates"]
+    assert len(measured) == 3
+    chosen = ORDERS["bound"](measured, ShortlistConfig())[0]
     answer = Genotype.load(folder / "genotype.json")
     assert answer == Genotype.load(folder / "candidates" / str(chosen) / "genotype.json")
     assert results["parameters"] <= results["size_limit"]
@@ -78,7 +81,7 @@ def test_a_choice_killed_between_candidates_goes_on(tmp_path: Path, monkeypatch:
             raise KeyboardInterrupt
         train(network, data, config, run, **settings)
 
-    monkeypatch.setattr(shortlist, "train", dies_at_the_second)
+    monkeypatch.setattr(candidates, "train", dies_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         run_search(command(tmp_path / "killed"))
     killed = run_search(command(tmp_path / "killed"))
@@ -109,3 +112,58 @@ def test_candidates_keep_the_size_limit(tmp_path: Path) -> None:
         for edge in node
     }
     assert operations <= {"none", "skip_connect", "avg_pool_3x3"}
+
+
+def test_ranks_weigh_both_measures_alike() -> None:
+    """By F the order is 1, 2, 3, 0 and by loss 0, 3, 2, 1: all sums are 3, so the lower loss decides."""
+    assert ORDERS["ranks"](CANDIDATES, ShortlistConfig()) == [0, 3, 2, 1]
+    better = [{"F": 0.15, "adversarial_loss": 1.2}, *CANDIDATES[1:]]
+    assert ORDERS["ranks"](better, ShortlistConfig())[0] == 0
+
+
+def test_each_rung_keeps_one_in_eta_and_trains_them_eta_times_as_long(tmp_path: Path) -> None:
+    shortlist = ShortlistConfig(count=5, epochs=1, images=20, rungs=3, eta=2, rule="loss")
+    folder = run_search(command(tmp_path / "run", shortlist=shortlist))
+    document = json.loads((folder / "results.json").read_text())
+    candidates = [Candidate.from_json(entry, "") for entry in document["candidates"]]
+    rungs = [[one.measures[rung] for one in candidates if len(one.measures) > rung] for rung in range(3)]
+    assert [len(rung) for rung in rungs] == [5, 3, 2]
+    passes = [{measures["training_passes"] for measures in rung} for rung in rungs]
+    assert passes == [{4}, {8}, {16}]  # two batches, one pass of the attack and one of the training each
+    for rung in (0, 1):
+        losses = [one.measures[rung]["adversarial_loss"] for one in candidates if len(one.measures) > rung]
+        went_on = [one.measures[rung]["adversarial_loss"] for one in candidates if len(one.measures) > rung + 1]
+        assert sorted(losses)[: len(went_on)] == sorted(went_on)
+    last = {
+        number: one.measures[2]["adversarial_loss"] for number, one in enumerate(candidates) if len(one.measures) == 3
+    }
+    winner = min(last, key=last.__getitem__)
+    assert Genotype.load(folder / "genotype.json") == Genotype.load(
+        folder / f"candidates/rung-3/{winner}/genotype.json"
+    )
+    counted = sum(one["training_passes"] + one["measuring_passes"] for rung in rungs for one in rung)
+    assert document["passes"] == counted
+
+
+def test_later_generations_are_mutants_of_the_best(tmp_path: Path) -> None:
+    shortlist = ShortlistConfig(count=6, epochs=1, images=20, generations=3, eta=2, rule="loss")
+    folder = run_search(command(tmp_path / "run", shortlist=shortlist))
+    entries = json.loads((folder / "results.json").read_text())["candidates"]
+    cells = [Genotype.load(folder / f"candidates/{number}/genotype.json") for number in range(6)]
+    assert len(set(cells)) == 6
+    assert ["parent" in entry for entry in entries] == [False, False, True, True, True, True]
+    for number, entry in list(enumerate(entries))[2:]:
+        known = 2 if number < 4 else 4
+        losses = sorted(one["adversarial_loss"] for one in entries[:known])
+        assert entries[entry["parent"]]["adversarial_loss"] <= losses[known // 2 - 1]
+        assert cells[number] in SPACES["nasbench201"].neighbours(cells[entry["parent"]])
+
+
+def test_small_candidates_are_not_proposed(tmp_path: Path) -> None:
+    shortlist = ShortlistConfig(count=4, epochs=1, images=20, generations=2, least_size="90%")
+    folder = run_search(command(tmp_path / "run", shortlist=shortlist))
+    space = SPACES["nasbench201"]
+    largest = space.size(space.largest(space.at_most("50%"), torch.Generator()))
+    sizes = [entry["parameters"] for entry in json.loads((folder / "results.json").read_text())["candidates"]]
+    assert len(sizes) == 4
+    assert all(0.9 * largest <= size <= largest for size in sizes)
