@@ -32,7 +32,7 @@ from rnas.run.opening import open_run
 from rnas.run.provenance import origin
 from rnas.search.algorithm import Batch
 from rnas.search.config import SearchConfig, ShortlistConfig
-from rnas.search.shortlist import measure
+from rnas.search.candidates import measure
 from rnas.seeding import derive
 from rnas.spaces import nasbench201
 from rnas.tabular.benchmark import Benchmark
@@ -98,7 +98,8 @@ def main() -> None:
     parser.add_argument("--table", required=True, help="NAS-RobBench-201: parquet, or its results as JSON")
     parser.add_argument("--only", default=",".join(FIDELITIES), help="settings, separated by commas")
     parser.add_argument("--cells", type=int, default=40, help="cells of the size")
-    parser.add_argument("--size", type=int, default=587_386, help="parameters of the cells")
+    parser.add_argument("--most", type=int, default=587_386, help="most parameters of a cell")
+    parser.add_argument("--least", type=int, help="fewest; those of --most if not given")
     parser.add_argument("--csv", default="results/fidelity.csv", help="where the rows go")
     parser.add_argument("--collect", action="store_true", help="print the table of what is there")
     arguments = parser.parse_args()
@@ -108,7 +109,8 @@ def main() -> None:
         return
     torch.set_num_threads(1)
     benchmark = Benchmark.load(arguments.table)
-    of_size = np.flatnonzero(benchmark.sizes == arguments.size)
+    least = arguments.most if arguments.least is None else arguments.least
+    of_size = np.flatnonzero((benchmark.sizes >= least) & (benchmark.sizes <= arguments.most))
     chosen = np.random.default_rng(0).permutation(of_size)[: arguments.cells]
     about = origin("cpu")
     for name in arguments.only.split(","):
@@ -118,7 +120,13 @@ def main() -> None:
             if (name, cell) in done:
                 continue
             images = images or load_data(DataConfig(source=arguments.data, pixels=fidelity.pixels, limit=25_000), 0)
-            row = {"fidelity": name, "cell": cell, "parameters": arguments.size, **asdict(fidelity)}
+            row = {
+                "fidelity": name,
+                "cell": cell,
+                "group": f"{least}-{arguments.most}",
+                "parameters": int(benchmark.sizes[index]),
+                **asdict(fidelity),
+            }
             row |= {"truth": benchmark.accuracy(cell, COLUMN), **run(cell, fidelity, images), **about}
             pd.DataFrame([row]).to_csv(path, mode="a", header=not path.exists(), index=False)
         if name in {fidelity for fidelity, _ in rows_of(path)}:
@@ -152,9 +160,7 @@ def run(cell: str, fidelity: Fidelity, images: ImageDataset) -> dict[str, Any]:
         schedule=ScheduleConfig("one_cycle"),
         average_decay=fidelity.average_decay,
     )
-    spec = NetworkSpec(
-        None, nasbench201.parse_genotype(cell), 10, images.channels, fidelity.channels, fidelity.cells
-    )
+    spec = NetworkSpec(None, nasbench201.parse_genotype(cell), 10, images.channels, fidelity.channels, fidelity.cells)
     with tempfile.TemporaryDirectory() as folder:
         begun = time.process_time()
         with open_run(Path(folder) / "run", "train", {}, seed=seed, device="cpu") as opened:
@@ -176,11 +182,11 @@ MEASURES = ("adversarial_loss", "robust_accuracy", "clean_loss", "clean_accuracy
 def table(rows: pd.DataFrame, measures: Sequence[str] = MEASURES) -> pd.DataFrame:
     """Spearman's rho of each measure with the truth, and the cost of a cell."""
     found = []
-    for (size, name), group in rows.groupby(["parameters", "fidelity"], sort=False):
+    for (size, name), group in rows.groupby(["group", "fidelity"], sort=False):
         ranks = group[[*measures, "truth"]].rank()
         rho = {one: ranks[one].corr(ranks.truth) for one in measures}
         cost = group[["passes", "seconds"]].mean()
-        found.append({"parameters": size, "fidelity": name, "cells": len(group), **cost, **rho})
+        found.append({"group": size, "fidelity": name, "cells": len(group), **cost, **rho})
     return pd.DataFrame(found)
 
 
