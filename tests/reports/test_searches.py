@@ -15,7 +15,7 @@ from rnas.genotype import Cell, Edge, Genotype
 from rnas.reports import report
 from rnas.reports.facts import bound
 from rnas.reports.figures.alpha import alpha_figure, trajectories
-from rnas.reports.shortlists import read_shortlist
+from rnas.reports.races import read_race
 from rnas.run.contents import read_folder
 from rnas.run.metrics import read_metrics
 
@@ -62,7 +62,7 @@ def test_the_page_says_which_candidate_won_and_by_what(tmp_path: Path) -> None:
         "of the 2 with the lowest F (gaussian_kl) the one with the lowest adversarial loss",
         "Candidate 2 won with an adversarial loss of 1.420 against 1.480 of candidate 1, the next one kept",
         "not those that alpha ends with",
-        "the shortlist chose candidate 2, whose operations the panels name",
+        "the race chose candidate 2, whose operations the panels name",
         "0 (alpha's) 0.18 no 1.400 - 25.0%",
         "2 won 0.1 yes 1.420",
         "Candidate 0: cell: node 0 is nor_conv_3x3 of c_(k-1)",
@@ -80,12 +80,34 @@ def test_the_page_says_which_candidate_won_and_by_what(tmp_path: Path) -> None:
     ]
 
 
+def test_the_page_shows_who_fell_in_which_rung(tmp_path: Path) -> None:
+    folder = write_search(tmp_path / "search", 1)
+    document = json.loads((folder / "results.json").read_text())
+    document["candidates"][1]["later"] = [{"F": 0.07, "adversarial_loss": 1.234, "robust_accuracy": 0.5}]
+    document["candidates"][2] |= {"parent": 1, "later": [{"F": 0.09, "adversarial_loss": 1.3}]}
+    (folder / "results.json").write_text(json.dumps(document))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["config"]["search"]["shortlist"] |= {"rule": "F", "eta": 2}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    words = words_of(report(folder))
+    for said in (
+        "1 of the candidates is a mutant of better ones. Each of the 3 candidates was trained by itself for 5 epochs;",
+        "2 went on for 10 epochs. In each rung, the one with the lowest F (gaussian_kl) is the best.",
+        "Candidate 1 won, in the last rung with F = 0.07 and an adversarial loss of 1.234",
+        "0 (alpha's) 1 0.18 1.400",
+        "1 won 2 0.07 1.234 - 50.0%",
+        "2 (mutant of 1) 2 0.09 1.300",
+    ):
+        assert said in words
+    assert (folder / "figures" / "race.svg").exists()
+
+
 def test_alphas_own_candidate_contradicts_nothing(tmp_path: Path) -> None:
     (search,) = read_folder(write_search(tmp_path / "search", 0)).searches
-    shortlist = read_shortlist(search)
-    assert shortlist is not None
-    assert shortlist.overruled is None
-    assert shortlist.verdict.endswith("It is the network that alpha ends with.")
+    race = read_race(search)
+    assert race is not None
+    assert race.overruled is None
+    assert race.verdict.endswith("It is the network that alpha ends with.")
 
 
 def test_candidates_that_are_gone_are_said_to_be(tmp_path: Path) -> None:
@@ -93,13 +115,13 @@ def test_candidates_that_are_gone_are_said_to_be(tmp_path: Path) -> None:
     for number in range(3):
         (folder / "candidates" / str(number) / "genotype.json").unlink()
     (search,) = read_folder(folder).searches
-    shortlist = read_shortlist(search)
-    assert shortlist is not None
-    assert shortlist.winner is None
-    assert "cannot be told" in shortlist.verdict
+    race = read_race(search)
+    assert race is not None
+    assert race.winner is None
+    assert "cannot be told" in race.verdict
     (folder / "results.json").write_text('{"candidates": []}', encoding="utf-8")
     (search,) = read_folder(folder).searches
-    assert read_shortlist(search) is None
+    assert read_race(search) is None
 
 
 @pytest.mark.parametrize(

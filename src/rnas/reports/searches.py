@@ -9,18 +9,23 @@ from rnas.errors import RunError
 from rnas.reports.facts import bound, outcome
 from rnas.reports.figures.alpha import alpha_figure, trajectories
 from rnas.reports.figures.curves import vulnerability_figure
+from rnas.reports.figures.race import race_figure
 from rnas.reports.figures.style import cell_name
-from rnas.reports.shortlists import read_shortlist
+from rnas.reports.races import read_race
 from rnas.reports.wording import describe_cell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rnas.reports.gallery import Gallery, Picture
-    from rnas.reports.shortlists import Shortlist
+    from rnas.reports.races import Race
     from rnas.run.contents import Part
 
 __all__ = ["SearchSection", "search_section"]
+
+
+#: What the figure of a race shows.
+RACE = "Adversarial loss over the vulnerability F of each candidate, a panel for each rung; who went on, and who won."
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,8 @@ class SearchSection:
         vulnerability: F over time, or None if it was never measured.
         bound: whether the bound was met, in words, and whether it was not; None without a bound.
         outcome: what the search says of itself.
-        shortlist: the candidates, or None if it had no choice.
+        race: the candidates, or None if it had no choice.
+        rungs: the figure of the race, where there was one.
         cells: of each candidate, in words, in order; empty for those whose cells are no longer there.
     """
 
@@ -42,7 +48,8 @@ class SearchSection:
     vulnerability: Picture | None
     bound: tuple[str, bool] | None
     outcome: list[tuple[str, str]]
-    shortlist: Shortlist | None
+    race: Race | None
+    rungs: tuple[Picture, ...]
     cells: tuple[str, ...]
 
 
@@ -58,12 +65,12 @@ def search_section(search: Part, gallery: Gallery, suffix: str = "") -> SearchSe
         RunError: if a file of it holds something else.
     """
     operations = _operations(search)
-    shortlist = read_shortlist(search)
+    race = read_race(search)
     moments = trajectories(search.metrics, operations)
     pictures = []
     for trajectory in moments:
         # The panels are of alpha, so they tint what alpha says, and beside it name what won in its place.
-        derived = shortlist.overruled if shortlist is not None and shortlist.overruled is not None else search.genotype
+        derived = race.overruled if race is not None and race.overruled is not None else search.genotype
         cells = [
             genotype[trajectory.kind] if genotype is not None and trajectory.kind in genotype.kinds else None
             for genotype in (derived, search.genotype)
@@ -77,6 +84,7 @@ def search_section(search: Part, gallery: Gallery, suffix: str = "") -> SearchSe
                 f"{words[:1].upper()}{words[1:]}.",
             )
         )
+    drawn = None if race is None else race_figure(race)
     figure = vulnerability_figure(search.metrics, moments)
     words = "Vulnerability F and its bound H over the steps of the search, and the probability of the operation none."
     return SearchSection(
@@ -85,12 +93,13 @@ def search_section(search: Part, gallery: Gallery, suffix: str = "") -> SearchSe
         vulnerability=None if figure is None else gallery.add(figure, f"vulnerability{suffix}", words),
         bound=bound(search),
         outcome=outcome(search),
-        shortlist=shortlist,
+        race=race,
+        rungs=() if drawn is None else (gallery.add(drawn, f"race{suffix}", RACE),),
         cells=tuple(
             ""
             if candidate.genotype is None
             else "; ".join(f"{cell_name(kind)}: {describe_cell(cell)}" for kind, cell in candidate.genotype.cells)
-            for candidate in (shortlist.candidates if shortlist else ())
+            for candidate in (race.racers if race else ())
         ),
     )
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["SearchResults", "bound_met", "read_search_results"]
+__all__ = ["Candidate", "SearchResults", "bound_met", "read_candidates", "read_search_results"]
 
 #: Of searches of older versions, which did not write theirs down.
 TOLERANCE: Final = 1e-3
@@ -169,12 +169,20 @@ class SearchResults:
             tolerance=TOLERANCE if tolerance is None else tolerance,
             none=document.get("none"),
             operations=tuple(map(str, document.get("operations") or ())),
-            candidates=tuple(
-                Candidate.from_json(entry, f"{where}, candidate {number}")
-                for number, entry in enumerate(entries(document, "candidates", where))
-            ),
+            candidates=read_candidates(document, where),
             **names,
         )
+
+
+def read_candidates(document: Mapping[str, Any], where: str) -> tuple[Candidate, ...]:
+    """The candidates in the content of a search's results.json; empty where there are none.
+
+    Raises:
+        RunError: if a value is of another type; `where` names the file.
+    """
+    found = document.get("candidates") or []
+    listed = enumerate(entries({"candidates": found}, "candidates", where))
+    return tuple(Candidate.from_json(entry, f"{where}, candidate {number}") for number, entry in listed)
 
 
 def read_search_results(folder: Path) -> SearchResults:

@@ -91,7 +91,7 @@ def alpha_figure(trajectory: Trajectory, cell: Cell | None = None, found: Cell |
     Args:
         trajectory: what to draw.
         cell: the cell derived from them: the panels of edges that it keeps are tinted and name its operation.
-        found: the cell that was found in its place, where a shortlist chose another: panels also name its operation.
+        found: the cell that was found in its place, where a race chose another: panels also name its operation.
 
     Returns:
         The figure.
@@ -140,7 +140,7 @@ def alpha_figure(trajectory: Trajectory, cell: Cell | None = None, found: Cell |
         if kept:
             notes.append("tinted: edges that the derived cell keeps, with its operation")
         if instead:
-            notes.append("found: the operation of the candidate that the shortlist chose")
+            notes.append("found: the operation of the candidate that won the race")
         anchor = (1 - right / 9.0, 1 - 0.06 / height) if corner else (1 - right / 9.0, (cell_height + 0.1) / height)
         legend = figure.legend(
             handles=handles,

@@ -12,8 +12,8 @@ from rnas.reports.sections.benchmark import benchmark
 from rnas.reports.sections.cells import cells
 from rnas.reports.sections.losses import losses
 from rnas.reports.sections.provenance import provenance
+from rnas.reports.sections.race import race
 from rnas.reports.sections.sanity import sanity
-from rnas.reports.sections.shortlist import shortlist
 from rnas.reports.sections.trained import trained
 from rnas.reports.sections.vulnerability import vulnerability
 
@@ -27,7 +27,7 @@ SECTIONS: tuple[Callable[[Page], Section | None], ...] = (
     sanity,
     adversarial,
     cells,
-    shortlist,
+    race,
     alpha,
     vulnerability,
     losses,

@@ -10,7 +10,7 @@ from rnas.reports.sections.base import Page, Section
 __all__ = ["alpha"]
 
 OVERRULED = """\
-The panels show what alpha says. The search did not end with it: the shortlist chose candidate {number},
+The panels show what alpha says. The search did not end with it: the race chose candidate {number},
 whose operations the panels name with {found}."""
 
 
@@ -21,7 +21,7 @@ def alpha(page: Page) -> Section | None:
     body: list[Markup] = []
     for search in page.searches:
         body.append(page.heading(search))
-        chosen = search.shortlist
+        chosen = search.race
         if chosen is not None and chosen.overruled is not None and chosen.winner is not None:
             body.append(paragraph(Markup(OVERRULED).format(number=chosen.winner.number, found=Markup('"found"'))))
         yet = " yet" if page.unfinished else ""
