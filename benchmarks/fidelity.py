@@ -3,10 +3,10 @@
     python benchmarks/fidelity.py --data PATH --table PATH [--only base,4_epochs] [--cells 40] [--size 587386]
     python benchmarks/fidelity.py --table PATH --collect                      the table of docs/fidelity.md
 
-Cells of one size are drawn at random from NAS-RobBench-201. Each is trained with every setting of `FIDELITIES`, one cycle
-of the learning rate that ends at zero, and attacked on 1,024 training images that no training has seen. A row of the
-CSV is one training; rows that are there are not made again, so a killed run goes on. The table has Spearman's rho
-between what was measured and the benchmark's PGD-8 accuracy, for each measure and setting.
+Cells of one size, or between two, are drawn at random from NAS-RobBench-201. Each is trained with every setting of
+`FIDELITIES`, in one cycle of the learning rate that ends at zero, and attacked on 1,024 training images that no training
+has seen. A row of the CSV is one training; rows that are there are not made again, so a killed run goes on. The table
+has Spearman's rho of each measure with the benchmark's PGD-8 accuracy, for each setting.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from rnas.models.spec import NetworkSpec
 from rnas.run.opening import open_run
 from rnas.run.provenance import origin
 from rnas.search.algorithm import Batch
-from rnas.search.config import SearchConfig, ShortlistConfig
 from rnas.search.candidates import measure
+from rnas.search.config import SearchConfig, ShortlistConfig
 from rnas.seeding import derive
 from rnas.spaces import nasbench201
 from rnas.tabular.benchmark import Benchmark
@@ -53,7 +53,7 @@ class Fidelity:
         channels: channels of the first stage.
         cells: cells a stage.
         epochs: passes over the images.
-        steps: steps of PGD, each of 1.25 eps / steps but at most eps; with 1, fast adversarial training in its own form.
+        steps: steps of PGD: 2 of 4/255, as the searches have; or 1, fast adversarial training.
         batch_size: images a step.
         learning_rate: the highest.
         average_decay: of the average of the weights; None for none.
@@ -87,6 +87,13 @@ FIDELITIES = {
     "8_pixels": replace(BASE, pixels=8),
     "fast": replace(BASE, steps=1),
     "fast_10000_images": replace(BASE, steps=1, images=10_000),
+    "8_pixels_2500_images": replace(BASE, pixels=8, images=2500),
+    "8_pixels_10000_images": replace(BASE, pixels=8, images=10_000),
+    "8_pixels_20000_images": replace(BASE, pixels=8, images=20_000),
+    "8_pixels_16_channels": replace(BASE, pixels=8, channels=16),
+    "8_pixels_2_cells": replace(BASE, pixels=8, cells=2),
+    "8_pixels_4_epochs": replace(BASE, pixels=8, epochs=4),
+    "8_pixels_fast": replace(BASE, pixels=8, steps=1),
     "average": replace(BASE, average_decay=0.99),
 }
 
