@@ -32,6 +32,8 @@ class SearchSpace(abc.ABC):
     kinds: ClassVar[tuple[str, ...]]
     #: Candidate operations of an edge, in the order of alpha's last dimension.
     operations: ClassVar[tuple[str, ...]]
+    #: Source and target node of each edge, in the order of alpha's second dimension; empty where nobody has named them.
+    edges: ClassVar[tuple[tuple[int, int], ...]] = ()
     #: The supernet that mixes all operations of every edge, and one which is fast where most weights are 0.
     supernet: ClassVar[type[CellSupernet]]
     path_supernet: ClassVar[type[CellSupernet]]
@@ -88,6 +90,27 @@ class SearchSpace(abc.ABC):
             at_most: see `derive`.
             generator: on the CPU; decides between equal ones.
         """
+
+    def path(self, genotype: Genotype) -> Tensor:
+        """The weights of the operations at which the supernet computes a genotype: 1 for each of its edges, else 0.
+
+        Args:
+            genotype: of this space.
+
+        Returns:
+            Shape `supernet.alpha_shape`, on the CPU.
+
+        Raises:
+            ConfigError: if the space does not name its edges.
+        """
+        require(bool(self.edges), "space", "one that names its edges", self.name)
+        weights = torch.zeros(self.supernet.alpha_shape)
+        for kind, name in enumerate(self.kinds):
+            cell = genotype[name]
+            for target, edges in enumerate(cell.nodes, start=cell.inputs):
+                for edge in edges:
+                    weights[kind, self.edges.index((edge.source, target)), self.operations.index(edge.op)] = 1
+        return weights
 
     def neighbours(self, genotype: Genotype) -> list[Genotype]:
         """All genotypes of the space that differ in one decision: the operation of an edge, or the node that it reads.

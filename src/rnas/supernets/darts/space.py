@@ -23,6 +23,7 @@ class DartsSpace(SearchSpace):
 
     kinds = darts.KINDS
     operations = darts.OPERATIONS
+    edges = darts.EDGES
     supernet = FusedSupernet
     path_supernet = Supernet
     channels = PUBLISHED_CHANNELS

@@ -21,6 +21,7 @@ class NasBench201Space(SearchSpace):
 
     kinds = nasbench201.KINDS
     operations = nasbench201.OPERATIONS
+    edges = nasbench201.EDGES
     supernet = NasBench201Supernet
     path_supernet = NasBench201Supernet
     channels = nasbench201.CHANNELS
