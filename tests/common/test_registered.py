@@ -24,8 +24,10 @@ from rnas.networks.operations import OPERATIONS, build_operation
 from rnas.objectives import OBJECTIVES, ObjectiveConfig
 from rnas.reports import draw_genotype, study_csv
 from rnas.reports.figures.style import cell_name, write
-from rnas.search import ALGORITHMS, SearchConfig
+from rnas.search import ALGORITHMS
 from rnas.search.config import ConstraintConfig
+from rnas.search.extending import search_config
+from rnas.search.settings import SETTINGS
 from rnas.studies import STUDIES, ReproduceCommand
 from rnas.supernets.space import SPACES
 
@@ -150,10 +152,15 @@ def test_supernets_start_near_uniform(name: str) -> None:
     assert alpha.softmax(dim=-1).sub(1 / len(space.operations)).abs().max() < 1e-2
 
 
+#: Own settings of algorithms whose defaults ask for more trainings than a test has time for.
+FEW: dict[str, dict[str, object]] = {"evolution": {"candidates": 3, "population": 2, "tournament": 2}}
+
+
 @pytest.mark.parametrize("space", list(SPACES))
 @pytest.mark.parametrize("algorithm", list(ALGORITHMS))
 def test_search_finds_a_network_within_its_limits_twice_the_same(algorithm: str, space: str, tmp_path: Path) -> None:
-    search = SearchConfig(
+    own = {algorithm: SETTINGS[algorithm](**FEW[algorithm])} if algorithm in FEW else {}
+    search = search_config(
         algorithm=algorithm,
         space=space,
         channels=2,
@@ -165,6 +172,7 @@ def test_search_finds_a_network_within_its_limits_twice_the_same(algorithm: str,
         attack=PgdConfig(steps=1),
         constraint=ConstraintConfig(bound="90%", images=10, max_iterations=2),
         size_limit="60%",
+        **own,
     )
     answers = []
     for name in ("one", "two"):

@@ -3,6 +3,7 @@
 
 import rnas.search.adversarial_darts
 import rnas.search.darts
+import rnas.search.evolution
 import rnas.search.gdas
 import rnas.search.gdas_rnas
 import rnas.search.largest
