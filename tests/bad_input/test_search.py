@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from tests.refusals import Refused
 
+from rnas.search.algorithm import ALGORITHMS
+
 SEARCH = "search --data digits --out new"
-NAMES = "choices: adversarial_darts, darts, evolution, gdas, gdas_rnas, largest, random, rnas"
+NAMES = f"choices: {', '.join(sorted(ALGORITHMS))}"
 
 
 @pytest.mark.parametrize(
@@ -15,6 +17,10 @@ NAMES = "choices: adversarial_darts, darts, evolution, gdas, gdas_rnas, largest,
         (
             f"{SEARCH} --search.algorithm gdass",
             f"search.algorithm: no search algorithm is called 'gdass'; did you mean 'gdas'? ({NAMES})",
+        ),
+        (
+            f"{SEARCH} --search.algorithm darts_pt --search.epochs 2 --search.warmup_epochs 2",
+            "search.warmup_epochs: expected less than search.epochs (2), for darts_pt chooses after the warm-up, got 2",
         ),
         (f"{SEARCH} --search.space dart", "search.space: no search space is called 'dart'; did you mean 'darts'?"),
         (f"{SEARCH} --search.hypergradient second", "search.hypergradient: no hypergradient is called 'second'"),

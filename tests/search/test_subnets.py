@@ -12,8 +12,10 @@ from tests.search.small import IMAGES, begun, run
 
 from rnas import data
 from rnas.config import Distance, PgdConfig
+from rnas.errors import ConfigError
 from rnas.search.algorithm import Batch
 from rnas.spaces import nasbench201
+from rnas.supernets.space import SPACES
 
 OWN = {"candidates": 1, "population": 1, "reward": "supernet"}
 
@@ -73,6 +75,14 @@ def test_all_epochs_train_weights_and_none_alpha(tmp_path: Path) -> None:
     # Three epochs of two batches; the page shows F after each.
     assert [line["kind"] for line in lines if line["kind"] != "alpha"] == ["theta", "theta", "vulnerability"] * 3
     assert len({str(line["probabilities"]) for line in lines if line["kind"] == "alpha"}) == 1
+
+
+def test_a_space_has_to_name_its_edges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(SPACES["nasbench201"]), "edges", ())
+    expected = "space: expected one that names its edges, for evolution looks for subnets, got 'nasbench201'"
+    with pytest.raises(ConfigError, match=expected):
+        run(tmp_path / "run", "evolution", OWN)
+    assert not (tmp_path / "run").exists()
 
 
 def test_no_supernet_is_trained_for_trainings(tmp_path: Path) -> None:

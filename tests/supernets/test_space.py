@@ -177,6 +177,35 @@ def test_a_space_without_named_edges_has_no_paths(monkeypatch: pytest.MonkeyPatc
         space.path(genotype)
 
 
+@pytest.mark.parametrize("name", list(SPACES))
+def test_choosing_by_the_softmax_of_alpha_is_deriving(name: str) -> None:
+    space, alpha = SPACES[name], random_alpha(name, 3)
+    for at_most in (None, space.at_most("50%")):
+        assert space.choose(alpha.double().softmax(dim=-1), at_most) == space.derive(alpha, at_most)
+
+
+@pytest.mark.parametrize("name", list(SPACES))
+def test_operations_of_weight_zero_are_out_of_the_question(name: str) -> None:
+    """The two lightest operations of each edge are the only ones that are left."""
+    space = SPACES[name]
+    left = [index for index, operation in enumerate(space.operations) if operation != "none"][:2]
+    names = {space.operations[index] for index in left} | {"none"}
+    weights = torch.rand(space.supernet.alpha_shape, generator=torch.Generator().manual_seed(0)) + 1
+    weights[..., left] *= 1e-9
+    only = torch.zeros_like(weights)
+    only[..., left] = weights[..., left]
+
+    def chosen(weights: torch.Tensor, at_most: int | None) -> set[str]:
+        genotype = space.choose(weights, at_most)
+        return {edge.op for kind in genotype.kinds for node in genotype[kind].nodes for edge in node}
+
+    assert not chosen(weights, None) <= names
+    for at_most in (None, space.at_most("60%")):
+        assert chosen(only, at_most) <= names
+    with pytest.raises(ConfigError, match="of weight > 0"):
+        space.choose(torch.zeros_like(weights), None)
+
+
 def decisions(genotype: Genotype) -> list[object]:
     """All that a genotype decides, in order: the operation and the source of each edge."""
     cells = (genotype[kind] for kind in genotype.kinds)

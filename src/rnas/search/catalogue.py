@@ -2,7 +2,10 @@
 # ruff: noqa: F401 - they register
 
 import rnas.search.adversarial_darts
+import rnas.search.advrush
+import rnas.search.beta_darts
 import rnas.search.darts
+import rnas.search.darts_pt
 import rnas.search.evolution
 import rnas.search.gdas
 import rnas.search.gdas_rnas

@@ -77,6 +77,7 @@ def search(
             f"{data.name}: a search needs at least 4 training images, two in each half; there are {len(data.train)}"
         )
     SPACES[config.space].check_cells(config.cells)
+    ALGORITHMS[config.algorithm].check(config, SPACES[config.space])
     theta_half, alpha_half = halves(data.train.labels, derive(seed, "halves"))
     # Positions among the training images, as `load` gives them; the test set has positions of its own.
     run.write_json(
@@ -150,10 +151,9 @@ def initial_state(
 ) -> SearchState:
     """Fresh weights, a fresh alpha and their optimisers."""
     space = SPACES[config.space]
-    sparse = algorithm.trainer is not None and algorithm.trainer.relaxation.sparse
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "supernet"))
-        supernet = (space.path_supernet if sparse else space.supernet)(
+        supernet = algorithm.supernet(space)(
             data.num_classes, channels=config.channels, cells=config.cells, in_channels=data.channels
         )
     supernet.normalise.fit(data.train.images)
@@ -164,7 +164,7 @@ def initial_state(
     unconstrained = unconstrained_iterations(config, iterations)
     warm = warmup_epochs(algorithm)
     theta_steps = warm * iterations + (config.epochs - warm) * unconstrained
-    return SearchState(
+    state = SearchState(
         space=space,
         supernet=supernet,
         alpha=alpha,
@@ -173,6 +173,9 @@ def initial_state(
             [alpha], lr=config.alpha_learning_rate, betas=ALPHA_BETAS, weight_decay=config.alpha_weight_decay
         ),
     )
+    if algorithm.trainer is not None:
+        algorithm.trainer.begin(state, generator)
+    return state
 
 
 def optimise(
@@ -201,7 +204,7 @@ def optimise(
         projection_iterations = 0 if config.unconstrained_fraction == 1 else max(1, iterations - unconstrained)
     if (saved := parallel.from_first(run.load_checkpoint)) is not None:
         state.restore(saved)
-    parallel.follow([state.alpha, *state.supernet.state_dict().values()])
+    parallel.follow([state.alpha, *state.extra.values(), *state.supernet.state_dict().values()])
 
     def batch(half: str, step: int) -> Batch:
         images, labels = map(parallel.own, batches[half].at(step))
@@ -229,7 +232,7 @@ def optimise(
                     with parallel.part_of(batches["alpha"].batch_size):
                         training = batch("theta", step + 1)
                         values = parallel.means(algorithm.alpha_step(state, batch("alpha", step), training))
-                    parallel.follow([state.alpha])
+                    parallel.follow([state.alpha, *state.extra.values()])
                     run.log("alpha_step", step=step, epoch=epoch, **values)
                 state.iteration += 1
                 if state.iteration == (iterations if warm else unconstrained):
@@ -244,10 +247,13 @@ def optimise(
 def end_epoch(
     algorithm: SupernetAlgorithm, state: SearchState, run: Run, step: int, projection_iterations: int
 ) -> dict[str, float]:
-    """Project, then log where the epoch ended; returns what to show."""
+    """Project, let the algorithm do what is due, then log where the epoch ended; returns what to show."""
     if projection_iterations and (projection := algorithm.constrain(state, projection_iterations)):
         parallel.follow([state.alpha])
         run.log("projection", step=step, epoch=state.epoch, **projection)
+    if due := algorithm.end_epoch(state):
+        parallel.follow([state.alpha, *state.extra.values()])
+        run.log("epoch_end", step=step, epoch=state.epoch, **due)
     value = algorithm.vulnerability(state)
     if not math.isfinite(value):
         raise DivergenceError(f"the vulnerability is not finite: F = {value}", NOT_FINITE)

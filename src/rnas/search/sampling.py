@@ -19,8 +19,10 @@ from rnas.search.algorithm import Algorithm, Batch, Preparation, SearchState
 from rnas.search.candidates import Trial, measures_of, perform
 from rnas.search.config import SearchConfig
 from rnas.search.measurements import Measurements
+from rnas.search.settings import own_settings
 from rnas.search.subnets import Subnets
 from rnas.seeding import derive
+from rnas.supernets.space import SearchSpace
 
 __all__ = ["Reward", "Sampling", "SamplingConfig"]
 
@@ -55,6 +57,11 @@ class SamplingConfig:
 
 class Sampling(Algorithm):
     """Proposes what `explore` was rewarded most for. Its own settings are a `SamplingConfig`."""
+
+    @classmethod
+    def check(cls, config: SearchConfig, space: SearchSpace) -> None:
+        if own_settings(config).reward == "supernet":
+            Subnets.check(config, space)
 
     def __init__(self, config: SearchConfig, sample: Batch) -> None:
         super().__init__(config, sample)

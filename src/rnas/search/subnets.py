@@ -32,8 +32,8 @@ from rnas.search.config import SearchConfig
 from rnas.search.constraint import Vulnerability
 from rnas.search.darts import accuracy
 from rnas.search.random import random_genotype
-from rnas.search.relaxations import SAMPLED_PATHS, Relaxation
-from rnas.supernets.space import SPACES
+from rnas.search.relaxations import SAMPLED_PATHS
+from rnas.supernets.space import SPACES, SearchSpace
 
 __all__ = ["Subnets", "attacked", "robust_accuracy"]
 
@@ -44,10 +44,14 @@ class Subnets(SupernetAlgorithm):
     relaxation = SAMPLED_PATHS
     trains_alpha = False
 
+    @classmethod
+    def check(cls, config: SearchConfig, space: SearchSpace) -> None:
+        expected = f"one that names its edges, for {config.algorithm} looks for subnets"
+        require(bool(space.edges), "space", expected, space.name)
+
     def __init__(self, config: SearchConfig, sample: Batch) -> None:
         super().__init__(config, sample)
         self.space = SPACES[config.space]
-        require(bool(self.space.edges), "search.space", "one that names its edges, to find subnets", self.space.name)
         self.at_most = self.space.at_most(config.size_limit)
 
     def random_path(self, generator: torch.Generator) -> Tensor:
@@ -69,10 +73,9 @@ class Subnets(SupernetAlgorithm):
         return {}
 
     def vulnerability(self, state: SearchState) -> float:
-        def path(alpha: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG001 - the signature of a relaxation
-            return self.random_path(generator)
-
-        return Vulnerability(state, self.sample, self.config, Relaxation(path, path, sparse=True)).value(state.alpha)
+        return Vulnerability(state, self.sample, self.config, lambda _, noise: self.random_path(noise)).value(
+            state.alpha
+        )
 
     def inherited_accuracy(self, state: SearchState, genotype: Genotype, sample: Batch) -> float:
         """The robust accuracy of a subnet on the sample, in [0, 1], with the weights that it shares."""

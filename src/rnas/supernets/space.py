@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rnas.config import require
+from rnas.errors import ConfigError
 from rnas.genotype import Edge, Genotype
 from rnas.networks.counting import count_parameters
 from rnas.registry import Named
@@ -81,6 +82,18 @@ class SearchSpace(abc.ABC):
         Raises:
             ConfigError: if no network is so small.
         """
+
+    def choose(self, weights: Tensor, at_most: int | None) -> Genotype:  # noqa: ARG002
+        """The genotype of the greatest weights, as `derive` takes it of the softmax of alpha.
+
+        Args:
+            weights: >= 0, shape `supernet.alpha_shape`; an operation of weight 0 is out of the question.
+            at_most: see `derive`.
+
+        Raises:
+            ConfigError: if no network is so small, or none is left; or the space only knows how to derive.
+        """
+        raise ConfigError(f"space: expected one that chooses by weights, got {self.name}, which has only derive")
 
     @abc.abstractmethod
     def largest(self, at_most: int | None, generator: torch.Generator) -> Genotype:

@@ -9,7 +9,7 @@ from rnas.genotype import Genotype
 from rnas.networks.cells import CellNetwork
 from rnas.networks.zoo import PUBLISHED_CELLS, PUBLISHED_CHANNELS
 from rnas.spaces import darts
-from rnas.supernets.darts.derive import derive_genotype, largest_genotype
+from rnas.supernets.darts.derive import choose_genotype, derive_genotype, largest_genotype
 from rnas.supernets.darts.fused import FusedSupernet
 from rnas.supernets.darts.reference import Supernet
 from rnas.supernets.space import SPACES, SearchSpace
@@ -39,6 +39,9 @@ class DartsSpace(SearchSpace):
 
     def derive(self, alpha: Tensor, at_most: int | None) -> Genotype:
         return derive_genotype(alpha, at_most)
+
+    def choose(self, weights: Tensor, at_most: int | None) -> Genotype:
+        return choose_genotype(weights.detach().double().cpu(), at_most)
 
     def largest(self, at_most: int | None, generator: torch.Generator) -> Genotype:
         return largest_genotype(at_most, generator)

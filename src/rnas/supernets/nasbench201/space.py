@@ -8,7 +8,11 @@ from torch import Tensor
 from rnas.genotype import Genotype
 from rnas.networks.nasbench201 import NasBench201Network
 from rnas.spaces import nasbench201
-from rnas.supernets.nasbench201.derive import derive_connected_genotype, largest_genotype
+from rnas.supernets.nasbench201.derive import (
+    choose_connected_genotype,
+    derive_connected_genotype,
+    largest_genotype,
+)
 from rnas.supernets.nasbench201.supernet import NasBench201Supernet
 from rnas.supernets.space import SPACES, SearchSpace
 
@@ -35,6 +39,9 @@ class NasBench201Space(SearchSpace):
 
     def derive(self, alpha: Tensor, at_most: int | None) -> Genotype:
         return derive_connected_genotype(alpha, at_most)
+
+    def choose(self, weights: Tensor, at_most: int | None) -> Genotype:
+        return choose_connected_genotype(weights, at_most)
 
     def largest(self, at_most: int | None, generator: torch.Generator) -> Genotype:
         return largest_genotype(at_most, generator)
