@@ -82,7 +82,7 @@ def test_attacks_stand_alone() -> None:
 def test_configurations_and_reports_come_without_torch() -> None:
     for room in ("reports", "genotype.py", "errors.py", "registry.py"):
         assert see(room, "torch") == []
-    settings = [SOURCES / "search" / f"{name}.py" for name in ("settings", "extending")]
+    settings = [SOURCES / "search" / f"{name}.py" for name in ("settings", "extending", "listing")]
     for path in (*SOURCES.rglob("config.py"), SOURCES / "spaces" / "darts.py", *settings):
         assert not [name for name in IMPORTS[path] if name.partition(".")[0] == "torch"], path
 

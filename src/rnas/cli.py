@@ -20,7 +20,8 @@ Find and prove adversarially robust neural networks.
 
 commands:
   run RECIPE         search, train, attack and report: quickstart, small-cifar10 or paper-cifar10
-  search             search for a robust architecture under a bound on its vulnerability
+  search             search for a robust architecture under a bound on its vulnerability, or in another way
+                     (rnas search --help lists all algorithms)
   reproduce STUDY    repeat table1 to table4 or figure1 to figure3 of the paper: its numbers beside ours
   benchmark NAME     repeat a search and look what it finds up in NAS-RobBench-201
   train              train a found architecture, or a network of the zoo by name

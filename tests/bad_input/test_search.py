@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from tests.refusals import Refused
 
+from rnas.search.algorithm import ALGORITHMS
+
 SEARCH = "search --data digits --out new"
-NAMES = "choices: adversarial_darts, darts, gdas, gdas_rnas, largest, random, rnas"
+NAMES = f"choices: {', '.join(sorted(ALGORITHMS))}"
 
 
 @pytest.mark.parametrize(
@@ -15,6 +17,10 @@ NAMES = "choices: adversarial_darts, darts, gdas, gdas_rnas, largest, random, rn
         (
             f"{SEARCH} --search.algorithm gdass",
             f"search.algorithm: no search algorithm is called 'gdass'; did you mean 'gdas'? ({NAMES})",
+        ),
+        (
+            f"{SEARCH} --search.algorithm darts_pt --search.epochs 2 --search.warmup_epochs 2",
+            "search.warmup_epochs: expected less than search.epochs (2), for darts_pt chooses after the warm-up, got 2",
         ),
         (f"{SEARCH} --search.space dart", "search.space: no search space is called 'dart'; did you mean 'darts'?"),
         (f"{SEARCH} --search.hypergradient second", "search.hypergradient: no hypergradient is called 'second'"),
@@ -33,6 +39,26 @@ NAMES = "choices: adversarial_darts, darts, gdas, gdas_rnas, largest, random, rn
         (
             f"{SEARCH} --data.pixels 1 --search.algorithm random --search.shortlist.count 2",
             "digits has images of 1x1 pixels; search.shortlist.metric gaussian_kl: maps of one position have no",
+        ),
+        (
+            f"{SEARCH} --search.algorithm evolution --search.evolution.candidates 5",
+            "search.evolution.population: expected an integer from 1 to candidates (5), got 20",
+        ),
+        (
+            f"{SEARCH} --search.algorithm evolution --search.evolution.candidates 0",
+            "search.evolution.candidates: expected an integer >= 1, got 0",
+        ),
+        (
+            f"{SEARCH} --data.pixels 1 --search.algorithm evolution",
+            "digits has images of 1x1 pixels; search.shortlist.metric gaussian_kl: maps of one position have no",
+        ),
+        (
+            f"{SEARCH} --data.pixels 1 --search.algorithm evolution --search.evolution.reward supernet",
+            "digits has images of 1x1 pixels; search.constraint.metric gaussian_kl: maps of one position have no",
+        ),
+        (
+            f"{SEARCH} --search.algorithm random --search.evolution.reward supernet",
+            "search.evolution.reward: expected its default, 'training', where search.algorithm is 'random'",
         ),
         ("benchmark rnas largest", "expected one search algorithm: rnas benchmark ALGORITHM, got rnas largest"),
         ("benchmark rnas --out new", "table: expected the path of NAS-RobBench-201"),

@@ -24,8 +24,10 @@ from rnas.networks.operations import OPERATIONS, build_operation
 from rnas.objectives import OBJECTIVES, ObjectiveConfig
 from rnas.reports import draw_genotype, study_csv
 from rnas.reports.figures.style import cell_name, write
-from rnas.search import ALGORITHMS, SearchConfig
+from rnas.search import ALGORITHMS
 from rnas.search.config import ConstraintConfig
+from rnas.search.extending import search_config
+from rnas.search.settings import SETTINGS
 from rnas.studies import STUDIES, ReproduceCommand
 from rnas.supernets.space import SPACES
 
@@ -150,9 +152,17 @@ def test_supernets_start_near_uniform(name: str) -> None:
     assert alpha.softmax(dim=-1).sub(1 / len(space.operations)).abs().max() < 1e-2
 
 
+#: Own settings of algorithms whose defaults ask for more than a test has time for.
+FEW: dict[str, dict[str, object]] = {
+    "evolution": {"candidates": 3, "population": 2, "tournament": 2},
+    "score": {"name": "parameters", "draws": 3},
+}
+
+
 def search_briefly(algorithm: str, space: str, folder: Path) -> Path:
     """A search whose network must have at most 60% of the largest one's parameters."""
-    search = SearchConfig(
+    own = {algorithm: SETTINGS[algorithm](**FEW[algorithm])} if algorithm in FEW else {}
+    search = search_config(
         algorithm=algorithm,
         space=space,
         channels=2,
@@ -164,6 +174,7 @@ def search_briefly(algorithm: str, space: str, folder: Path) -> Path:
         attack=PgdConfig(steps=1),
         constraint=ConstraintConfig(bound="90%", images=10, max_iterations=1),
         size_limit="60%",
+        **own,
     )
     return run_search(SearchCommand(out=str(folder), data=DataConfig(limit=20), search=search, threads=1))
 

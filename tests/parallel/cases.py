@@ -158,6 +158,7 @@ CASES: dict[str, Callable[[Path], dict[str, Tensor]]] = {
     "sampled paths, unrolled": searching(
         replace(SEARCH, space="nasbench201", cells=1, algorithm="gdas", hypergradient="unrolled")
     ),
+    "second derivatives": searching(replace(SEARCH, space="nasbench201", cells=1, algorithm="advrush")),
     "shortlist": searching(replace(SEARCH, algorithm="random", shortlist=ShortlistConfig(count=2, epochs=1))),
     "unsynchronised": training(TRAINING, synchronised=False),
 }

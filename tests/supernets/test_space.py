@@ -1,6 +1,7 @@
 """A size limit is kept exactly, and what is found under it is the best there is."""
 
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -134,6 +135,78 @@ def test_the_best_connected_cell_within_a_limit() -> None:
     )
     derived: Genotype = SPACES["nasbench201"].derive(alpha, limit)
     assert nasbench201.operations_of(derived) == nasbench201.without_dead_edges(best)
+
+
+@pytest.mark.parametrize("name", list(SPACES))
+def test_a_path_derives_its_genotype(name: str) -> None:
+    space = SPACES[name]
+    for seed in range(3):
+        genotype = space.derive(random_alpha(name, seed), None)
+        again = space.derive(20 * space.path(genotype), None)
+        # Of edges that are equally strong the order within a node is lost.
+        for kind in space.kinds:
+            assert [set(node) for node in again[kind].nodes] == [set(node) for node in genotype[kind].nodes]
+
+
+def test_a_path_computes_what_the_network_does() -> None:
+    """The supernet at a path, against the network of the genotype with the same weights."""
+    torch.manual_seed(0)
+    space = SPACES["nasbench201"]
+    form: dict[str, int] = {"channels": 2, "cells": 1, "in_channels": 1}
+    supernet = space.supernet(10, **form)
+    operations = ("nor_conv_3x3", "skip_connect", "avg_pool_3x3", "nor_conv_1x1", "none", "nor_conv_3x3")
+    genotype = nasbench201.genotype_of(operations)
+    network = space.build(genotype, 10, **form)
+    names = [nasbench201.OPERATIONS.index(name) for name in operations]
+    of_path = {
+        key.replace(f"edges.{edge}.operations.{name}.", f"edges.{edge}."): value
+        for key, value in supernet.state_dict().items()
+        for edge, name in enumerate(names)
+        if f"edges.{edge}.operations.{name}." in key or ("operations" not in key and edge == 0)
+    }
+    missing, unexpected = network.load_state_dict(of_path, strict=False)
+    assert not unexpected
+    # Convolutions are taken over; scales and shifts that batch norms learn in the network only change nothing yet.
+    assert all(re.search(r"\.edges\.\d\.2\.", key) for key in missing)
+    images = torch.rand(4, 1, 8, 8)
+    torch.testing.assert_close(supernet.train().mix(images, space.path(genotype)), network.train()(images))
+
+
+def test_a_space_without_named_edges_has_no_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = SPACES["nasbench201"]
+    genotype = space.derive(random_alpha("nasbench201", 0), None)
+    monkeypatch.setattr(type(space), "edges", ())
+    with pytest.raises(ConfigError, match="space: expected one that names its edges, got 'nasbench201'"):
+        space.path(genotype)
+
+
+@pytest.mark.parametrize("name", list(SPACES))
+def test_choosing_by_the_softmax_of_alpha_is_deriving(name: str) -> None:
+    space, alpha = SPACES[name], random_alpha(name, 3)
+    for at_most in (None, space.at_most("50%")):
+        assert space.choose(alpha.double().softmax(dim=-1), at_most) == space.derive(alpha, at_most)
+
+
+@pytest.mark.parametrize("name", list(SPACES))
+def test_operations_of_weight_zero_are_out_of_the_question(name: str) -> None:
+    """The two lightest operations of each edge are the only ones that are left."""
+    space = SPACES[name]
+    left = [index for index, operation in enumerate(space.operations) if operation != "none"][:2]
+    names = {space.operations[index] for index in left} | {"none"}
+    weights = torch.rand(space.supernet.alpha_shape, generator=torch.Generator().manual_seed(0)) + 1
+    weights[..., left] *= 1e-9
+    only = torch.zeros_like(weights)
+    only[..., left] = weights[..., left]
+
+    def chosen(weights: torch.Tensor, at_most: int | None) -> set[str]:
+        genotype = space.choose(weights, at_most)
+        return {edge.op for kind in genotype.kinds for node in genotype[kind].nodes for edge in node}
+
+    assert not chosen(weights, None) <= names
+    for at_most in (None, space.at_most("60%")):
+        assert chosen(only, at_most) <= names
+    with pytest.raises(ConfigError, match="of weight > 0"):
+        space.choose(torch.zeros_like(weights), None)
 
 
 def decisions(genotype: Genotype) -> list[object]:

@@ -35,8 +35,8 @@ def check_search(config: SearchConfig) -> None:
 
     Raises:
         UnknownNameError: if there is no such algorithm, space, metric or solver.
-        ConfigError: if no network of the space is within the size limit, or has so few cells; or H is a percentage of
-            F, and F is 0 because the attack has no room.
+        ConfigError: if no network of the space is within the size limit, or has so few cells; the algorithm cannot work
+            as configured; or H is a percentage of F, and F is 0 because the attack has no room.
     """
     check_name("search.algorithm", ALGORITHMS, config.algorithm)
     check_name("search.space", SPACES, config.space)
@@ -44,6 +44,7 @@ def check_search(config: SearchConfig) -> None:
     try:
         space.check_cells(config.cells)
         space.largest(space.at_most(config.size_limit), torch.Generator())
+        ALGORITHMS[config.algorithm].check(config, space)
     except ConfigError as error:
         raise ConfigError(f"search.{error}") from error
     check_name("search.hypergradient", HYPERGRADIENTS, config.hypergradient)

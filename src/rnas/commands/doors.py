@@ -29,6 +29,7 @@ from rnas.networks.cards import known_cards
 from rnas.networks.catalogue import card_sheet, card_table
 from rnas.run.contents import load_results
 from rnas.run.search_results import read_search_results
+from rnas.search.listing import describe_algorithms
 from rnas.studies.config import ReproduceCommand
 from rnas.terminal import tell, warn
 
@@ -54,7 +55,12 @@ def refuse_early(out: str, *sources: str | None) -> None:
 
 def search(arguments: list[str]) -> None:
     """`rnas search`: where the genotype is."""
-    command: SearchCommand = parse("search", SearchCommand, arguments, resumable=True)
+    try:
+        command: SearchCommand = parse("search", SearchCommand, arguments, resumable=True)
+    except SystemExit:
+        if {"-h", "--help"} & set(arguments):
+            print("\nsearch algorithms:", *describe_algorithms(), sep="\n  ")
+        raise
     refuse_early(command.out, command.data.source)
     out = commands.run_search(command)
     if words := parallel.from_first(lambda: read_search_results(out).bound_in_words()):

@@ -22,7 +22,10 @@ __all__ = ["SynchronisedBatchNorm2d", "batch_norm", "synchronise"]
 
 
 class Sum(torch.autograd.Function):
-    """The sum of a tensor over all processes. Backward, the sum of the gradients that all processes have in it."""
+    """The sum of a tensor over all processes. Backward, the sum of the gradients that all processes have in it.
+
+    Differentiable as often as one likes, for its derivative is itself.
+    """
 
     @staticmethod
     def forward(ctx: Any, tensor: Tensor) -> Tensor:  # noqa: ARG004 - the signature of autograd
@@ -30,7 +33,7 @@ class Sum(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:  # noqa: ARG004
-        return reduced(gradient.clone(memory_format=torch.contiguous_format))
+        return Sum.apply(gradient)  # type: ignore[no-untyped-call]
 
 
 def batch_norm(
@@ -54,7 +57,7 @@ def batch_norm(
         eps: added to the variance, > 0.
 
     Returns:
-        Shape (N, C, H, W), differentiable once in maps, weight and bias.
+        Shape (N, C, H, W), differentiable in maps, weight and bias.
 
     Raises:
         ValueError: if there is one value a channel only.

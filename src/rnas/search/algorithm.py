@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import torch
@@ -22,7 +22,7 @@ from rnas.supernets.base import CellSupernet, SupernetAt
 from rnas.supernets.space import SearchSpace
 from rnas.training.optimiser import WeightOptimiser
 
-__all__ = ["ALGORITHMS", "Algorithm", "Batch", "Preparation", "SearchState", "SupernetAlgorithm"]
+__all__ = ["ALGORITHMS", "Algorithm", "Batch", "Preparation", "SearchState", "SupernetAlgorithm", "rival"]
 
 #: Moments of Adam on alpha, as in DARTS; the paper gives the rate and the decay only.
 ALPHA_BETAS = (0.5, 0.999)
@@ -50,6 +50,8 @@ class SearchState:
         epoch: the epoch to go on with.
         iteration: the iteration in it.
         passes: forward passes through the supernet so far.
+        extra: tensors that the algorithm alone keeps, by name, on alpha's device; `SupernetAlgorithm.begin` puts them
+            there.
     """
 
     space: SearchSpace
@@ -61,6 +63,7 @@ class SearchState:
     epoch: int = 0
     iteration: int = 0
     passes: int = 0
+    extra: dict[str, Tensor] = field(default_factory=dict)
 
     def network(self, weights: Tensor) -> SupernetAt:
         """The supernet at given weights of its operations, shape as alpha's."""
@@ -89,12 +92,16 @@ class SearchState:
             "epoch": self.epoch,
             "iteration": self.iteration,
             "passes": self.passes,
+            "extra": {name: tensor.detach() for name, tensor in self.extra.items()},
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Go on from `save`; raises `RunError` where the supernet has changed since."""
         self.supernet.restore(saved["supernet"])
         self.set_alpha(saved["alpha"])
+        with torch.no_grad():
+            for name, tensor in saved.get("extra", {}).items():
+                self.extra[name].copy_(tensor)
         self.theta_optimiser.restore(saved["theta_optimiser"])
         self.alpha_optimiser.load_state_dict(saved["alpha_optimiser"])
         self.bound, self.passes = saved["bound"], saved["passes"]
@@ -142,6 +149,26 @@ class Algorithm(abc.ABC):
         #: The settings that the algorithm was registered with, as they were given; None if it was without.
         self.own = own_settings(config)
         self.sample = sample
+        #: What trains the supernet before candidates are chosen; None where nothing needs its weights.
+        self.trainer: SupernetAlgorithm | None = None
+        #: Whether candidates are trained alone, and measured as in a race, before there is one.
+        self.trains_candidates = False
+
+    @classmethod  # noqa: B027 - most can do all
+    def check(cls, config: SearchConfig, space: SearchSpace) -> None:
+        """Refuse what the algorithm cannot do, before anything is trained.
+
+        Args:
+            config: settings of the search.
+            space: the one that they name.
+
+        Raises:
+            ConfigError: the message begins with a setting.
+        """
+
+    def supernet(self, space: SearchSpace) -> Callable[..., CellSupernet]:
+        """What makes the supernet in a space."""
+        return space.supernet if self.trainer is None else self.trainer.supernet(space)
 
     def prepare(self, state: SearchState, search: Preparation) -> None:  # noqa: B027 - most need nothing
         """Find out what `candidate` needs, once the supernet is trained, if there is one.
@@ -172,6 +199,45 @@ class SupernetAlgorithm(Algorithm):
 
     #: How alpha weighs the operations of the supernet.
     relaxation: ClassVar[Relaxation] = MIXTURE
+    #: Whether there are steps on alpha; if not, all epochs are spent on the weights, as in a warm-up.
+    trains_alpha: ClassVar[bool] = True
+
+    def __init__(self, config: SearchConfig, sample: Batch) -> None:
+        super().__init__(config, sample)
+        self.trainer = self
+
+    def supernet(self, space: SearchSpace) -> Callable[..., CellSupernet]:
+        return space.path_supernet if self.relaxation.sparse else space.supernet
+
+    def begin(self, state: SearchState, generator: torch.Generator) -> None:
+        """Add to a fresh state what the algorithm alone keeps.
+
+        Args:
+            state: where nothing has been trained yet.
+            generator: on the CPU, the source of what is random in it.
+        """
+
+    def architecture(self, state: SearchState) -> list[Tensor]:
+        """The leaf tensors that a step on alpha trains; alpha is the first."""
+        return [state.alpha]
+
+    def weights(
+        self,
+        state: SearchState,  # noqa: ARG002
+        architecture: Sequence[Tensor],
+        generator: torch.Generator,
+        *,
+        smooth: bool = False,
+    ) -> Tensor:
+        """The weights of the operations in one step, of alpha's shape.
+
+        Args:
+            state: the search.
+            architecture: values of the tensors of `architecture`, in which the weights are differentiable.
+            generator: decides what is random in them.
+            smooth: whether they have to be a smooth function, as a constraint can be linearised on.
+        """
+        return (self.relaxation.smooth_weights if smooth else self.relaxation.weights)(architecture[0], generator)
 
     @abc.abstractmethod
     def theta_step(self, state: SearchState, batch: Batch) -> dict[str, float]:
@@ -188,17 +254,23 @@ class SupernetAlgorithm(Algorithm):
     def end_warmup(self, state: SearchState) -> None:
         """Fix whatever depends on the warmed-up supernet."""
 
+    def end_epoch(self, state: SearchState) -> dict[str, Any]:  # noqa: ARG002
+        """What is due after the last step of an epoch, warm-up or not; returns what to log of it."""
+        return {}
+
     def constrain(self, state: SearchState, iterations: int) -> dict[str, Any]:  # noqa: ARG002
         """Bring alpha back into the feasible set, in at most so many iterations; empty where there is no constraint."""
         return {}
 
     def candidate(self, state: SearchState, index: int, at_most: int | None, generator: torch.Generator) -> Genotype:
         alpha = state.alpha.detach().cpu()
-        if index:
-            # Gumbel noise of the size of alpha's own differences gives its nearest rivals, whatever alpha's scale.
-            noise = torch.empty_like(alpha).exponential_(generator=generator).log().neg()
-            alpha = alpha + alpha.std(dim=-1).mean() * noise
-        return state.space.derive(alpha, at_most)
+        return state.space.derive(rival(alpha, generator) if index else alpha, at_most)
+
+
+def rival(scores: Tensor, generator: torch.Generator) -> Tensor:
+    """Scores of operations with Gumbel noise of the size of their own differences: near ones, whatever their scale."""
+    noise = torch.empty_like(scores).exponential_(generator=generator).log().neg()
+    return scores + scores.std(dim=-1).mean() * noise
 
 
 class Algorithms(Lookup[type[Algorithm]]):

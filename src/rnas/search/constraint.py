@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -13,7 +13,6 @@ from rnas.config import PgdConfig
 from rnas.data.batches import in_batches
 from rnas.search.algorithm import Batch, SearchState
 from rnas.search.config import SearchConfig
-from rnas.search.relaxations import Relaxation
 from rnas.vulnerability.metrics import network_vulnerability
 
 __all__ = ["Vulnerability", "adversarial_images"]
@@ -29,14 +28,20 @@ class Vulnerability:
         state: holds the supernet, which is used in evaluation mode and left as it was.
         sample: images (N, C, H, W), labels (N,), and a generator whose present state decides all randomness.
         config: attack, metric and batch size.
-        relaxation: from alpha to the weights of the operations.
+        weights: (alpha, generator) to the weights of the operations, smooth in alpha.
     """
 
-    def __init__(self, state: SearchState, sample: Batch, config: SearchConfig, relaxation: Relaxation) -> None:
+    def __init__(
+        self,
+        state: SearchState,
+        sample: Batch,
+        config: SearchConfig,
+        weights: Callable[[Tensor, torch.Generator], Tensor],
+    ) -> None:
         self.state = state
         self.sample = sample
         self.config = config
-        self.relaxation = relaxation
+        self.weights = weights
         self.noise = sample.generator.get_state()
 
     def __call__(self, alpha: Tensor) -> Tensor:
@@ -62,7 +67,7 @@ class Vulnerability:
         generator.set_state(self.noise)
         for rows, share in in_batches(len(images), self.config.batch_size):
             batch = Batch(images[rows], labels[rows], generator)
-            weights = self.relaxation.smooth_weights(alpha, generator)
+            weights = self.weights(alpha, generator)
             network = self.state.network(weights)
             with evaluation_mode(network):
                 adversarial = adversarial_images(self.state, weights, batch, self.config.attack)

@@ -3,7 +3,8 @@
 F is the mean vulnerability of relaxed samples with fixed noise, a smooth function of alpha (`rnas.search.constraint`).
 
 References:
-    As of `rnas.search.rnas` and `rnas.search.gdas`.
+    "RNAS: Robust Network Architecture Search beyond DARTS", Algorithm 1, as in `rnas.search.rnas`; Dong and Yang 2019
+    (https://arxiv.org/abs/1910.04465), as in `rnas.search.gdas`.
 """
 
 from __future__ import annotations

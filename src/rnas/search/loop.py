@@ -77,7 +77,7 @@ def search(
             f"{data.name}: a search needs at least 4 training images, two in each half; there are {len(data.train)}"
         )
     SPACES[config.space].check_cells(config.cells)
-    check_maps(data, config)
+    ALGORITHMS[config.algorithm].check(config, SPACES[config.space])
     theta_half, alpha_half = halves(data.train.labels, derive(seed, "halves"))
     # Positions among the training images, as `load` gives them; the test set has positions of its own.
     run.write_json(
@@ -100,9 +100,10 @@ def search(
     }
     sample = fixed_sample(validation, config.constraint.images, seed, "sample")
     algorithm = ALGORITHMS[config.algorithm](config, sample)
+    check_maps(data, algorithm)
     state = initial_state(data, config, algorithm, len(batches["theta"]), seed=seed, device=device)
-    if isinstance(algorithm, SupernetAlgorithm):
-        optimise(algorithm, state, batches, run, checkpoint_every=checkpoint_every)
+    if algorithm.trainer is not None:
+        optimise(algorithm.trainer, state, batches, run, checkpoint_every=checkpoint_every)
     preparation = Preparation(
         data=replace(data, train=train),
         sample=fixed_sample(validation, config.shortlist.images, seed, "shortlist"),
@@ -128,6 +129,12 @@ def fixed_sample(images: LabelledImages, count: int, seed: int, purpose: str) ->
     return Batch(chosen.floats(), chosen.labels, noise)
 
 
+def warmup_epochs(algorithm: Algorithm) -> int:
+    """The epochs of Phase I: all of them where alpha is not trained."""
+    config, trainer = algorithm.config, algorithm.trainer
+    return config.warmup_epochs if trainer is None or trainer.trains_alpha else config.epochs
+
+
 def unconstrained_iterations(config: SearchConfig, iterations: int) -> int:
     """The alternating iterations of an epoch of T: u of Algorithm 1."""
     return max(1, min(iterations, round(config.unconstrained_fraction * iterations)))
@@ -144,10 +151,9 @@ def initial_state(
 ) -> SearchState:
     """Fresh weights, a fresh alpha and their optimisers."""
     space = SPACES[config.space]
-    sparse = isinstance(algorithm, SupernetAlgorithm) and algorithm.relaxation.sparse
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "supernet"))
-        supernet = (space.path_supernet if sparse else space.supernet)(
+        supernet = algorithm.supernet(space)(
             data.num_classes, channels=config.channels, cells=config.cells, in_channels=data.channels
         )
     supernet.normalise.fit(data.train.images)
@@ -156,8 +162,9 @@ def initial_state(
     generator = torch.Generator().manual_seed(derive(seed, "alpha"))
     alpha = supernet.initial_alpha(generator).to(device).requires_grad_()
     unconstrained = unconstrained_iterations(config, iterations)
-    theta_steps = config.warmup_epochs * iterations + (config.epochs - config.warmup_epochs) * unconstrained
-    return SearchState(
+    warm = warmup_epochs(algorithm)
+    theta_steps = warm * iterations + (config.epochs - warm) * unconstrained
+    state = SearchState(
         space=space,
         supernet=supernet,
         alpha=alpha,
@@ -166,6 +173,9 @@ def initial_state(
             [alpha], lr=config.alpha_learning_rate, betas=ALPHA_BETAS, weight_decay=config.alpha_weight_decay
         ),
     )
+    if algorithm.trainer is not None:
+        algorithm.trainer.begin(state, generator)
+    return state
 
 
 def optimise(
@@ -185,7 +195,7 @@ def optimise(
         run: where metrics and checkpoints go.
         checkpoint_every: iterations between two checkpoints.
     """
-    config, seed = algorithm.config, run.manifest["seed"]
+    config, seed, warmup = algorithm.config, run.manifest["seed"], warmup_epochs(algorithm)
     iterations = len(batches["theta"])
     unconstrained = unconstrained_iterations(config, iterations)
     projection_iterations = config.constraint.max_iterations
@@ -194,7 +204,7 @@ def optimise(
         projection_iterations = 0 if config.unconstrained_fraction == 1 else max(1, iterations - unconstrained)
     if (saved := parallel.from_first(run.load_checkpoint)) is not None:
         state.restore(saved)
-    parallel.follow([state.alpha, *state.supernet.state_dict().values()])
+    parallel.follow([state.alpha, *state.extra.values(), *state.supernet.state_dict().values()])
 
     def batch(half: str, step: int) -> Batch:
         images, labels = map(parallel.own, batches[half].at(step))
@@ -206,9 +216,9 @@ def optimise(
     with reporting(f"searching {run.path.name}", total, start=start) as progress:
         while state.epoch < config.epochs:
             epoch, step = state.epoch, state.epoch * iterations + state.iteration
-            warm = epoch < config.warmup_epochs
+            warm = epoch < warmup
             with run.step(step, partial(advise_weights, config)):
-                if epoch == config.warmup_epochs and state.iteration == 0:
+                if epoch == warmup and state.iteration == 0:
                     algorithm.end_warmup(state)
                     state.bound = parallel.from_first(lambda: state.bound)
                     check_bound(state.bound)
@@ -222,7 +232,7 @@ def optimise(
                     with parallel.part_of(batches["alpha"].batch_size):
                         training = batch("theta", step + 1)
                         values = parallel.means(algorithm.alpha_step(state, batch("alpha", step), training))
-                    parallel.follow([state.alpha])
+                    parallel.follow([state.alpha, *state.extra.values()])
                     run.log("alpha_step", step=step, epoch=epoch, **values)
                 state.iteration += 1
                 if state.iteration == (iterations if warm else unconstrained):
@@ -237,10 +247,13 @@ def optimise(
 def end_epoch(
     algorithm: SupernetAlgorithm, state: SearchState, run: Run, step: int, projection_iterations: int
 ) -> dict[str, float]:
-    """Project, then log where the epoch ended; returns what to show."""
+    """Project, let the algorithm do what is due, then log where the epoch ended; returns what to show."""
     if projection_iterations and (projection := algorithm.constrain(state, projection_iterations)):
         parallel.follow([state.alpha])
         run.log("projection", step=step, epoch=state.epoch, **projection)
+    if due := algorithm.end_epoch(state):
+        parallel.follow([state.alpha, *state.extra.values()])
+        run.log("epoch_end", step=step, epoch=state.epoch, **due)
     value = algorithm.vulnerability(state)
     if not math.isfinite(value):
         raise DivergenceError(f"the vulnerability is not finite: F = {value}", NOT_FINITE)
@@ -262,7 +275,7 @@ def results(algorithm: Algorithm, state: SearchState, genotype: Genotype) -> Sea
     config = algorithm.config
     return SearchResults(
         bound=state.bound,
-        reached=algorithm.vulnerability(state) if isinstance(algorithm, SupernetAlgorithm) else None,
+        reached=None if algorithm.trainer is None else algorithm.trainer.vulnerability(state),
         parameters=state.space.size(genotype),
         passes=state.passes,
         size_limit=state.space.at_most(config.size_limit),

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rnas.config import require
+from rnas.errors import ConfigError
 from rnas.genotype import Edge, Genotype
 from rnas.networks.counting import count_parameters
 from rnas.registry import Named
@@ -32,9 +33,13 @@ class SearchSpace(abc.ABC):
     kinds: ClassVar[tuple[str, ...]]
     #: Candidate operations of an edge, in the order of alpha's last dimension.
     operations: ClassVar[tuple[str, ...]]
+    #: Source and target node of each edge, in the order of alpha's second dimension; empty where nobody has named them.
+    edges: ClassVar[tuple[tuple[int, int], ...]] = ()
     #: The supernet that mixes all operations of every edge, and one which is fast where most weights are 0.
     supernet: ClassVar[type[CellSupernet]]
     path_supernet: ClassVar[type[CellSupernet]]
+    #: Whether `path_supernet` takes `one_in`: whether its operations can be computed on some channels only.
+    partial_channels: ClassVar[bool] = False
     #: The published form of its networks, of which sizes are told.
     channels: ClassVar[int]
     cells: ClassVar[int]
@@ -80,6 +85,26 @@ class SearchSpace(abc.ABC):
             ConfigError: if no network is so small.
         """
 
+    def choose(self, weights: Tensor, at_most: int | None) -> Genotype:  # noqa: ARG002
+        """The genotype of the greatest weights, as `derive` takes it of the softmax of alpha.
+
+        Args:
+            weights: >= 0, shape `supernet.alpha_shape`; an operation of weight 0 is out of the question.
+            at_most: see `derive`.
+
+        Raises:
+            ConfigError: if no network is so small, or none is left; or the space only knows how to derive.
+        """
+        raise ConfigError(f"space: expected one that chooses by weights, got {self.name}, which has only derive")
+
+    def has_network(self, left: Tensor, at_most: int | None) -> bool:
+        """Whether `choose` finds a genotype among the operations that are left, shape as alpha's, 0 for those gone."""
+        try:
+            self.choose(left, at_most)
+        except ConfigError:
+            return False
+        return True
+
     @abc.abstractmethod
     def largest(self, at_most: int | None, generator: torch.Generator) -> Genotype:
         """A genotype with the most parameters, of those with at most so many; raises as `derive`.
@@ -88,6 +113,27 @@ class SearchSpace(abc.ABC):
             at_most: see `derive`.
             generator: on the CPU; decides between equal ones.
         """
+
+    def path(self, genotype: Genotype) -> Tensor:
+        """The weights of the operations at which the supernet computes a genotype: 1 for each of its edges, else 0.
+
+        Args:
+            genotype: of this space.
+
+        Returns:
+            Shape `supernet.alpha_shape`, on the CPU.
+
+        Raises:
+            ConfigError: if the space does not name its edges.
+        """
+        require(bool(self.edges), "space", "one that names its edges", self.name)
+        weights = torch.zeros(self.supernet.alpha_shape)
+        for kind, name in enumerate(self.kinds):
+            cell = genotype[name]
+            for target, edges in enumerate(cell.nodes, start=cell.inputs):
+                for edge in edges:
+                    weights[kind, self.edges.index((edge.source, target)), self.operations.index(edge.op)] = 1
+        return weights
 
     def neighbours(self, genotype: Genotype) -> list[Genotype]:
         """All genotypes of the space that differ in one decision: the operation of an edge, or the node that it reads.

@@ -16,13 +16,21 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rnas.config import require
+from rnas.errors import ConfigError
 from rnas.genotype import Cell, Edge, Genotype
 from rnas.networks.cells import CellNetwork, Placement, darts_plan
 from rnas.networks.operations import build_operation
 from rnas.networks.zoo import PUBLISHED_CELLS, PUBLISHED_CHANNELS, count_parameters
 from rnas.spaces import darts
 
-__all__ = ["TARGETS", "derive_genotype", "largest_genotype", "size_around_operations", "size_of_operations"]
+__all__ = [
+    "TARGETS",
+    "choose_genotype",
+    "derive_genotype",
+    "largest_genotype",
+    "size_around_operations",
+    "size_of_operations",
+]
 
 #: Operations that an edge of a derived cell can have.
 CANDIDATES = tuple(index for index, name in enumerate(darts.OPERATIONS) if name != "none")
@@ -54,7 +62,9 @@ def derive_genotype(alpha: Tensor, at_most: int | None = None, *, edges_per_node
     Raises:
         ConfigError: if no network is so small.
     """
-    return choose_genotype(alpha.detach().double().softmax(dim=-1).cpu(), at_most, edges_per_node)
+    # Of whatever alpha, no operation is out of the question.
+    weights = alpha.detach().double().softmax(dim=-1).clamp_min(torch.finfo(torch.double).tiny)
+    return choose_genotype(weights.cpu(), at_most, edges_per_node)
 
 
 def largest_genotype(at_most: int | None, generator: torch.Generator) -> Genotype:
@@ -70,12 +80,20 @@ def largest_genotype(at_most: int | None, generator: torch.Generator) -> Genotyp
 
 
 def choose_genotype(weights: Tensor, at_most: int | None, edges_per_node: int = 2) -> Genotype:
-    """The genotype with the greatest sum of weights, shape as alpha's; the rest is as of `derive_genotype`."""
+    """The genotype with the greatest sum of weights, shape as alpha's; the rest is as of `derive_genotype`.
+
+    An operation of weight 0 is out of the question.
+
+    Raises:
+        ConfigError: if no network is so small, or a node has too few edges left.
+    """
     options = [
         node_choices(weights[kind], kind, target, edges_per_node)
         for kind in range(len(darts.KINDS))
         for target in TARGETS
     ]
+    if not all(options):
+        raise ConfigError(f"expected {edges_per_node} edges to every node with an operation of weight > 0, got fewer")
     if at_most is None:
         nodes = [max(of_node, key=lambda choice: choice.weight).nodes[0] for of_node in options]
     else:
@@ -105,6 +123,7 @@ def node_choices(weights: Tensor, kind: int, target: int, count: int) -> list[Ch
         tuple(zip(edges, operations, strict=True))
         for edges in itertools.combinations(incoming, count)
         for operations in itertools.product(CANDIDATES, repeat=count)
+        if all(weight_of[edge][operation] > 0 for edge, operation in zip(edges, operations, strict=True))
     ]
     sizes = [sum(size_of[edge][operation] for edge, operation in pairs) for pairs in ways]
     sums = [sum(weight_of[edge][operation] for edge, operation in pairs) for pairs in ways]

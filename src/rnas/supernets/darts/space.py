@@ -11,6 +11,7 @@ from rnas.networks.zoo import PUBLISHED_CELLS, PUBLISHED_CHANNELS
 from rnas.spaces import darts
 from rnas.supernets.darts.derive import (
     TARGETS,
+    choose_genotype,
     derive_genotype,
     largest_genotype,
     size_around_operations,
@@ -29,8 +30,10 @@ class DartsSpace(SearchSpace):
 
     kinds = darts.KINDS
     operations = darts.OPERATIONS
+    edges = darts.EDGES
     supernet = FusedSupernet
     path_supernet = Supernet
+    partial_channels = True
     channels = PUBLISHED_CHANNELS
     cells = PUBLISHED_CELLS
     least_cells = 3
@@ -44,6 +47,9 @@ class DartsSpace(SearchSpace):
 
     def derive(self, alpha: Tensor, at_most: int | None) -> Genotype:
         return derive_genotype(alpha, at_most)
+
+    def choose(self, weights: Tensor, at_most: int | None) -> Genotype:
+        return choose_genotype(weights.detach().double().cpu(), at_most)
 
     def largest(self, at_most: int | None, generator: torch.Generator) -> Genotype:
         return largest_genotype(at_most, generator)

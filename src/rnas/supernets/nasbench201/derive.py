@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from rnas.config import require
+from rnas.errors import ConfigError
 from rnas.genotype import Genotype
 from rnas.spaces import nasbench201
 
-__all__ = ["derive_connected_genotype", "largest_genotype"]
+__all__ = ["choose_connected_genotype", "derive_connected_genotype", "largest_genotype"]
 
 
 @functools.cache
@@ -51,6 +52,11 @@ def derive_connected_genotype(alpha: Tensor, at_most: int | None = None) -> Geno
     return greatest(sums, at_most)
 
 
+def choose_connected_genotype(weights: Tensor, at_most: int | None = None) -> Genotype:
+    """The same of the greatest product of weights >= 0, shape as alpha's; weight 0 is out of the question."""
+    return greatest(sum_over_edges(weights.detach()[0].double().cpu().log()), at_most)
+
+
 def largest_genotype(at_most: int | None, generator: torch.Generator) -> Genotype:
     """A connected cell with the most parameters, of those with at most so many; raises as `derive_connected_genotype`.
 
@@ -76,5 +82,7 @@ def greatest(scores: Tensor, at_most: int | None) -> Genotype:
         least = int(sizes.min())
         require(at_most >= least, "size_limit", f"at least {least:,} parameters", at_most)
         scores = scores.masked_fill(sizes > at_most, -torch.inf)
+    if scores.max() == -torch.inf:
+        raise ConfigError(f"expected a connected cell of operations of weight > 0 within {at_most}, got none")
     best = [nasbench201.OPERATIONS[index] for index in cells[int(scores.argmax())].tolist()]
     return nasbench201.genotype_of(nasbench201.without_dead_edges(best))

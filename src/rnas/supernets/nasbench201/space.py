@@ -8,7 +8,11 @@ from torch import Tensor
 from rnas.genotype import Genotype
 from rnas.networks.nasbench201 import NasBench201Network
 from rnas.spaces import nasbench201
-from rnas.supernets.nasbench201.derive import derive_connected_genotype, largest_genotype
+from rnas.supernets.nasbench201.derive import (
+    choose_connected_genotype,
+    derive_connected_genotype,
+    largest_genotype,
+)
 from rnas.supernets.nasbench201.supernet import NasBench201Supernet
 from rnas.supernets.space import SPACES, SearchSpace
 
@@ -21,8 +25,10 @@ class NasBench201Space(SearchSpace):
 
     kinds = nasbench201.KINDS
     operations = nasbench201.OPERATIONS
+    edges = nasbench201.EDGES
     supernet = NasBench201Supernet
     path_supernet = NasBench201Supernet
+    partial_channels = True
     channels = nasbench201.CHANNELS
     cells = nasbench201.CELLS_PER_STAGE
     keeps_none = True
@@ -34,6 +40,9 @@ class NasBench201Space(SearchSpace):
 
     def derive(self, alpha: Tensor, at_most: int | None) -> Genotype:
         return derive_connected_genotype(alpha, at_most)
+
+    def choose(self, weights: Tensor, at_most: int | None) -> Genotype:
+        return choose_connected_genotype(weights, at_most)
 
     def largest(self, at_most: int | None, generator: torch.Generator) -> Genotype:
         return largest_genotype(at_most, generator)
