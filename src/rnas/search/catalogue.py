@@ -3,12 +3,17 @@
 
 import rnas.search.adversarial_darts
 import rnas.search.advrush
+import rnas.search.arnas
 import rnas.search.beta_darts
 import rnas.search.darts
 import rnas.search.darts_pt
+import rnas.search.evolution
 import rnas.search.gdas
 import rnas.search.gdas_rnas
 import rnas.search.largest
+import rnas.search.p_darts
+import rnas.search.pc_darts
 import rnas.search.random
 import rnas.search.rnas
 import rnas.search.score
+import rnas.search.snas

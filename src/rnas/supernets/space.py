@@ -38,6 +38,8 @@ class SearchSpace(abc.ABC):
     #: The supernet that mixes all operations of every edge, and one which is fast where most weights are 0.
     supernet: ClassVar[type[CellSupernet]]
     path_supernet: ClassVar[type[CellSupernet]]
+    #: Whether `path_supernet` takes `one_in`: whether its operations can be computed on some channels only.
+    partial_channels: ClassVar[bool] = False
     #: The published form of its networks, of which sizes are told.
     channels: ClassVar[int]
     cells: ClassVar[int]
@@ -95,6 +97,14 @@ class SearchSpace(abc.ABC):
         """
         raise ConfigError(f"space: expected one that chooses by weights, got {self.name}, which has only derive")
 
+    def has_network(self, left: Tensor, at_most: int | None) -> bool:
+        """Whether `choose` finds a genotype among the operations that are left, shape as alpha's, 0 for those gone."""
+        try:
+            self.choose(left, at_most)
+        except ConfigError:
+            return False
+        return True
+
     @abc.abstractmethod
     def largest(self, at_most: int | None, generator: torch.Generator) -> Genotype:
         """A genotype with the most parameters, of those with at most so many; raises as `derive`.
@@ -103,6 +113,27 @@ class SearchSpace(abc.ABC):
             at_most: see `derive`.
             generator: on the CPU; decides between equal ones.
         """
+
+    def path(self, genotype: Genotype) -> Tensor:
+        """The weights of the operations at which the supernet computes a genotype: 1 for each of its edges, else 0.
+
+        Args:
+            genotype: of this space.
+
+        Returns:
+            Shape `supernet.alpha_shape`, on the CPU.
+
+        Raises:
+            ConfigError: if the space does not name its edges.
+        """
+        require(bool(self.edges), "space", "one that names its edges", self.name)
+        weights = torch.zeros(self.supernet.alpha_shape)
+        for kind, name in enumerate(self.kinds):
+            cell = genotype[name]
+            for target, edges in enumerate(cell.nodes, start=cell.inputs):
+                for edge in edges:
+                    weights[kind, self.edges.index((edge.source, target)), self.operations.index(edge.op)] = 1
+        return weights
 
     def neighbours(self, genotype: Genotype) -> list[Genotype]:
         """All genotypes of the space that differ in one decision: the operation of an edge, or the node that it reads.
