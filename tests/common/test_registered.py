@@ -153,7 +153,10 @@ def test_supernets_start_near_uniform(name: str) -> None:
 
 
 #: Own settings of algorithms whose defaults ask for more trainings than a test has time for.
-FEW: dict[str, dict[str, object]] = {"evolution": {"candidates": 3, "population": 2, "tournament": 2}}
+FEW: dict[str, dict[str, object]] = {
+    "evolution": {"candidates": 3, "population": 2, "tournament": 2},
+    "reinforce": {"candidates": 3},
+}
 
 
 @pytest.mark.parametrize("space", list(SPACES))

@@ -11,4 +11,5 @@ import rnas.search.gdas
 import rnas.search.gdas_rnas
 import rnas.search.largest
 import rnas.search.random
+import rnas.search.reinforce
 import rnas.search.rnas
