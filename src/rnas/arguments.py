@@ -40,8 +40,15 @@ set_loader("settings", load_settings, exceptions=(yaml.YAMLError,))
 
 
 def positionals(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """The leading arguments that are no options, and the rest."""
+    """The leading arguments that are no options, and the rest.
+
+    Raises:
+        ConfigError: if one is blank, such as an unset variable of a shell script.
+    """
     count = next((index for index, word in enumerate(arguments) if word.startswith("-")), len(arguments))
+    blank = [word for word in arguments[:count] if not word.strip()]
+    if blank:
+        raise ConfigError(f"expected a name or a path, got {blank[0]!r}")
     return arguments[:count], arguments[count:]
 
 
@@ -65,7 +72,7 @@ def parse(
     try:
         return parse_as(extended(kind), command, arguments, recipe, resumable=resumable)
     except ConfigError as error:
-        if not re.match(r"no setting is called '--search\.\w+\.", str(error)):
+        if not re.search(r"no setting is called '--search\.\w+\.", str(error)):
             raise
     import_algorithms()  # it may be that of an algorithm whose file has not been imported
     return parse_as(extended(kind), command, arguments, recipe, resumable=resumable)

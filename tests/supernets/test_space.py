@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -49,6 +50,8 @@ def test_too_small_a_limit_names_the_smallest_size(name: str) -> None:
 def test_sizes_are_those_of_the_networks() -> None:
     genotype = SPACES["darts"].derive(random_alpha("darts", 1), None)
     assert SPACES["darts"].size(genotype) == count_parameters(CellNetwork(genotype, 10))
+    shorter = Genotype({kind: replace(cell, concat=(2, 5)) for kind, cell in genotype.cells})
+    assert SPACES["darts"].size(shorter) == count_parameters(CellNetwork(shorter, 10))
     cell = SPACES["nasbench201"].derive(random_alpha("nasbench201", 1), None)
     assert SPACES["nasbench201"].size(cell) == count_parameters(NasBench201Network(cell, 10))
 
@@ -64,7 +67,7 @@ def test_sizes_of_operations_add_up() -> None:
             for target, edges in enumerate(genotype[name].nodes, start=darts.INPUTS)
             for edge in edges
         )
-        assert total == SPACES["darts"].size(genotype)
+        assert total == count_parameters(CellNetwork(genotype, 10)) == SPACES["darts"].size(genotype)
 
 
 def test_the_largest_network_has_the_largest_operation_everywhere() -> None:

@@ -3,6 +3,7 @@
 
 import rnas.search.adversarial_darts
 import rnas.search.advrush
+import rnas.search.arnas
 import rnas.search.beta_darts
 import rnas.search.darts
 import rnas.search.darts_pt
@@ -10,6 +11,10 @@ import rnas.search.evolution
 import rnas.search.gdas
 import rnas.search.gdas_rnas
 import rnas.search.largest
+import rnas.search.p_darts
+import rnas.search.pc_darts
 import rnas.search.random
 import rnas.search.reinforce
 import rnas.search.rnas
+import rnas.search.score
+import rnas.search.snas

@@ -14,6 +14,7 @@ Deviations:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -45,30 +46,45 @@ class Darts(SupernetAlgorithm):
         leaves = self.architecture(state)
         joint = nn.utils.parameters_to_vector(leaves).detach().requires_grad_()
         architecture = parts(joint, leaves)
+        noise = batch.generator.get_state()
         weights = self.weights(state, architecture, batch.generator)
         # Made here, at the present theta and alpha: constants of the differentiation, whatever theta it goes through.
         images = self.validation_images(state, weights.detach(), batch)
         losses: dict[str, Tensor] = {}
 
-        def validation_loss() -> Tensor:
-            network = state.network(weights).train()
-            losses.update({name: F.cross_entropy(network(shown), batch.labels) for name, shown in images.items()})
-            losses.update(self.penalties(state, architecture, network, batch))
-            return torch.stack(list(losses.values())).sum()
+        def objective(*names: str) -> Tensor:
+            batch.generator.set_state(noise)
+            network = state.network(self.weights(state, architecture, batch.generator)).train()
+            terms = {name: F.cross_entropy(network(images[name]), batch.labels) for name in names}
+            terms |= self.penalties(state, architecture, network, batch)
+            losses.update(terms)
+            return torch.stack(list(terms.values())).sum()
 
-        gradient = HYPERGRADIENTS[self.config.hypergradient](
-            BilevelProblem(
-                alpha=joint,
-                weights=state.theta_optimiser.parameters,
-                buffers=list(state.supernet.buffers()),
-                validation_loss=validation_loss,
-                training_loss=self.training_loss(state, architecture, training),
-                virtual_step=state.theta_optimiser.virtual_step,
+        def hypergradient(*names: str) -> Tensor:
+            return HYPERGRADIENTS[self.config.hypergradient](
+                BilevelProblem(
+                    alpha=joint,
+                    weights=state.theta_optimiser.parameters,
+                    buffers=list(state.supernet.buffers()),
+                    validation_loss=partial(objective, *names),
+                    training_loss=self.training_loss(state, architecture, training),
+                    virtual_step=state.theta_optimiser.virtual_step,
+                )
             )
-        )
+
+        gradient = self.combined(hypergradient, list(images))
         values = {name: float(value.detach()) for name, value in losses.items()}
         self.descend(state, gradient, values)
         return {"loss": sum(values.values())} | values
+
+    def combined(self, hypergradient: Callable[..., Tensor], names: Sequence[str]) -> Tensor:
+        """The gradient to descend with: that of the sum of all losses.
+
+        Args:
+            hypergradient: names of losses to the gradient of their sum, and of the penalties, in `architecture`.
+            names: of all losses.
+        """
+        return hypergradient(*names)
 
     def descend(self, state: SearchState, gradient: Tensor, values: dict[str, float]) -> None:
         """One step of Adam on alpha, and on what else the architecture has.

@@ -37,7 +37,6 @@ from torch.nn import functional as F
 from rnas.attacks import pgd_linf
 from rnas.config import require
 from rnas.data.batches import in_batches
-from rnas.errors import ConfigError
 from rnas.genotype import Genotype
 from rnas.hypergradients.registry import unchanged
 from rnas.search.adversarial_darts import AdversarialDarts
@@ -141,7 +140,7 @@ class DartsPT(AdversarialDarts):
         for operation in range(left.shape[2]):
             alone = left.clone()
             alone[kind, edge] = F.one_hot(torch.tensor(operation), left.shape[2])
-            if self.leaves_a_network(state, alone):
+            if state.space.has_network(alone, self.at_most):
                 without = weights.clone()
                 without[kind, edge, operation] = 0
                 outcomes[operation] = self.outcome(state, without)
@@ -160,19 +159,11 @@ class DartsPT(AdversarialDarts):
             for edge in incoming:
                 without = left.clone()
                 without[kind, edge] = 0
-                if bool(left[kind, edge].any()) and self.leaves_a_network(state, without):
+                if bool(left[kind, edge].any()) and state.space.has_network(without, self.at_most):
                     outcomes[edge] = self.outcome(state, without)
             if not outcomes:
                 return
             left[kind, max(outcomes, key=outcomes.__getitem__)] = 0
-
-    def leaves_a_network(self, state: SearchState, left: Tensor) -> bool:
-        """Whether a network within the size limit is made of these operations."""
-        try:
-            state.space.choose(left, self.at_most)
-        except ConfigError:
-            return False
-        return True
 
     def present(self, state: SearchState) -> Tensor:
         """The weights of the operations as they are now, without a gradient."""

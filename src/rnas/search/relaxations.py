@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["MIXTURE", "SAMPLED_PATHS", "Relaxation"]
+__all__ = ["MIXTURE", "SAMPLED_PATHS", "Relaxation", "relaxed_sample"]
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ def mixture(alpha: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG00
     return alpha.softmax(dim=-1)
 
 
-def relaxed_sample(alpha: Tensor, generator: torch.Generator) -> Tensor:
-    """The softmax of alpha with Gumbel noise, at temperature 1 (Jang et al., Eq. 2)."""
+def relaxed_sample(alpha: Tensor, generator: torch.Generator, temperature: float = 1.0) -> Tensor:
+    """The softmax of alpha with Gumbel noise (Jang et al., Eq. 2); the lower the temperature, the closer to 0 and 1."""
     noise = torch.empty_like(alpha).exponential_(generator=generator).log().neg()
-    return (alpha + noise).softmax(dim=-1)
+    return ((alpha + noise) / temperature).softmax(dim=-1)
 
 
 def sampled_path(alpha: Tensor, generator: torch.Generator) -> Tensor:

@@ -38,6 +38,8 @@ class SearchSpace(abc.ABC):
     #: The supernet that mixes all operations of every edge, and one which is fast where most weights are 0.
     supernet: ClassVar[type[CellSupernet]]
     path_supernet: ClassVar[type[CellSupernet]]
+    #: Whether `path_supernet` takes `one_in`: whether its operations can be computed on some channels only.
+    partial_channels: ClassVar[bool] = False
     #: The published form of its networks, of which sizes are told.
     channels: ClassVar[int]
     cells: ClassVar[int]
@@ -94,6 +96,14 @@ class SearchSpace(abc.ABC):
             ConfigError: if no network is so small, or none is left; or the space only knows how to derive.
         """
         raise ConfigError(f"space: expected one that chooses by weights, got {self.name}, which has only derive")
+
+    def has_network(self, left: Tensor, at_most: int | None) -> bool:
+        """Whether `choose` finds a genotype among the operations that are left, shape as alpha's, 0 for those gone."""
+        try:
+            self.choose(left, at_most)
+        except ConfigError:
+            return False
+        return True
 
     @abc.abstractmethod
     def largest(self, at_most: int | None, generator: torch.Generator) -> Genotype:

@@ -9,6 +9,8 @@ References:
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -17,6 +19,7 @@ from rnas.networks.normalise import Normalise
 from rnas.networks.operations import FactorizedReduce, ReluConvNorm, build_operation
 from rnas.spaces import darts
 from rnas.supernets.base import CellSupernet, MixedOperation, active_operations
+from rnas.supernets.partial import mixed_or_partial
 
 __all__ = ["Supernet", "SupernetCell"]
 
@@ -36,14 +39,15 @@ class SupernetCell(nn.Module):
     """A cell in which every edge is a mixed operation."""
 
     def __init__(
-        self, before_previous: int, previous: int, channels: int, *, reduce: bool, reduced_before: bool
+        self, before_previous: int, previous: int, channels: int, *, reduce: bool, reduced_before: bool, one_in: int = 1
     ) -> None:
         super().__init__()
         adapt = FactorizedReduce if reduced_before else ReluConvNorm
         self.adapt_before_previous = adapt(before_previous, channels, affine=False)
         self.adapt_previous = ReluConvNorm(previous, channels, affine=False)
+        strides = [2 if reduce and source < darts.INPUTS else 1 for source, _ in darts.EDGES]
         self.edges = nn.ModuleList(
-            mixed_operation(channels, 2 if reduce and source < darts.INPUTS else 1) for source, _ in darts.EDGES
+            mixed_or_partial(partial(mixed_operation, stride=stride), channels, one_in) for stride in strides
         )
 
     def forward(self, before_previous: Tensor, previous: Tensor, weights: Tensor) -> Tensor:
@@ -73,11 +77,14 @@ class Supernet(CellSupernet):
         channels: channels of a node in the first cells (C).
         cells: number of cells.
         in_channels: channels of the images.
+        one_in: the operations are computed on one in so many channels (`rnas.supernets.partial`).
     """
 
     alpha_shape = (len(darts.KINDS), len(darts.EDGES), len(darts.OPERATIONS))
 
-    def __init__(self, num_classes: int, *, channels: int = 16, cells: int = 8, in_channels: int = 3) -> None:
+    def __init__(
+        self, num_classes: int, *, channels: int = 16, cells: int = 8, in_channels: int = 3, one_in: int = 1
+    ) -> None:
         super().__init__()
         self.normalise = Normalise(in_channels)
         features = STEM_MULTIPLIER * channels
@@ -90,7 +97,9 @@ class Supernet(CellSupernet):
             reduce = darts.KINDS[kind] == "reduce"
             channels = 2 * channels if reduce else channels
             self.cells.append(
-                SupernetCell(before_previous, previous, channels, reduce=reduce, reduced_before=reduced_before)
+                SupernetCell(
+                    before_previous, previous, channels, reduce=reduce, reduced_before=reduced_before, one_in=one_in
+                )
             )
             before_previous, previous, reduced_before = previous, darts.NODES * channels, reduce
         self.classifier = nn.Linear(previous, num_classes)

@@ -28,6 +28,7 @@ class NasBench201Space(SearchSpace):
     edges = nasbench201.EDGES
     supernet = NasBench201Supernet
     path_supernet = NasBench201Supernet
+    partial_channels = True
     channels = nasbench201.CHANNELS
     cells = nasbench201.CELLS_PER_STAGE
     keeps_none = True

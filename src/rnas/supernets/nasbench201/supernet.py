@@ -21,19 +21,22 @@ from rnas.networks.layout import use_channels_last
 from rnas.networks.nasbench201 import StagedNetwork, build_edge
 from rnas.spaces import nasbench201
 from rnas.supernets.base import CellSupernet, MixedOperation, active_operations
+from rnas.supernets.partial import mixed_or_partial
 
 __all__ = ["NasBench201Supernet"]
+
+
+def mixed_operation(channels: int) -> MixedOperation:
+    """All operations of the space on one edge, (N, C, H, W) to (N, C, H, W)."""
+    return MixedOperation({name: build_edge(name, channels, affine=False) for name in nasbench201.OPERATIONS})
 
 
 class SupernetCell(nn.Module):
     """A cell in which every edge is a mixed operation."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, one_in: int = 1) -> None:
         super().__init__()
-        self.edges = nn.ModuleList(
-            MixedOperation({name: build_edge(name, channels, affine=False) for name in nasbench201.OPERATIONS})
-            for _ in nasbench201.EDGES
-        )
+        self.edges = nn.ModuleList(mixed_or_partial(mixed_operation, channels, one_in) for _ in nasbench201.EDGES)
 
     def forward(self, x: Tensor, weights: Tensor) -> Tensor:
         """Compute the cell's output.
@@ -61,6 +64,7 @@ class NasBench201Supernet(StagedNetwork, CellSupernet):
         channels: channels of the first stage (C).
         cells: cells of each of the three stages (N).
         in_channels: channels of the images.
+        one_in: the operations are computed on one in so many channels (`rnas.supernets.partial`).
     """
 
     alpha_shape = (len(nasbench201.KINDS), len(nasbench201.EDGES), len(nasbench201.OPERATIONS))
@@ -72,8 +76,15 @@ class NasBench201Supernet(StagedNetwork, CellSupernet):
         channels: int = nasbench201.CHANNELS,
         cells: int = nasbench201.CELLS_PER_STAGE,
         in_channels: int = 3,
+        one_in: int = 1,
     ) -> None:
-        super().__init__(SupernetCell, num_classes, channels=channels, cells=cells, in_channels=in_channels)
+        super().__init__(
+            lambda width: SupernetCell(width, one_in),
+            num_classes,
+            channels=channels,
+            cells=cells,
+            in_channels=in_channels,
+        )
         for module in self.cells.modules():
             if isinstance(module, nn.BatchNorm2d):
                 # Other paths, other statistics: running ones fit none of them.
