@@ -155,6 +155,7 @@ def test_supernets_start_near_uniform(name: str) -> None:
 #: Own settings of algorithms whose defaults ask for more than a test has time for.
 FEW: dict[str, dict[str, object]] = {
     "evolution": {"candidates": 3, "population": 2, "tournament": 2},
+    "reinforce": {"candidates": 3},
     "score": {"name": "parameters", "draws": 3},
 }
 

@@ -14,6 +14,7 @@ import rnas.search.largest
 import rnas.search.p_darts
 import rnas.search.pc_darts
 import rnas.search.random
+import rnas.search.reinforce
 import rnas.search.rnas
 import rnas.search.score
 import rnas.search.snas
