@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +17,12 @@ from tests.processes import Commands  # noqa: E402
 from tests.refusals import Refused  # noqa: E402
 
 ENCODE = style._encode
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: the garbage collector, which takes seconds to go through it, is told not to."""
+    gc.collect()
+    gc.freeze()
 
 
 def outline(figure: Figure, kind: str) -> bytes:

@@ -315,3 +315,10 @@ def test_a_group_of_settings_can_be_a_file(tmp_path: Path) -> None:
     file = settings_file(tmp_path / "attack.yaml", "eps: 4/255\nsteps: 3")
     command = parse("train", TrainCommand, ["--training.attack", str(file), "--training.epochs", "2"])
     assert (command.training.attack.steps, str(command.training.attack.eps)) == (3, "4/255")
+
+
+@pytest.mark.parametrize("command", ["export", "report", "evaluate", "vulnerability", "run", "zoo"])
+@pytest.mark.parametrize("word", ["", "\t "])
+def test_a_blank_word_is_named(command: str, word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, word]) == 2
+    assert capsys.readouterr().err == f"rnas: error: expected a name or a path, got {word!r}\n"

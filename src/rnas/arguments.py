@@ -40,8 +40,15 @@ set_loader("settings", load_settings, exceptions=(yaml.YAMLError,))
 
 
 def positionals(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """The leading arguments that are no options, and the rest."""
+    """The leading arguments that are no options, and the rest.
+
+    Raises:
+        ConfigError: if one is blank, such as an unset variable of a shell script.
+    """
     count = next((index for index, word in enumerate(arguments) if word.startswith("-")), len(arguments))
+    blank = [word for word in arguments[:count] if not word.strip()]
+    if blank:
+        raise ConfigError(f"expected a name or a path, got {blank[0]!r}")
     return arguments[:count], arguments[count:]
 
 

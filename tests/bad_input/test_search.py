@@ -40,6 +40,26 @@ NAMES = f"choices: {', '.join(sorted(ALGORITHMS))}"
             f"{SEARCH} --data.pixels 1 --search.algorithm random --search.shortlist.count 2",
             "digits has images of 1x1 pixels; search.shortlist.metric gaussian_kl: maps of one position have no",
         ),
+        (
+            f"{SEARCH} --search.algorithm evolution --search.evolution.candidates 5",
+            "search.evolution.population: expected an integer from 1 to candidates (5), got 20",
+        ),
+        (
+            f"{SEARCH} --search.algorithm evolution --search.evolution.candidates 0",
+            "search.evolution.candidates: expected an integer >= 1, got 0",
+        ),
+        (
+            f"{SEARCH} --data.pixels 1 --search.algorithm evolution",
+            "digits has images of 1x1 pixels; search.shortlist.metric gaussian_kl: maps of one position have no",
+        ),
+        (
+            f"{SEARCH} --data.pixels 1 --search.algorithm evolution --search.evolution.reward supernet",
+            "digits has images of 1x1 pixels; search.constraint.metric gaussian_kl: maps of one position have no",
+        ),
+        (
+            f"{SEARCH} --search.algorithm random --search.evolution.reward supernet",
+            "search.evolution.reward: expected its default, 'training', where search.algorithm is 'random'",
+        ),
         ("benchmark rnas largest", "expected one search algorithm: rnas benchmark ALGORITHM, got rnas largest"),
         ("benchmark rnas --out new", "table: expected the path of NAS-RobBench-201"),
         ("benchmark rnas --out new --table absent.parquet", "absent.parquet: no such benchmark file"),

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from rnas.reports import benchmark_table, report
-from rnas.reports.benchmark import COLUMNS
+from rnas.reports.benchmark import COLUMNS, EQUAL_SIZE
 
 
 def document(seeds: int, algorithm: str = "rnas") -> dict[str, Any]:
@@ -36,6 +36,14 @@ def test_two_seeds_have_no_interval() -> None:
     assert "+-" in three
     assert "306.9" in three
     assert "mean" not in printed(document(1))
+
+
+def test_results_of_before_have_no_percentile_at_equal_size() -> None:
+    older = document(3)
+    for entry in (*older["searches"], older["means"]):
+        del entry[EQUAL_SIZE]
+    assert " - " in printed(older)
+    assert " - " not in printed(document(3))
 
 
 def test_a_name_does_not_reach_the_terminal_raw() -> None:

@@ -1,6 +1,9 @@
 """The end of a search: who wins a race, how long each rung trains, and a killed race that goes on."""
 
 import json
+import pickle
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,10 @@ import torch
 from rnas.commands import SearchCommand, run_search
 from rnas.config import PgdConfig
 from rnas.data.config import DataConfig
+from rnas.errors import RunError
+from rnas.executors import ENGINES, ExecutorConfig, Job, Outcome
+from rnas.executors.jobs import attempt
+from rnas.executors.registry import Execute
 from rnas.genotype import Genotype
 from rnas.run.checkpoints import read_weights
 from rnas.run.search_results import Candidate
@@ -167,3 +174,35 @@ def test_small_candidates_are_not_proposed(tmp_path: Path) -> None:
     sizes = [entry["parameters"] for entry in json.loads((folder / "results.json").read_text())["candidates"]]
     assert len(sizes) == 4
     assert all(0.9 * largest <= size <= largest for size in sizes)
+
+
+def test_an_engine_may_train_the_candidates_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shortlist = ShortlistConfig(count=4, epochs=1, images=20, rungs=2, eta=2, rule="loss")
+    here = run_search(command(tmp_path / "here", shortlist=shortlist))
+    trained: list[str] = []
+
+    @contextmanager
+    def backwards(config: ExecutorConfig) -> Iterator[Execute]:  # noqa: ARG001
+        def execute(jobs: Sequence[Job]) -> Iterator[Outcome]:
+            for job in reversed(pickle.loads(pickle.dumps(jobs))):  # as if they came from another machine
+                trained.append(job.name)
+                yield Outcome(job, attempt(job))
+
+        yield execute
+
+    monkeypatch.setitem(ENGINES._items, "backwards", backwards)
+    there = run_search(replace(command(tmp_path / "there", shortlist=shortlist), engine="backwards"))
+    assert trained[:4] == [f"candidate {number}" for number in (3, 2, 1, 0)]
+    assert len(trained) == 6
+    for name in ("genotype.json", "results.json"):
+        assert (there / name).read_bytes() == (here / name).read_bytes()
+
+
+def test_a_candidate_that_fails_elsewhere_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def failing(config: ExecutorConfig) -> Iterator[Execute]:  # noqa: ARG001
+        yield lambda jobs: (Outcome(job, "its worker died 6 times") for job in jobs)
+
+    monkeypatch.setitem(ENGINES._items, "failing", failing)
+    with pytest.raises(RunError, match="candidate 0: its worker died 6 times"):
+        run_search(replace(command(tmp_path / "run"), engine="failing"))

@@ -1,7 +1,9 @@
 """A size limit is kept exactly, and what is found under it is the best there is."""
 
 import itertools
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -48,6 +50,8 @@ def test_too_small_a_limit_names_the_smallest_size(name: str) -> None:
 def test_sizes_are_those_of_the_networks() -> None:
     genotype = SPACES["darts"].derive(random_alpha("darts", 1), None)
     assert SPACES["darts"].size(genotype) == count_parameters(CellNetwork(genotype, 10))
+    shorter = Genotype({kind: replace(cell, concat=(2, 5)) for kind, cell in genotype.cells})
+    assert SPACES["darts"].size(shorter) == count_parameters(CellNetwork(shorter, 10))
     cell = SPACES["nasbench201"].derive(random_alpha("nasbench201", 1), None)
     assert SPACES["nasbench201"].size(cell) == count_parameters(NasBench201Network(cell, 10))
 
@@ -63,7 +67,7 @@ def test_sizes_of_operations_add_up() -> None:
             for target, edges in enumerate(genotype[name].nodes, start=darts.INPUTS)
             for edge in edges
         )
-        assert total == SPACES["darts"].size(genotype)
+        assert total == count_parameters(CellNetwork(genotype, 10)) == SPACES["darts"].size(genotype)
 
 
 def test_the_largest_network_has_the_largest_operation_everywhere() -> None:
@@ -131,6 +135,49 @@ def test_the_best_connected_cell_within_a_limit() -> None:
     )
     derived: Genotype = SPACES["nasbench201"].derive(alpha, limit)
     assert nasbench201.operations_of(derived) == nasbench201.without_dead_edges(best)
+
+
+@pytest.mark.parametrize("name", list(SPACES))
+def test_a_path_derives_its_genotype(name: str) -> None:
+    space = SPACES[name]
+    for seed in range(3):
+        genotype = space.derive(random_alpha(name, seed), None)
+        again = space.derive(20 * space.path(genotype), None)
+        # Of edges that are equally strong the order within a node is lost.
+        for kind in space.kinds:
+            assert [set(node) for node in again[kind].nodes] == [set(node) for node in genotype[kind].nodes]
+
+
+def test_a_path_computes_what_the_network_does() -> None:
+    """The supernet at a path, against the network of the genotype with the same weights."""
+    torch.manual_seed(0)
+    space = SPACES["nasbench201"]
+    form: dict[str, int] = {"channels": 2, "cells": 1, "in_channels": 1}
+    supernet = space.supernet(10, **form)
+    operations = ("nor_conv_3x3", "skip_connect", "avg_pool_3x3", "nor_conv_1x1", "none", "nor_conv_3x3")
+    genotype = nasbench201.genotype_of(operations)
+    network = space.build(genotype, 10, **form)
+    names = [nasbench201.OPERATIONS.index(name) for name in operations]
+    of_path = {
+        key.replace(f"edges.{edge}.operations.{name}.", f"edges.{edge}."): value
+        for key, value in supernet.state_dict().items()
+        for edge, name in enumerate(names)
+        if f"edges.{edge}.operations.{name}." in key or ("operations" not in key and edge == 0)
+    }
+    missing, unexpected = network.load_state_dict(of_path, strict=False)
+    assert not unexpected
+    # Convolutions are taken over; scales and shifts that batch norms learn in the network only change nothing yet.
+    assert all(re.search(r"\.edges\.\d\.2\.", key) for key in missing)
+    images = torch.rand(4, 1, 8, 8)
+    torch.testing.assert_close(supernet.train().mix(images, space.path(genotype)), network.train()(images))
+
+
+def test_a_space_without_named_edges_has_no_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = SPACES["nasbench201"]
+    genotype = space.derive(random_alpha("nasbench201", 0), None)
+    monkeypatch.setattr(type(space), "edges", ())
+    with pytest.raises(ConfigError, match="space: expected one that names its edges, got 'nasbench201'"):
+        space.path(genotype)
 
 
 @pytest.mark.parametrize("name", list(SPACES))

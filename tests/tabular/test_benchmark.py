@@ -99,6 +99,9 @@ def test_sizes_leave_dead_edges_out_and_bound_the_comparison(benchmark: Benchmar
     assert benchmark.parameters(DIRECT[0]) == 73306
     standing = benchmark.standing_at_its_size(DEAD, PGD)  # against the four of at most one 1x1 convolution
     assert (standing.rank, standing.cells, standing.percentile) == (1, 4, 100 * 3.5 / 4)
+    equal = benchmark.standing_at_equal_size(DEAD, PGD)  # against itself and the other 1x1 convolution, 0.35 and 0.30
+    assert (equal.rank, equal.cells, equal.percentile) == (1, 2, 75)
+    assert benchmark.standing_at_equal_size(AROUND, PGD).percentile == 50  # alone of its size, with itself
     assert benchmark.best(PGD).cell == DIRECT[3]
     assert benchmark.best(PGD, at_most=benchmark.parameters(DIRECT[2])).cell == DEAD
     with pytest.raises(DataError, match="at_most: expected at least 73306 parameters"):

@@ -51,12 +51,13 @@ def evaluation_mode(model: Model) -> Iterator[None]:
     modules = [part for part in model.modules() if hasattr(part, "training")] if isinstance(model, nn.Module) else []
     modes = [module.training for module in modules]
     try:
-        if modules and isinstance(model, nn.Module):
+        if any(modes) and isinstance(model, nn.Module):
             model.eval()
         yield
     finally:
         for module, mode in zip(modules, modes, strict=True):
-            module.training = mode
+            if module.training != mode:  # torch sets attributes slowly
+                module.training = mode
 
 
 def guarded(attack: AttackFunction) -> AttackFunction:

@@ -16,7 +16,7 @@ from rnas.commands.stage import stage
 from rnas.documents import check_fields
 from rnas.errors import ConfigError, RunError
 from rnas.genotype import Genotype
-from rnas.reports.benchmark import COLUMNS
+from rnas.reports.benchmark import COLUMNS, EQUAL_SIZE
 from rnas.reports.ledger import csv_text, recorded_origin
 from rnas.run.files import read_summary, refuse_link
 from rnas.run.manifest import read_manifest
@@ -25,6 +25,9 @@ from rnas.spaces import nasbench201
 from rnas.tabular.benchmark import Benchmark
 
 __all__ = ["means", "run_benchmark", "standings"]
+
+#: What every version has written of a search.
+WRITTEN = [name for name in COLUMNS if name != EQUAL_SIZE]
 
 
 def run_benchmark(command: BenchmarkCommand) -> dict[str, Any]:
@@ -67,8 +70,9 @@ def read_benchmark(folder: Path) -> dict[str, Any]:
     document = read_summary(folder, {"searches": (list,), "means": (dict,)})
     for search in document["searches"]:
         check_fields({"search": search}, {"search": (dict,)}, where)
-        check_fields(search, {"algorithm": (str,), "seed": (int,), **dict.fromkeys(COLUMNS, (int, float))}, where)
-    check_fields(document["means"], dict.fromkeys(COLUMNS, (dict,)), where)
+        check_fields(search, {"algorithm": (str,), "seed": (int,), **dict.fromkeys(WRITTEN, (int, float))}, where)
+        check_fields(search, {EQUAL_SIZE: (int, float, NoneType)}, where)
+    check_fields(document["means"], {**dict.fromkeys(WRITTEN, (dict,)), EQUAL_SIZE: (dict, NoneType)}, where)
     ends = (int, float) if len(document["searches"]) > 1 else (int, float, NoneType)
     for mean in document["means"].values():
         check_fields({"mean": mean}, {"mean": (dict,)}, where)
@@ -98,7 +102,7 @@ def search_once(command: BenchmarkCommand, seed: int, benchmark: Benchmark) -> d
 def standings(
     benchmark: Benchmark, genotype: Genotype, columns: Mapping[str, str], at_most: int | None
 ) -> dict[str, Any]:
-    """Where a cell stands by each measure: among all cells, within the size limit, and among those of at most its size.
+    """Where a cell stands by each measure: among all cells, within the size limit, and among those of its size.
 
     Args:
         benchmark: the ground truth.
@@ -116,6 +120,7 @@ def standings(
             f"{name}_percentile": overall.percentile,
             f"{name}_percentile_within_limit": benchmark.standing(cell, column, at_most=at_most).percentile,
             f"{name}_percentile_at_its_size": benchmark.standing_at_its_size(cell, column).percentile,
+            f"{name}_percentile_at_equal_size": benchmark.standing_at_equal_size(cell, column).percentile,
         }
     return found
 

@@ -9,6 +9,7 @@ from rnas.commands.measuring import VulnerabilityCommand
 from rnas.config import MOST_REPETITIONS, ComputeConfig, Distance, PgdConfig, require
 from rnas.data.config import DataChoice, DataConfig
 from rnas.evaluation.config import EvaluationSettings
+from rnas.executors.config import ExecutorConfig
 from rnas.networks.config import NetworkConfig
 from rnas.search.config import ConstraintConfig, SearchConfig, ShortlistConfig
 from rnas.training.config import TrainingConfig
@@ -49,8 +50,10 @@ class RunCommand(ComputeConfig):
 
 
 @dataclass(frozen=True)
-class SearchCommand(RunCommand):
+class SearchCommand(ExecutorConfig, RunCommand):
     """Search for an architecture.
+
+    With --engine ray the candidates of a shortlist are trained several at a time.
 
     Args:
         out: the run directory; the same command again continues a killed run and repeats nothing that is finished.
@@ -61,6 +64,11 @@ class SearchCommand(RunCommand):
     out: str = "runs/search"
     data: DataConfig = field(default_factory=DataConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        ExecutorConfig.__post_init__(self)
+        RunCommand.__post_init__(self)
 
 
 @dataclass(frozen=True)

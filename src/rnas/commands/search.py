@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from rnas import parallel
@@ -9,6 +10,9 @@ from rnas.commands.checks import check_search
 from rnas.commands.comparing import load_data
 from rnas.commands.config import SearchCommand
 from rnas.commands.stage import stage, warn_of_small_data
+from rnas.config import require
+from rnas.executors import open_executor
+from rnas.executors.registry import Execute
 from rnas.genotype import Genotype
 from rnas.run.checkpoints import read_weights
 from rnas.run.search_results import read_search_results
@@ -36,13 +40,28 @@ def run_search(command: SearchCommand) -> Path:
             data = load_data(command.data, command.seed)
             run.record("images", parallel.agreed("images", data.fingerprint))
             warn_of_small_data("search.batch_size", command.search.batch_size, len(data.train) // 2)
-            search(
-                data,
-                command.search,
-                run,
-                augmentation=command.data,
-                device=device,
-                checkpoint_every=command.checkpoint_every,
-            )
+            with engine(command) as execute:
+                search(
+                    data,
+                    command.search,
+                    run,
+                    augmentation=command.data,
+                    device=device,
+                    checkpoint_every=command.checkpoint_every,
+                    execute=execute,
+                )
             run.finish()
     return run.path
+
+
+def engine(command: SearchCommand) -> AbstractContextManager[Execute | None]:
+    """What trains candidates; None in the processes of the search itself.
+
+    Raises:
+        ConfigError: if an engine is to do what several processes already share.
+    """
+    if command.engine == "local" or command.search.shortlist.count == 1:
+        return nullcontext()
+    expected = "local where several processes search together"
+    require(parallel.size() == 1, "engine", expected, command.engine)
+    return open_executor(command)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+
+from rnas.attacks.guards import evaluation_mode
 
 __all__ = ["count_multiply_accumulates", "count_parameters"]
 
@@ -19,15 +19,15 @@ def count_parameters(network: nn.Module) -> int:
 def count_multiply_accumulates(network: nn.Module, image: tuple[int, int, int] = (3, 32, 32)) -> int:
     """The multiply-accumulates of one image in evaluation mode: those of convolutions and matrix products.
 
-    Counted by torch's own counter, half of its floating-point operations. Nothing is computed: shapes alone pass
-    through a copy of the network without values, so the network stays as it is.
+    Counted by torch's own counter, half of its floating-point operations, in a pass over one image that leaves the
+    network as it is.
 
     Args:
         network: any network of images.
         image: its shape (C, H, W).
     """
-    shapes = copy.deepcopy(network).to("meta").eval()
+    device = next((parameter.device for parameter in network.parameters()), None)
     counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
-        shapes(torch.empty(1, *image, device="meta"))
+    with evaluation_mode(network), torch.no_grad(), counter:
+        network(torch.zeros(1, *image, device=device))
     return counter.get_total_flops() // 2

@@ -18,13 +18,17 @@ if TYPE_CHECKING:
 
 __all__ = ["COLUMNS", "benchmark_html", "benchmark_table"]
 
+#: A figure that older versions did not write.
+EQUAL_SIZE = "robust_percentile_at_equal_size"
+
 #: Figure -> heading and how a value is written.
 COLUMNS = {
     "parameters": ("size", "{:,.0f}"),
     "robust_accuracy": ("robust", "{:.4f}"),
     "robust_percentile": ("percentile", "{:.1f}"),
     "robust_percentile_within_limit": ("in limit", "{:.1f}"),
-    "robust_percentile_at_its_size": ("at its size", "{:.1f}"),
+    EQUAL_SIZE: ("equal size", "{:.1f}"),
+    "robust_percentile_at_its_size": ("at most its size", "{:.1f}"),
     "clean_percentile": ("clean", "{:.1f}"),
     "passes": ("passes", "{:,.0f}"),
 }
@@ -79,17 +83,22 @@ def benchmark_html(part: Part) -> Markup:
     return Markup("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>").format(head, Markup("\n").join(rows))
 
 
+def _cell(value: float | None, form: str) -> str:
+    """A figure as text; a dash where there is none."""
+    return "-" if value is None else form.format(value)
+
+
 def _lines(document: Mapping[str, Any]) -> tuple[list[list[str]], list[list[str]]]:
     """The rows of the searches, and those that sum them up; with one search nothing is left to sum up."""
     searches, means = document["searches"], document["means"]
     lines = [
-        [printable(str(search["seed"])), *(form.format(search[key]) for key, (_, form) in COLUMNS.items())]
+        [printable(str(search["seed"])), *(_cell(search.get(key), form) for key, (_, form) in COLUMNS.items())]
         for search in searches
     ]
     if len(searches) == 1:
         return lines, []
-    summary = [["mean", *(form.format(means[key]["mean"]) for key, (_, form) in COLUMNS.items())]]
+    summary = [["mean", *(_cell(means.get(key, {}).get("mean"), form) for key, (_, form) in COLUMNS.items())]]
     if len(searches) >= FEW:
-        spread = {key: means[key]["high"] - means[key]["mean"] for key in COLUMNS}
-        summary.append(["+-", *(form.format(spread[key]) for key, (_, form) in COLUMNS.items())])
+        spread = {key: mean["high"] - mean["mean"] for key, mean in means.items() if key in COLUMNS}
+        summary.append(["+-", *(_cell(spread.get(key), form) for key, (_, form) in COLUMNS.items())])
     return lines, summary

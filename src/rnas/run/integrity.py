@@ -54,10 +54,18 @@ SEALED = ("alpha.safetensors", "genotype.json", "model.json", "splits.json", "we
 
 #: Settings that say where and how comfortably, not what: a run may be continued with others. A genotype's path is one,
 #: and those of models, because `Run.record` keeps what the files hold.
-ELSEWHERE = ("out", "device", "checkpoint_every", "genotype", "models")
+ELSEWHERE = ("out", "device", "checkpoint_every", "genotype", "models", "engine", "address", "cpus", "gpus")
 
 #: Settings that older versions did not have, by group and name, and what those did: their runs can be continued.
-ADDED: dict[tuple[str, str], object] = {("fast_at", "mode"): "evaluation", ("", "deterministic"): False}
+ADDED: dict[tuple[str, str], object] = {
+    ("fast_at", "mode"): "evaluation",
+    ("", "deterministic"): False,
+    ("shortlist", "rule"): "bound",
+    ("shortlist", "rungs"): 1,
+    ("shortlist", "eta"): 3,
+    ("shortlist", "generations"): 1,
+    ("shortlist", "least_size"): "0%",
+}
 
 
 class Seal(NamedTuple):

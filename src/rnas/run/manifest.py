@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import NoneType
-from typing import Any, Final
+from typing import Any
 
 import yaml
 
@@ -59,16 +59,6 @@ SETTINGS: dict[str, tuple[type, ...]] = {"data": (dict, str, NoneType), "trainin
 TRAINING: dict[str, tuple[type, ...]] = {"attack": (dict, NoneType), "objective": (str, NoneType)}
 
 STOP: dict[str, tuple[type, ...]] = dict.fromkeys(("epoch", "epochs", "patience", "kept"), (int,))
-
-
-#: Settings that older versions did not have, and what they did in their place.
-ADDED: Final = {
-    "search.shortlist.rule": "bound",
-    "search.shortlist.rungs": 1,
-    "search.shortlist.eta": 3,
-    "search.shortlist.generations": 1,
-    "search.shortlist.least_size": "0%",
-}
 
 
 def prepare(
@@ -211,7 +201,7 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "")
     """The settings that differ between two configurations, by their full names."""
     found: Changes = {}
     for key in [*before, *(key for key in now if key not in before)]:
-        old, new = before.get(key, ADDED.get(f"{prefix}{key}")), now.get(key)
+        old, new = before.get(key), now.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
             found |= changes(old, new, f"{prefix}{key}.")
         elif old != new:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from rnas.data import DataConfig, ImageDataset
+from rnas.executors.registry import Execute
 from rnas.genotype import Genotype
 from rnas.registry import Lookup
 from rnas.run.directory import Run
@@ -123,6 +124,7 @@ class Preparation:
         augmentation: crop and flip.
         device: where to compute.
         checkpoint_every: steps between two checkpoints.
+        execute: does independent trainings; None for one after another, in the processes of the search.
     """
 
     data: ImageDataset
@@ -131,6 +133,7 @@ class Preparation:
     augmentation: DataConfig
     device: torch.device | str
     checkpoint_every: int
+    execute: Execute | None = None
 
 
 class Algorithm(abc.ABC):
@@ -146,6 +149,10 @@ class Algorithm(abc.ABC):
         #: The settings that the algorithm was registered with, as they were given; None if it was without.
         self.own = own_settings(config)
         self.sample = sample
+        #: What trains the supernet before candidates are chosen; None where nothing needs its weights.
+        self.trainer: SupernetAlgorithm | None = None
+        #: Whether candidates are trained alone, and measured as in a race, before there is one.
+        self.trains_candidates = False
 
     @classmethod  # noqa: B027 - most can do all
     def check(cls, config: SearchConfig, space: SearchSpace) -> None:
@@ -161,7 +168,7 @@ class Algorithm(abc.ABC):
 
     def supernet(self, space: SearchSpace) -> Callable[..., CellSupernet]:
         """What makes the supernet in a space."""
-        return space.supernet
+        return space.supernet if self.trainer is None else self.trainer.supernet(space)
 
     def prepare(self, state: SearchState, search: Preparation) -> None:  # noqa: B027 - most need nothing
         """Find out what `candidate` needs, once the supernet is trained, if there is one.
@@ -192,6 +199,12 @@ class SupernetAlgorithm(Algorithm):
 
     #: How alpha weighs the operations of the supernet.
     relaxation: ClassVar[Relaxation] = MIXTURE
+    #: Whether there are steps on alpha; if not, all epochs are spent on the weights, as in a warm-up.
+    trains_alpha: ClassVar[bool] = True
+
+    def __init__(self, config: SearchConfig, sample: Batch) -> None:
+        super().__init__(config, sample)
+        self.trainer = self
 
     def supernet(self, space: SearchSpace) -> Callable[..., CellSupernet]:
         return space.path_supernet if self.relaxation.sparse else space.supernet

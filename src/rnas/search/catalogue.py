@@ -8,6 +8,7 @@ import rnas.search.beta_darts
 import rnas.search.darts
 import rnas.search.darts_pt
 import rnas.search.dsrna
+import rnas.search.evolution
 import rnas.search.gdas
 import rnas.search.gdas_rnas
 import rnas.search.largest
@@ -15,4 +16,5 @@ import rnas.search.p_darts
 import rnas.search.pc_darts
 import rnas.search.random
 import rnas.search.rnas
+import rnas.search.score
 import rnas.search.snas

@@ -159,9 +159,7 @@ class SearchConfig(WeightConfig):
     """Settings of a search; those of the optimiser of theta are in `WeightConfig`.
 
     Args:
-        algorithm: "rnas", the paper's Algorithm 1, or another: darts, adversarial_darts, gdas, gdas_rnas, darts_pt,
-            beta_darts, pc_darts, p_darts, snas, dsrna, advrush, arnas, random, largest; ``rnas search --help``
-            says what each does.
+        algorithm: "rnas", the paper's Algorithm 1, or another: the end of ``rnas search --help`` says what each does.
         space: where it searches: "darts" as in the paper, or "nasbench201", of which every cell's accuracy is known.
         channels: channels of the supernet's first cells (C), a positive even number.
         cells: number of cells, in the space darts at least 3; in nasbench201 those of each of its three stages.

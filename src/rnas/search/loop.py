@@ -21,6 +21,7 @@ import torch
 from rnas import parallel
 from rnas.data import Batches, DataConfig, ImageDataset, LabelledImages, halves, stratified_subset
 from rnas.errors import DataError, DivergenceError
+from rnas.executors.registry import Execute
 from rnas.genotype import Genotype
 from rnas.progress import reporting
 from rnas.run.directory import Run
@@ -45,6 +46,7 @@ def search(
     augmentation: DataConfig | None = None,
     device: torch.device | str = "cpu",
     checkpoint_every: int = 100,
+    execute: Execute | None = None,
 ) -> Genotype:
     """Search for an architecture, or go on where a killed search stopped.
 
@@ -58,6 +60,7 @@ def search(
         augmentation: crop and flip; None for the data set's own.
         device: where to search.
         checkpoint_every: iterations between two checkpoints; one is also written at each epoch's end.
+        execute: does the trainings of candidates (`rnas.executors`); None for one after another.
 
     Returns:
         The found genotype.
@@ -75,7 +78,6 @@ def search(
         )
     SPACES[config.space].check_cells(config.cells)
     ALGORITHMS[config.algorithm].check(config, SPACES[config.space])
-    check_maps(data, config)
     theta_half, alpha_half = halves(data.train.labels, derive(seed, "halves"))
     # Positions among the training images, as `load` gives them; the test set has positions of its own.
     run.write_json(
@@ -98,9 +100,10 @@ def search(
     }
     sample = fixed_sample(validation, config.constraint.images, seed, "sample")
     algorithm = ALGORITHMS[config.algorithm](config, sample)
+    check_maps(data, algorithm)
     state = initial_state(data, config, algorithm, len(batches["theta"]), seed=seed, device=device)
-    if isinstance(algorithm, SupernetAlgorithm):
-        optimise(algorithm, state, batches, run, checkpoint_every=checkpoint_every)
+    if algorithm.trainer is not None:
+        optimise(algorithm.trainer, state, batches, run, checkpoint_every=checkpoint_every)
     preparation = Preparation(
         data=replace(data, train=train),
         sample=fixed_sample(validation, config.shortlist.images, seed, "shortlist"),
@@ -108,6 +111,7 @@ def search(
         augmentation=augmentation,
         device=device,
         checkpoint_every=checkpoint_every,
+        execute=execute,
     )
     algorithm.prepare(state, preparation)
     genotype, candidates = Race(algorithm, state, preparation).run()
@@ -123,6 +127,12 @@ def fixed_sample(images: LabelledImages, count: int, seed: int, purpose: str) ->
     chosen = images.select(stratified_subset(images.labels, min(count, len(images)), derive(seed, purpose)))
     noise = torch.Generator(images.labels.device).manual_seed(derive(seed, purpose + " noise"))
     return Batch(chosen.floats(), chosen.labels, noise)
+
+
+def warmup_epochs(algorithm: Algorithm) -> int:
+    """The epochs of Phase I: all of them where alpha is not trained."""
+    config, trainer = algorithm.config, algorithm.trainer
+    return config.warmup_epochs if trainer is None or trainer.trains_alpha else config.epochs
 
 
 def unconstrained_iterations(config: SearchConfig, iterations: int) -> int:
@@ -152,7 +162,8 @@ def initial_state(
     generator = torch.Generator().manual_seed(derive(seed, "alpha"))
     alpha = supernet.initial_alpha(generator).to(device).requires_grad_()
     unconstrained = unconstrained_iterations(config, iterations)
-    theta_steps = config.warmup_epochs * iterations + (config.epochs - config.warmup_epochs) * unconstrained
+    warm = warmup_epochs(algorithm)
+    theta_steps = warm * iterations + (config.epochs - warm) * unconstrained
     state = SearchState(
         space=space,
         supernet=supernet,
@@ -162,8 +173,8 @@ def initial_state(
             [alpha], lr=config.alpha_learning_rate, betas=ALPHA_BETAS, weight_decay=config.alpha_weight_decay
         ),
     )
-    if isinstance(algorithm, SupernetAlgorithm):
-        algorithm.begin(state, generator)
+    if algorithm.trainer is not None:
+        algorithm.trainer.begin(state, generator)
     return state
 
 
@@ -184,7 +195,7 @@ def optimise(
         run: where metrics and checkpoints go.
         checkpoint_every: iterations between two checkpoints.
     """
-    config, seed = algorithm.config, run.manifest["seed"]
+    config, seed, warmup = algorithm.config, run.manifest["seed"], warmup_epochs(algorithm)
     iterations = len(batches["theta"])
     unconstrained = unconstrained_iterations(config, iterations)
     projection_iterations = config.constraint.max_iterations
@@ -205,9 +216,9 @@ def optimise(
     with reporting(f"searching {run.path.name}", total, start=start) as progress:
         while state.epoch < config.epochs:
             epoch, step = state.epoch, state.epoch * iterations + state.iteration
-            warm = epoch < config.warmup_epochs
+            warm = epoch < warmup
             with run.step(step, partial(advise_weights, config)):
-                if epoch == config.warmup_epochs and state.iteration == 0:
+                if epoch == warmup and state.iteration == 0:
                     algorithm.end_warmup(state)
                     state.bound = parallel.from_first(lambda: state.bound)
                     check_bound(state.bound)
@@ -264,7 +275,7 @@ def results(algorithm: Algorithm, state: SearchState, genotype: Genotype) -> Sea
     config = algorithm.config
     return SearchResults(
         bound=state.bound,
-        reached=algorithm.vulnerability(state) if isinstance(algorithm, SupernetAlgorithm) else None,
+        reached=None if algorithm.trainer is None else algorithm.trainer.vulnerability(state),
         parameters=state.space.size(genotype),
         passes=state.passes,
         size_limit=state.space.at_most(config.size_limit),

@@ -24,11 +24,14 @@ import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from rnas import parallel
+from rnas.errors import RunError
+from rnas.executors.jobs import Job
 from rnas.genotype import Genotype
 from rnas.run.files import refuse_link
 from rnas.run.search_results import Candidate
@@ -130,23 +133,31 @@ class Race:
         if settings.rungs > 1 and parallel.rank() == 0:
             told = f"rung {rung + 1} of {settings.rungs}: {len(racing)} candidates, epochs each: {epochs}"
             print(told, file=sys.stderr, flush=True)
+        jobs = []
         for number in racing:
-            seed, folder = derive(self.seed, "candidate", number), self.place(number, rung)
-            perform(
-                Trial(
-                    folder,
-                    self.genotypes[number],
-                    derive(seed, "rung", rung) if rung else seed,
-                    epochs,
-                    self.config,
-                    search.data,
-                    search.sample,
-                    search.augmentation,
-                    search.device,
-                    search.checkpoint_every,
-                )
+            seed = derive(self.seed, "candidate", number)
+            trial = Trial(
+                self.place(number, rung),
+                self.genotypes[number],
+                derive(seed, "rung", rung) if rung else seed,
+                epochs,
+                self.config,
+                search.data,
+                search.sample,
+                search.augmentation,
+                search.device,
+                search.checkpoint_every,
             )
-            found = measures_of(folder)
+            jobs.append(Job(f"candidate {number}", partial(perform, trial)))
+        if search.execute is None:
+            for job in jobs:
+                job.work()
+        else:
+            for outcome in search.execute(jobs):
+                if outcome.failure is not None:
+                    raise RunError(f"{outcome.job.name}: {outcome.failure}")
+        for number in racing:
+            found = measures_of(self.place(number, rung))
             self.measures[number].append(found)
             self.state.passes += int(found["training_passes"] + found["measuring_passes"])
 

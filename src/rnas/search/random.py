@@ -13,8 +13,9 @@ import torch
 
 from rnas.genotype import Genotype
 from rnas.search.algorithm import ALGORITHMS, Algorithm, SearchState
+from rnas.supernets.space import SearchSpace
 
-__all__ = ["RandomSearch"]
+__all__ = ["RandomSearch", "random_genotype"]
 
 
 @ALGORITHMS.register("random")
@@ -22,5 +23,16 @@ class RandomSearch(Algorithm):
     """A random alpha for each candidate; without a size limit all choices on an edge are equally likely."""
 
     def candidate(self, state: SearchState, index: int, at_most: int | None, generator: torch.Generator) -> Genotype:  # noqa: ARG002
-        noise = torch.empty(state.alpha.shape).exponential_(generator=generator).log().neg()
-        return state.space.derive(noise, at_most)
+        return random_genotype(state.space, at_most, generator)
+
+
+def random_genotype(space: SearchSpace, at_most: int | None, generator: torch.Generator) -> Genotype:
+    """A genotype of a space, drawn with a random alpha; raises as `SearchSpace.derive`.
+
+    Args:
+        space: the space.
+        at_most: see `SearchSpace.derive`.
+        generator: on any device.
+    """
+    alpha = torch.empty(space.supernet.alpha_shape, device=generator.device).exponential_(generator=generator)
+    return space.derive(alpha.log().neg().cpu(), at_most)

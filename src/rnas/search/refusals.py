@@ -6,8 +6,7 @@ import math
 
 from rnas.data import ImageDataset
 from rnas.errors import DataError, DivergenceError
-from rnas.search.algorithm import ALGORITHMS, SupernetAlgorithm
-from rnas.search.config import SearchConfig
+from rnas.search.algorithm import Algorithm
 from rnas.vulnerability.metrics import REMEDY
 from rnas.vulnerability.positions import ONE_POSITION, tells
 
@@ -17,12 +16,12 @@ __all__ = ["NOT_FINITE", "check_bound", "check_maps"]
 NOT_FINITE = "another constraint.metric or a lower learning_rate"
 
 
-def check_maps(data: ImageDataset, config: SearchConfig) -> None:
+def check_maps(data: ImageDataset, algorithm: Algorithm) -> None:
     """Refuse images of one pixel, whose maps the metric of F says nothing of."""
-    metrics = {}
-    if issubclass(ALGORITHMS[config.algorithm], SupernetAlgorithm):
+    config, metrics = algorithm.config, {}
+    if algorithm.trainer is not None:
         metrics["constraint"] = config.constraint.metric
-    if config.shortlist.count > 1:
+    if config.shortlist.count > 1 or algorithm.trains_candidates:
         metrics["shortlist"] = config.shortlist.metric
     for group, metric in metrics.items():
         if not tells(metric, *data.size):

@@ -114,6 +114,27 @@ class SearchSpace(abc.ABC):
             generator: on the CPU; decides between equal ones.
         """
 
+    def path(self, genotype: Genotype) -> Tensor:
+        """The weights of the operations at which the supernet computes a genotype: 1 for each of its edges, else 0.
+
+        Args:
+            genotype: of this space.
+
+        Returns:
+            Shape `supernet.alpha_shape`, on the CPU.
+
+        Raises:
+            ConfigError: if the space does not name its edges.
+        """
+        require(bool(self.edges), "space", "one that names its edges", self.name)
+        weights = torch.zeros(self.supernet.alpha_shape)
+        for kind, name in enumerate(self.kinds):
+            cell = genotype[name]
+            for target, edges in enumerate(cell.nodes, start=cell.inputs):
+                for edge in edges:
+                    weights[kind, self.edges.index((edge.source, target)), self.operations.index(edge.op)] = 1
+        return weights
+
     def neighbours(self, genotype: Genotype) -> list[Genotype]:
         """All genotypes of the space that differ in one decision: the operation of an edge, or the node that it reads.
 

@@ -151,8 +151,10 @@ class Benchmark:
             DataError: if the benchmark lacks the cell or the column, or has no cell so small.
             GenotypeError: if the cell is not of the space.
         """
-        row = self._find(cell)
-        others = self._column(column)[self._compared(at_most)]
+        return self._standing(self._find(cell), column, self._compared(at_most))
+
+    def _standing(self, row: int, column: str, compared: NDArray[np.bool_]) -> Standing:
+        others = self._column(column)[compared]
         accuracy = self._column(column)[row]
         return Standing(
             cell=self._names[row],
@@ -166,6 +168,15 @@ class Benchmark:
     def standing_at_its_size(self, cell: str | Genotype, column: str) -> Standing:
         """Compare a cell with the distinct connected cells of no more parameters than it; raises as `standing`."""
         return self.standing(cell, column, at_most=self.parameters(cell))
+
+    def standing_at_equal_size(self, cell: str | Genotype, column: str) -> Standing:
+        """Compare a cell with the distinct connected cells of exactly its parameters, itself among them.
+
+        A random cell stands at 50 on average, and so does the largest: size alone gains nothing here. Raises as
+        `standing`.
+        """
+        row = self._find(cell)
+        return self._standing(row, column, (self._sizes == self._sizes[row]) & self._connected)
 
     def best(self, column: str, *, at_most: int | None = None) -> Standing:
         """The best distinct connected cell; of equal ones the first in the file.

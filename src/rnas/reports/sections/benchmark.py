@@ -10,13 +10,11 @@ from rnas.reports.sections.base import Page, Section
 
 __all__ = ["benchmark"]
 
-INTRODUCTION = Markup("""\
-Where the cells that each seed's search found stand in NAS-RobBench-201: their parameters, robust accuracy in \
-[0, 1], and
-the percentile of it among all cells, among those within the size limit and among those of at most their own size; the
-percentile of their clean accuracy; and the passes that the search took. From three seeds on, +- is half \
-of the 95% interval
-of the mean.""")
+INTRODUCTION = """\
+Where the cells that each seed's search found stand in NAS-RobBench-201: their parameters; their robust accuracy in
+[0, 1]; its percentile among all cells, among those within the size limit, among those of exactly their size and among
+those of at most their size; the percentile of their clean accuracy; and the passes that the search took. From three
+seeds on, +- is half of the 95% interval of the mean."""
 
 
 def benchmark(page: Page) -> Section | None:

@@ -9,21 +9,28 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from rnas.config import require
 from rnas.errors import ConfigError
 from rnas.genotype import Cell, Edge, Genotype
-from rnas.networks.cells import CellNetwork, darts_plan
+from rnas.networks.cells import CellNetwork, Placement, darts_plan
 from rnas.networks.operations import build_operation
 from rnas.networks.zoo import PUBLISHED_CELLS, PUBLISHED_CHANNELS, count_parameters
 from rnas.spaces import darts
 
-__all__ = ["choose_genotype", "derive_genotype", "largest_genotype", "published_size"]
+__all__ = [
+    "TARGETS",
+    "choose_genotype",
+    "derive_genotype",
+    "largest_genotype",
+    "size_around_operations",
+    "size_of_operations",
+]
 
 #: Operations that an edge of a derived cell can have.
 CANDIDATES = tuple(index for index, name in enumerate(darts.OPERATIONS) if name != "none")
@@ -110,19 +117,18 @@ def choose_genotype(weights: Tensor, at_most: int | None, edges_per_node: int = 
 
 def node_choices(weights: Tensor, kind: int, target: int, count: int) -> list[Choice]:
     """The ways to choose a node's incoming edges that no smaller or equal one outweighs."""
-    sizes, rows = operation_sizes()[kind], weights.tolist()
+    size_of, weight_of = operation_sizes()[kind], weights.tolist()
     incoming = [edge for edge, (_, node) in enumerate(darts.EDGES) if node == target]
-    return undominated(
-        Choice(
-            sum(sizes[edge][operation] for edge, operation in pairs),
-            sum(rows[edge][operation] for edge, operation in pairs),
-            (pairs,),
-        )
+    ways = [
+        tuple(zip(edges, operations, strict=True))
         for edges in itertools.combinations(incoming, count)
         for operations in itertools.product(CANDIDATES, repeat=count)
-        for pairs in [tuple(zip(edges, operations, strict=True))]
-        if all(rows[edge][operation] > 0 for edge, operation in pairs)
-    )
+        if all(weight_of[edge][operation] > 0 for edge, operation in zip(edges, operations, strict=True))
+    ]
+    sizes = [sum(size_of[edge][operation] for edge, operation in pairs) for pairs in ways]
+    sums = [sum(weight_of[edge][operation] for edge, operation in pairs) for pairs in ways]
+    kept = undominated(torch.tensor(sizes), torch.tensor(sums, dtype=torch.float64))
+    return [Choice(sizes[index], sums[index], (ways[index],)) for index in kept.tolist()]
 
 
 def heaviest_within(options: list[list[Choice]], room: int) -> Choice:
@@ -132,61 +138,79 @@ def heaviest_within(options: list[list[Choice]], room: int) -> Choice:
     require(room >= sum(least), "size_limit", f"at least {smallest:,} parameters", room + size_around_operations())
     front = [Choice(0, 0.0, ())]
     for index, of_node in enumerate(options):
-        left = room - sum(least[index + 1 :])
-        front = undominated(
-            Choice(before.size + choice.size, before.weight + choice.weight, before.nodes + choice.nodes)
-            for before in front
-            for choice in of_node
-            if before.size + choice.size <= left
+        # (choices before, choices of the node)
+        sizes, weights = (
+            torch.tensor([part[field] for part in front], dtype=dtype).unsqueeze(1)
+            + torch.tensor([part[field] for part in of_node], dtype=dtype)
+            for field, dtype in ((0, torch.int64), (1, torch.float64))
         )
+        within = (sizes <= room - sum(least[index + 1 :])).flatten().nonzero().squeeze(1)
+        sizes, weights = sizes.flatten()[within], weights.flatten()[within]
+        kept = undominated(sizes, weights)
+        front = [
+            Choice(size, weight, front[place // len(of_node)].nodes + of_node[place % len(of_node)].nodes)
+            for size, weight, place in zip(*(part[kept].tolist() for part in (sizes, weights, within)), strict=True)
+        ]
     return front[-1]
 
 
-def undominated(choices: Iterable[Choice]) -> list[Choice]:
-    """Those that outweigh every choice of no greater size, from the smallest and lightest to the heaviest."""
-    front: list[Choice] = []
-    for choice in sorted(choices, key=lambda choice: (choice.size, -choice.weight)):
-        if not front or choice.weight > front[-1].weight:
-            front.append(choice)
-    return front
+def undominated(sizes: Tensor, weights: Tensor) -> Tensor:
+    """The choices that outweigh every one of no greater size, from the smallest and lightest to the heaviest.
+
+    Args:
+        sizes: of each choice, shape (choices,).
+        weights: of the same shape.
+
+    Returns:
+        Their positions; the first of equal ones.
+    """
+    order = weights.argsort(descending=True, stable=True)
+    order = order[sizes[order].argsort(stable=True)]
+    highest = weights[order].cummax(dim=0).values
+    return order[F.pad(highest[:-1], (1, 0), value=-torch.inf) < highest]
+
+
+def size_of_operations(genotype: Genotype) -> int:
+    """Parameters of all operations in the cells of the genotype's published network."""
+    return sum(
+        operation_size(edge.op, placement, edge.source)
+        for placement in darts_plan(PUBLISHED_CELLS)
+        for node in genotype[placement.kind].nodes
+        for edge in node
+    )
 
 
 @functools.cache
 def operation_sizes() -> list[list[list[int]]]:
     """Parameters of each operation in all cells of the published network, by kind, edge and operation."""
-    with torch.device("meta"):
-        return [
+    return [
+        [
             [
-                [
-                    sum(
-                        count_parameters(
-                            build_operation(
-                                name,
-                                placement.multiple * PUBLISHED_CHANNELS,
-                                2 if placement.reduce and source < darts.INPUTS else 1,
-                                affine=True,
-                            )
-                        )
-                        for placement in darts_plan(PUBLISHED_CELLS)
-                        if placement.kind == kind
-                    )
-                    for name in darts.OPERATIONS
-                ]
-                for source, _ in darts.EDGES
+                sum(
+                    operation_size(name, placement, source)
+                    for placement in darts_plan(PUBLISHED_CELLS)
+                    if placement.kind == kind
+                )
+                for name in darts.OPERATIONS
             ]
-            for kind in darts.KINDS
+            for source, _ in darts.EDGES
         ]
+        for kind in darts.KINDS
+    ]
+
+
+@functools.cache
+def operation_size(name: str, placement: Placement, source: int) -> int:
+    """Parameters of an operation on an edge from this node, in a cell of the published network."""
+    stride = 2 if placement.reduce and source < darts.INPUTS else 1
+    with torch.device("meta"):
+        return count_parameters(build_operation(name, placement.multiple * PUBLISHED_CHANNELS, stride, affine=True))
 
 
 @functools.cache
 def size_around_operations() -> int:
     """Parameters of the published network outside the operations of its cells."""
     pooling = Cell(nodes=((Edge("avg_pool_3x3", 0),),) * darts.NODES, concat=TARGETS)
-    return published_size(Genotype(dict.fromkeys(darts.KINDS, pooling)))
-
-
-@functools.cache
-def published_size(genotype: Genotype) -> int:
-    """Parameters of the genotype's network with 20 cells and 36 channels, for ten classes."""
+    genotype = Genotype(dict.fromkeys(darts.KINDS, pooling))
     with torch.device("meta"):
         return count_parameters(CellNetwork(genotype, 10, channels=PUBLISHED_CHANNELS, cells=PUBLISHED_CELLS))

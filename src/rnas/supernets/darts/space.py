@@ -9,7 +9,14 @@ from rnas.genotype import Genotype
 from rnas.networks.cells import CellNetwork
 from rnas.networks.zoo import PUBLISHED_CELLS, PUBLISHED_CHANNELS
 from rnas.spaces import darts
-from rnas.supernets.darts.derive import choose_genotype, derive_genotype, largest_genotype
+from rnas.supernets.darts.derive import (
+    TARGETS,
+    choose_genotype,
+    derive_genotype,
+    largest_genotype,
+    size_around_operations,
+    size_of_operations,
+)
 from rnas.supernets.darts.fused import FusedSupernet
 from rnas.supernets.darts.reference import Supernet
 from rnas.supernets.space import SPACES, SearchSpace
@@ -46,3 +53,8 @@ class DartsSpace(SearchSpace):
 
     def largest(self, at_most: int | None, generator: torch.Generator) -> Genotype:
         return largest_genotype(at_most, generator)
+
+    def size(self, genotype: Genotype) -> int:
+        if any(cell.concat != TARGETS for _, cell in genotype.cells):
+            return super().size(genotype)
+        return size_around_operations() + size_of_operations(genotype)
