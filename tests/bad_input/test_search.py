@@ -30,6 +30,16 @@ NAMES = f"choices: {', '.join(sorted(ALGORITHMS))}"
         (f"{SEARCH} --search.cells 2", "search.cells: expected an integer >= 3"),
         (f"{SEARCH} --search.space nasbench201 --search.cells 0", "search.cells: expected an integer >= 1, got 0"),
         (f"{SEARCH} --search.shortlist.count 0", "search.shortlist.count: expected an integer >= 1, got 0"),
+        (f"{SEARCH} --search.shortlist.cells 2", "search.shortlist.cells: expected an integer >= 3"),
+        (f"{SEARCH} --search.shortlist.channels 3", "search.shortlist.channels: expected an even integer >= 2 or null"),
+        (f"{SEARCH} --search.shortlist.rule best", "search.shortlist.rule: expected one of bound, ranks, F, loss"),
+        (f"{SEARCH} --search.shortlist.eta 1", "search.shortlist.eta: expected an integer >= 2, got 1"),
+        (f"{SEARCH} --search.shortlist.rungs 0", "search.shortlist.rungs: expected an integer >= 1, got 0"),
+        (
+            f"{SEARCH} --search.shortlist.generations 2",
+            "search.shortlist.generations: expected an integer from 1 to count",
+        ),
+        (f"{SEARCH} --search.shortlist.least_size 0.5", "search.shortlist.least_size: expected a percentage from 0%"),
         (f"{SEARCH} --search.shortlist.keep 2", "search.shortlist.keep: expected a number in (0, 1], got 2.0"),
         (f"{SEARCH} --search.shortlist.metric kll", "search.shortlist.metric: no vulnerability metric is called 'kll'"),
         (

@@ -19,6 +19,7 @@ from rnas.executors import ENGINES, ExecutorConfig, Job, Outcome
 from rnas.executors.jobs import attempt
 from rnas.executors.registry import Execute
 from rnas.genotype import Genotype
+from rnas.models.spec import load_network
 from rnas.run.checkpoints import read_weights
 from rnas.run.search_results import Candidate
 from rnas.search import SearchConfig, candidates
@@ -206,3 +207,11 @@ def test_a_candidate_that_fails_elsewhere_is_named(tmp_path: Path, monkeypatch: 
     monkeypatch.setitem(ENGINES._items, "failing", failing)
     with pytest.raises(RunError, match="candidate 0: its worker died 6 times"):
         run_search(replace(command(tmp_path / "run"), engine="failing"))
+
+
+def test_candidates_may_be_wider_and_deeper_than_the_supernet(tmp_path: Path) -> None:
+    shortlist = ShortlistConfig(count=2, epochs=1, images=20, channels=4, cells=2)
+    folder = run_search(command(tmp_path / "run", shortlist=shortlist))
+    document = json.loads((folder / "candidates" / "0" / "model.json").read_text())
+    assert (document["channels"], document["cells"]) == (4, 2)
+    assert len(load_network(folder / "candidates" / "0").cells) == 3 * 2  # type: ignore[arg-type]

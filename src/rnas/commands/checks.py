@@ -43,6 +43,8 @@ def check_search(config: SearchConfig) -> None:
     space = SPACES[config.space]
     try:
         space.check_cells(config.cells)
+        if config.shortlist.cells is not None:
+            space.check_cells(config.shortlist.cells, "shortlist.cells")
         space.largest(space.at_most(config.size_limit), torch.Generator())
         ALGORITHMS[config.algorithm].check(config, space)
     except ConfigError as error:

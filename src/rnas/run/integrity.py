@@ -65,6 +65,8 @@ ADDED: dict[tuple[str, str], object] = {
     ("shortlist", "eta"): 3,
     ("shortlist", "generations"): 1,
     ("shortlist", "least_size"): "0%",
+    ("shortlist", "channels"): None,
+    ("shortlist", "cells"): None,
 }
 
 

@@ -79,7 +79,8 @@ def perform(trial: Trial) -> None:
     with open_run(trial.folder, "train", settings, seed=trial.seed, device=str(trial.device)) as run:
         if run.complete(partial(read_summary, fields=MEASURED)):
             return
-        spec = NetworkSpec(None, trial.genotype, data.num_classes, data.channels, config.channels, config.cells)
+        channels, cells = config.shortlist.channels or config.channels, config.shortlist.cells or config.cells
+        spec = NetworkSpec(None, trial.genotype, data.num_classes, data.channels, channels, cells)
         spec.save(run.path, run=run.identity)
         train(
             spec.build(seed=derive(trial.seed, "network")),

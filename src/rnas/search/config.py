@@ -103,8 +103,8 @@ class ConstraintConfig:
 class ShortlistConfig:
     """The end of a search: its candidates race through rungs of short adversarial trainings, until one is left.
 
-    Each candidate is trained alone, at the supernet's width and depth, with a learning rate that ends at zero. One in
-    `eta` goes on to the next rung, which trains them anew and `eta` times as long.
+    Each candidate is trained alone, with a learning rate that ends at zero. One in `eta` goes on to the next rung, and
+    is trained anew there, `eta` times as long.
 
     Args:
         count: candidates of the first rung, at least 1; with 1 the derived network is the answer, and untrained.
@@ -120,6 +120,8 @@ class ShortlistConfig:
         generations: of the first rung, at least 1 and at most `count`: those after the first are mutants of the best
             candidates so far.
         least_size: of a candidate, in percent of the largest network within the size limit, from 0% to 100%.
+        channels: of the first cells of the networks that are trained, a positive even number; null for the supernet's.
+        cells: their number, as `search.cells`; null for the supernet's. Depth matters most: docs/fidelity.md.
     """
 
     count: int = 1
@@ -133,6 +135,8 @@ class ShortlistConfig:
     eta: int = 3
     generations: int = 1
     least_size: str = "0%"
+    channels: int | None = None
+    cells: int | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -147,6 +151,10 @@ class ShortlistConfig:
         most = f"an integer from 1 to count ({self.count})"
         require(1 <= self.generations <= self.count, "generations", most, self.generations)
         require(parse_share(self.least_size) is not None, "least_size", "a percentage from 0% to 100%", self.least_size)
+        channels, cells = self.channels, self.cells
+        even = channels is None or (channels >= 2 and channels % 2 == 0)
+        require(even, "channels", "an even integer >= 2 or null", channels, at_most=MOST_CHANNELS)
+        require(cells is None or cells >= 1, "cells", "an integer >= 1 or null", cells, at_most=MOST_CELLS)
 
     @property
     def least_share(self) -> float:

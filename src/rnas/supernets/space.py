@@ -189,14 +189,18 @@ class SearchSpace(abc.ABC):
             return 0.0
         return float(alpha.detach().softmax(dim=-1)[..., self.operations.index("none")].mean())
 
-    def check_cells(self, cells: int) -> None:
+    def check_cells(self, cells: int, key: str = "cells") -> None:
         """Refuse fewer cells than its networks need.
 
+        Args:
+            cells: of a network.
+            key: the setting.
+
         Raises:
-            ConfigError: the message begins with "cells".
+            ConfigError: the message begins with the setting.
         """
         why = f" ({self.why_least})" if self.why_least else ""
-        require(cells >= self.least_cells, "cells", f"an integer >= {self.least_cells}{why}", cells)
+        require(cells >= self.least_cells, key, f"an integer >= {self.least_cells}{why}", cells)
 
 
 SPACES: Named[SearchSpace] = Named("search space", "rnas.supernets.catalogue")
