@@ -16,9 +16,9 @@ from rnas.training.optimiser import WeightOptimiser
 
 TINY = "--data.limit 60 --threads 1"
 SEARCH = (
-    f"search {TINY} --search.channels 2 --search.cells 3 --search.epochs 2 --search.warmup_epochs 1 "
-    "--search.batch_size 15 --search.constraint.images 10 --search.constraint.max_iterations 2 "
-    "--search.attack.steps 1"
+    f"search {TINY} --search.space nasbench201 --search.channels 2 --search.cells 1 --search.epochs 2 "
+    "--search.warmup_epochs 1 --search.batch_size 15 --search.constraint.images 10 "
+    "--search.constraint.max_iterations 2 --search.attack.steps 1"
 )
 SHORTLIST = (
     f"search {TINY} --search.algorithm random --search.space nasbench201 --search.cells 1 --search.channels 2 "
@@ -27,7 +27,7 @@ SHORTLIST = (
 )
 # With a rate so high that the epoch that is kept is not the last.
 TRAIN = (
-    f"train {TINY} --network.name racl --network.channels 2 --network.cells 3 --training.epochs 4 "
+    f"train {TINY} --network.name racl --network.channels 2 --network.cells 1 --training.epochs 4 "
     "--training.batch_size 10 --training.attack.steps 1 --training.learning_rate 1 --training.average_decay 0.9 "
     "--training.validation.images 20"
 )

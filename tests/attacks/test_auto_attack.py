@@ -1,5 +1,6 @@
 """AutoAttack: the authors' verdicts without their side effects. It makes thousands of passes, so these are tiny."""
 
+import functools
 import logging
 import sys
 from types import FrameType
@@ -38,12 +39,21 @@ class Warped(nn.Module):
         return logits * 0
 
 
+EPS = 0.03
+
+
+@functools.cache
+def attacked(classes: int) -> tuple[nn.Module, Tensor, Tensor, Tensor]:
+    """A model, images of which it misclassifies the first, their labels, and what AutoAttack makes of them."""
+    model, clean = linear(classes), images(8)
+    labels = model(clean).argmax(dim=1)
+    labels[0] = (labels[0] + 1) % classes
+    return model, clean, labels, auto_attack(model, clean, labels, eps=EPS, seed=3)
+
+
 @pytest.mark.parametrize("classes", [4, 10])
 def test_no_weaker_than_pgd_and_never_out_of_bounds(classes: int) -> None:
-    model, clean, eps = linear(classes), images(8), 0.03
-    labels = model(clean).argmax(dim=1)
-    labels[0] = (labels[0] + 1) % classes  # one is misclassified from the start
-    adversarial = auto_attack(model, clean, labels, eps=eps)
+    (model, clean, labels, adversarial), eps = attacked(classes), EPS
     broken = model(adversarial).argmax(dim=1) != labels
     assert (adversarial - clean).abs().max() <= eps + 1e-6
     assert adversarial.min() >= 0
@@ -58,11 +68,9 @@ def test_no_weaker_than_pgd_and_never_out_of_bounds(classes: int) -> None:
 
 def test_same_as_the_authors_code() -> None:
     """With 10 classes nothing is capped; only the side effects differ."""
-    model, clean = linear(10), images(6)
-    labels = model(clean).argmax(dim=1)
-    ours = auto_attack(model, clean, labels, eps=0.03, seed=3)
+    model, clean, labels, ours = attacked(10)
     with torch.random.fork_rng():
-        theirs, _ = pyautoattack.AutoAttack(model, eps=0.03, seed=3).run_standard_evaluation(clean, labels)
+        theirs, _ = pyautoattack.AutoAttack(model, eps=EPS, seed=3).run_standard_evaluation(clean, labels)
     assert torch.equal(ours, theirs)
 
 

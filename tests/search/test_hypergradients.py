@@ -30,8 +30,9 @@ def begin(name: str, hypergradient: str) -> tuple[SupernetAlgorithm, SearchState
     config = SearchConfig(
         algorithm=name,
         hypergradient=hypergradient,
+        space="nasbench201",
         channels=2,
-        cells=3,
+        cells=1,
         learning_rate=0.1,
         attack=PgdConfig(steps=1),
     )

@@ -60,7 +60,7 @@ def spread_statistics(module: nn.Module) -> None:
 
 def everything(case: Case, supernet: Supernet, *, training: bool) -> dict[str, Tensor]:
     """Output, gradients of a random direction in all that it depends on, and the buffers after the pass."""
-    supernet.train(training)
+    supernet.train(training).zero_grad()
     images, alpha = case.images.clone().requires_grad_(), case.alpha.clone().requires_grad_()
     logits = supernet(images, alpha)
     (logits * case.direction).sum().backward()
@@ -76,16 +76,16 @@ def distance(value: Tensor, expected: Tensor) -> float:
     return float((value - expected).norm() / expected.norm().clamp_min(1e-6))
 
 
-@pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("seed", range(3))
-def test_equals_the_reference(seed: int, training: bool) -> None:
+def test_equals_the_reference(seed: int) -> None:
     case = make(seed)
-    expected = everything(case, case.reference, training=training)
-    found = everything(case, case.fused, training=training)
-    assert list(found) == list(expected)
-    for name, value in expected.items():
-        assert found[name].shape == value.shape
-        assert distance(found[name], value) <= TOLERANCE[torch.float64], name
+    for training in (False, True):
+        expected = everything(case, case.reference, training=training)
+        found = everything(case, case.fused, training=training)
+        assert list(found) == list(expected)
+        for name, value in expected.items():
+            assert found[name].shape == value.shape
+            assert distance(found[name], value) <= TOLERANCE[torch.float64], name
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -114,10 +114,9 @@ def test_equals_the_reference_in_single_precision(seed: int, training: bool) -> 
         assert distance(parts(found)[name], value) <= max(TOLERANCE[torch.float32], 4 * rounding), name
 
 
-@pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("reduced_before", [True, False])
 @pytest.mark.parametrize("reduce", [True, False])
-def test_a_cell_of_each_stride_equals_the_reference(reduce: bool, reduced_before: bool, training: bool) -> None:
+def test_a_cell_of_each_stride_equals_the_reference(reduce: bool, reduced_before: bool) -> None:
     """Also of sizes that halving rounds, one image, and operations that weigh nothing."""
     draw = random.Random(f"{reduce} {reduced_before}")
     for seed in range(3):
@@ -132,10 +131,12 @@ def test_a_cell_of_each_stride_equals_the_reference(reduce: bool, reduced_before
         inputs = [torch.randn(count, before, *older), torch.randn(count, previous, height, width)]
         alpha = 3 * torch.randn(14, 8)
         alpha[draw.randint(0, 13), draw.randint(0, 7)] = -torch.inf
-        found, expected = (of_cell(cell.train(training), inputs, alpha.softmax(dim=-1)) for cell in (fused, reference))
-        assert len(found) == len(expected)
-        for value, correct in zip(found, expected, strict=True):
-            assert distance(value, correct) <= TOLERANCE[torch.float64]
+        weights = alpha.softmax(dim=-1)
+        for training in (False, True):
+            found, expected = (of_cell(cell.train(training), inputs, weights) for cell in (fused, reference))
+            assert len(found) == len(expected)
+            for value, correct in zip(found, expected, strict=True):
+                assert distance(value, correct) <= TOLERANCE[torch.float64]
 
 
 def of_cell(cell: nn.Module, inputs: list[Tensor], weights: Tensor) -> list[Tensor]:
@@ -157,8 +158,7 @@ def test_same_weights_from_the_same_seed_and_one_format_of_checkpoints() -> None
     reference.load_state_dict(state)
 
 
-@pytest.mark.parametrize("dtype", list(TOLERANCE))
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("seed", "dtype"), [(0, torch.float64), (1, torch.float32), (2, torch.float64)])
 def test_the_folded_view_equals_the_reference(seed: int, dtype: torch.dtype) -> None:
     tolerance = TOLERANCE[dtype]
     case = make(seed, dtype)
