@@ -18,7 +18,7 @@ PATIENCE = 120.0
 # optimiser, and a search counts the operations of its space once.
 SERVER = """
 import json, os, runpy, signal, sys, traceback
-import sklearn.datasets, torch._dynamo, torch.distributed, torch.utils.tensorboard
+import torch._dynamo, torch.distributed, tensorboard.summary.writer.record_writer
 import rnas.commands.evaluate, rnas.commands.run, rnas.commands.vulnerability, rnas.reports.page
 from rnas.cli import main
 from rnas.reports.figures import style

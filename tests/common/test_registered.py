@@ -152,11 +152,12 @@ def test_supernets_start_near_uniform(name: str) -> None:
     assert alpha.softmax(dim=-1).sub(1 / len(space.operations)).abs().max() < 1e-2
 
 
-#: Own settings of algorithms whose defaults ask for more trainings than a test has time for.
+#: Own settings of algorithms whose defaults ask for more than a test has time for.
 FEW: dict[str, dict[str, object]] = {
     "evolution": {"candidates": 3, "population": 2, "tournament": 2},
     "reinforce": {"candidates": 3},
     "robnet": {"samples": 3},
+    "score": {"name": "parameters", "draws": 3},
 }
 
 

@@ -7,6 +7,7 @@ import rnas.search.arnas
 import rnas.search.beta_darts
 import rnas.search.darts
 import rnas.search.darts_pt
+import rnas.search.dsrna
 import rnas.search.evolution
 import rnas.search.gdas
 import rnas.search.gdas_rnas

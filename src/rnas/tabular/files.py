@@ -17,6 +17,7 @@ the mean of the seeds is taken. "val_pgd_8.0_acc" becomes ``val_pgd_8_acc``, the
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from rnas.errors import DataError, GenotypeError, RunError
 from rnas.run.files import MEBIBYTE, read_bytes, require_regular
 from rnas.spaces import nasbench201
 
-__all__ = ["Table", "read_table"]
+__all__ = ["Table", "read_columns", "read_table"]
 
 KEYS = ("arch_id", "arch", "isomorph_id")
 
@@ -64,25 +65,39 @@ def read_table(path: Path, meta: Path | None = None) -> Table:
     Raises:
         DataError: if a file is missing or malformed; the message names it, and the cell where there is one.
     """
+    if path.suffix == ".json":
+        return _read_json(path, meta or path.with_name("meta.json"))
+    return _read_parquet(path)
+
+
+def read_columns(path: Path, names: Sequence[str], kind: str = "a parquet file") -> pa.Table:
+    """Read a parquet file that has to have some columns.
+
+    Args:
+        path: the file.
+        names: of the columns; there may be others beside them.
+        kind: what may stand there, for the error.
+
+    Raises:
+        DataError: if the file or a column is missing, or it is no parquet file.
+    """
     try:
-        if path.suffix == ".json":
-            return _read_json(path, meta or path.with_name("meta.json"))
-        return _read_parquet(path)
+        require_regular(path)
+        table = pq.read_table(path)
+    except RunError as error:
+        raise DataError(str(error)) from error
     except FileNotFoundError as error:
-        raise DataError(f"{error.filename or path}: no such benchmark file") from error
+        raise DataError(f"{path}: no such benchmark file") from error
     except (OSError, pa.ArrowException) as error:
         reason = str(error).partition("\n")[0]
-        raise DataError(f"{path}: expected a parquet file or JSON results (.json): {reason}") from error
+        raise DataError(f"{path}: expected {kind}: {reason}") from error
+    if missing := [name for name in names if name not in table.column_names]:
+        raise DataError(f"{path}: expected the columns {', '.join(names)}, {missing[0]!r} is missing")
+    return table
 
 
 def _read_parquet(path: Path) -> Table:
-    try:
-        require_regular(path)
-    except RunError as error:
-        raise DataError(str(error)) from error
-    table = pq.read_table(path)
-    if missing := [key for key in KEYS if key not in table.column_names]:
-        raise DataError(f"{path}: expected the columns {', '.join(KEYS)}, {missing[0]!r} is missing")
+    table = read_columns(path, KEYS, "a parquet file or JSON results (.json)")
     ids, archs, isomorphs = (table.column(key).to_pylist() for key in KEYS)
     names = [field.name for field in table.schema if field.name not in KEYS and pa.types.is_floating(field.type)]
     cells = dict(zip(ids, archs, strict=True))
@@ -101,7 +116,9 @@ def _read_json(path: Path, meta: Path) -> Table:
     for file in (meta, path):
         try:
             documents[file] = parse_json(read_bytes(file, limit=LARGEST), str(file))
-        except RunError as error:
+        except FileNotFoundError as error:
+            raise DataError(f"{file}: no such benchmark file") from error
+        except (OSError, RunError) as error:
             raise DataError(str(error)) from error
     try:
         entries = documents[meta]["ids"]
