@@ -67,6 +67,14 @@ NAMES = f"choices: {', '.join(sorted(ALGORITHMS))}"
             "digits has images of 1x1 pixels; search.constraint.metric gaussian_kl: maps of one position have no",
         ),
         (
+            f"{SEARCH} --search.algorithm robnet --search.robnet.samples 0",
+            "search.robnet.samples: expected an integer >= 1, got 0",
+        ),
+        (
+            f"{SEARCH} --search.algorithm reinforce --search.reinforce.momentum 1",
+            "search.reinforce.momentum: expected a number in [0, 1), got 1.0",
+        ),
+        (
             f"{SEARCH} --search.algorithm random --search.evolution.reward supernet",
             "search.evolution.reward: expected its default, 'training', where search.algorithm is 'random'",
         ),

@@ -156,6 +156,7 @@ def test_supernets_start_near_uniform(name: str) -> None:
 FEW: dict[str, dict[str, object]] = {
     "evolution": {"candidates": 3, "population": 2, "tournament": 2},
     "reinforce": {"candidates": 3},
+    "robnet": {"samples": 3},
     "score": {"name": "parameters", "draws": 3},
 }
 

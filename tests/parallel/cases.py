@@ -23,7 +23,10 @@ from rnas.networks import zoo
 from rnas.run.directory import Run
 from rnas.run.opening import open_run
 from rnas.search.config import ConstraintConfig, SearchConfig, ShortlistConfig
+from rnas.search.extending import search_config
 from rnas.search.loop import search
+from rnas.search.reinforce import ReinforceConfig
+from rnas.search.robnet import RobNetConfig
 from rnas.training import train
 from rnas.training.config import CellTrainingConfig, TrainingConfig, ValidationConfig
 
@@ -147,6 +150,14 @@ def remember(step: Callable[..., Any], alphas: list[Tensor]) -> Callable[..., An
     return remembered
 
 
+def sampling(algorithm: str, own: Any) -> SearchConfig:
+    """A search that draws candidates and races the best two."""
+    # Not the Gaussian F, which dead channels of so small a network make 1e8, too large to compare to 1e-9.
+    shortlist = ShortlistConfig(count=2, epochs=1, metric="relative_deviation")
+    settings: dict[str, Any] = {"space": "nasbench201", "cells": 1, "shortlist": shortlist}
+    return search_config(**vars(replace(SEARCH, epochs=2, algorithm=algorithm, **settings)), **{algorithm: own})
+
+
 CASES: dict[str, Callable[[Path], dict[str, Tensor]]] = {
     "norms": norms,
     "standard": training(replace(TRAINING, objective="standard")),
@@ -161,6 +172,8 @@ CASES: dict[str, Callable[[Path], dict[str, Tensor]]] = {
     ),
     "second derivatives": searching(replace(SEARCH, space="nasbench201", cells=1, algorithm="advrush")),
     "shortlist": searching(replace(SEARCH, algorithm="random", shortlist=ShortlistConfig(count=2, epochs=1))),
+    "fine-tuned subnets": searching(sampling("robnet", RobNetConfig(samples=3, keep=0.6))),
+    "rewarded trainings": searching(sampling("reinforce", ReinforceConfig(candidates=2))),
     "unsynchronised": training(TRAINING, synchronised=False),
 }
 

@@ -17,5 +17,6 @@ import rnas.search.pc_darts
 import rnas.search.random
 import rnas.search.reinforce
 import rnas.search.rnas
+import rnas.search.robnet
 import rnas.search.score
 import rnas.search.snas

@@ -88,11 +88,11 @@ class Measurements:
         if number >= len(self.kept):
             if len(self.found) % self.every == 0 or len(self.found) == self.total:
                 self.write()
-            self.reporter.update(len(self.found), best=self.best, last=one.value)
+            self.reporter.update(len(self.found), highest=self.highest, last=one.value)
         return one.value
 
     @property
-    def best(self) -> float:
+    def highest(self) -> float:
         """The highest value so far."""
         return max(one.value for one in self.found)
 
