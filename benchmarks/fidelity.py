@@ -94,6 +94,8 @@ FIDELITIES = {
     "8_pixels_2_cells": replace(BASE, pixels=8, cells=2),
     "8_pixels_4_epochs": replace(BASE, pixels=8, epochs=4),
     "8_pixels_fast": replace(BASE, pixels=8, steps=1),
+    "5_cells": replace(BASE, cells=5),
+    "8_pixels_5_cells": replace(BASE, pixels=8, cells=5),
     "average": replace(BASE, average_decay=0.99),
 }
 
