@@ -10,21 +10,19 @@ References:
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
-from rnas import parallel
 from rnas.config import MOST_REPETITIONS, require
 from rnas.errors import UnknownNameError
 from rnas.genotype import Genotype
 from rnas.models.spec import NetworkSpec
-from rnas.progress import reporting
-from rnas.run.files import read_object
 from rnas.scores import SCORES
 from rnas.search.algorithm import ALGORITHMS, Algorithm, Preparation, SearchState
 from rnas.search.config import SearchConfig
+from rnas.search.measurements import Measurements
+from rnas.search.random import random_genotype
 from rnas.seeding import derive
 from rnas.supernets.space import SearchSpace
 
@@ -32,6 +30,9 @@ __all__ = ["ScoreConfig", "ScoreSearch"]
 
 #: Scores between two writes of those that are there.
 EVERY = 25
+
+#: In place of minus infinity, which JSON does not have.
+LEAST = -1e300
 
 
 @dataclass(frozen=True)
@@ -67,36 +68,25 @@ class ScoreSearch(Algorithm):
             raise UnknownNameError(f"search.score.name: {error}") from error
 
     def prepare(self, state: SearchState, search: Preparation) -> None:
-        """Score the cells; those that scores.json of a killed search has are not scored again."""
         seed, space, score = search.run.manifest["seed"], state.space, SCORES[self.own.name]
-        cells = dict.fromkeys(draw(state, self.config, seed, index) for index in range(self.own.draws))
-        kept = parallel.from_first(lambda: read_object(search.run.path / "scores.json")) or {}
-        values: list[float | None] = list(kept.get("scores", []))[: len(cells)]
-        images = search.sample.images[: self.own.images]
-        labels = search.sample.labels[: self.own.images]
-        with reporting(f"scoring {search.run.path.name}", len(cells), start=len(values)) as progress:
-            for number, cell in enumerate(cells):
-                if number >= len(values):
-                    spec = NetworkSpec(
-                        None, cell, search.data.num_classes, search.data.channels, space.channels, space.cells
-                    )
-                    network = spec.build(seed=derive(seed, "score", number)).to(search.device)
-                    generator = torch.Generator(images.device).manual_seed(derive(seed, "score noise", number))
-                    value = score(network, images, labels, generator)
-                    values.append(value if math.isfinite(value) else None)  # JSON has no infinity
-                    if len(values) % EVERY == 0 or len(values) == len(cells):
-                        search.run.write_json("scores.json", {"scores": values})
-                    progress.update(number + 1)
-        state.passes += score.passes * len(cells)
-        found = dict(zip(cells, (-math.inf if value is None else value for value in values), strict=True))
-        self.best = sorted(found, key=found.__getitem__, reverse=True)  # of equal ones the first drawn
+        images, labels = search.sample.images[: self.own.images], search.sample.labels[: self.own.images]
+        at_most = space.at_most(self.config.size_limit)
+        generators = (torch.Generator().manual_seed(derive(seed, "drawn", index)) for index in range(self.own.draws))
+        cells = dict.fromkeys(random_genotype(space, at_most, generator) for generator in generators)
+
+        def measure(genotype: Genotype, number: int) -> float:
+            spec = NetworkSpec(
+                None, genotype, search.data.num_classes, search.data.channels, space.channels, space.cells
+            )
+            network = spec.build(seed=derive(seed, "score", number)).to(search.device)
+            generator = torch.Generator(images.device).manual_seed(derive(seed, "score noise", number))
+            state.passes += score.passes
+            return max(score(network, images, labels, generator), LEAST)
+
+        scores = Measurements("scores", measure, state, search.run, total=len(cells), every=EVERY)
+        for cell in cells:
+            scores(cell)
+        self.best = scores.ranked()
 
     def candidate(self, state: SearchState, index: int, at_most: int | None, generator: torch.Generator) -> Genotype:  # noqa: ARG002
         return self.best[index % len(self.best)]
-
-
-def draw(state: SearchState, config: SearchConfig, seed: int, index: int) -> Genotype:
-    """A random cell within the size limit, as random search draws it."""
-    generator = torch.Generator().manual_seed(derive(seed, "drawn", index))
-    noise = torch.empty(state.alpha.shape).exponential_(generator=generator).log().neg()
-    return replace(state.space.derive(noise, state.space.at_most(config.size_limit)), space=state.space.name)
