@@ -19,7 +19,7 @@ from rnas.spaces import darts, nasbench201
 def select(monkeypatch: pytest.MonkeyPatch, worth: Tensor, **changes: Any) -> tuple[Any, SearchState]:
     """A search whose supernets are as accurate as their operations are worth, each as much as it weighs."""
     algorithm, state = begin("darts_pt", **changes)
-    monkeypatch.setattr(algorithm, "outcome", lambda _, weights: (float((weights * worth).sum()), 0.0))
+    monkeypatch.setattr(algorithm, "outcome", lambda _, weights, *given: (float((weights * worth).sum()), 0.0))  # noqa: ARG005
     for state.epoch in range(4):
         algorithm.end_epoch(state)
     return algorithm, state
@@ -99,6 +99,22 @@ def test_an_outcome_is_that_of_the_network_with_the_statistics_of_the_batch() ->
     assert accuracy == pytest.approx(float((logits.argmax(dim=1) == labels).float().mean()))
     assert -minus_loss == pytest.approx(float(F.cross_entropy(logits, labels)))
     assert not torch.allclose(logits, in_evaluation, atol=1e-2)
+
+
+def test_one_attack_serves_an_edge() -> None:
+    """Five operations of each of six edges, none of which is pruned: an attack of one step and five measurements."""
+    passes = {}
+    for each in (True, False):
+        algorithm, state = begin("darts_pt", darts_pt=DartsPTConfig(attack_each=each))
+        before = algorithm.present(state)
+        state.supernet.train()
+        shown = algorithm.attacked(state, before)
+        assert algorithm.outcome(state, before, shown) == algorithm.outcome(state, before)
+        state.passes, state.epoch = 0, 3
+        algorithm.end_epoch(state)
+        passes[each] = state.passes
+    assert passes[False] <= 6 * (1 + 5)  # fewer where an operation would leave no connected cell
+    assert passes[True] == 2 * (passes[False] - 6)
 
 
 def test_selection_moves_nothing_of_the_supernet() -> None:

@@ -14,7 +14,7 @@ from rnas.search import SearchConfig
 from rnas.search.config import ConstraintConfig
 
 
-@pytest.mark.parametrize("algorithm", ["darts_pt", "pc_darts", "p_darts", "snas"])
+@pytest.mark.parametrize("algorithm", ["darts_pt", "pc_darts", "p_darts", "snas", "racl"])
 def test_a_killed_search_ends_as_an_uninterrupted_one(
     algorithm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

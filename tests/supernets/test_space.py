@@ -257,3 +257,23 @@ def test_a_mutant_keeps_the_limit(name: str) -> None:
     smaller = [space.mutate(genotype, space.size(genotype) - 1, generator) for _ in range(5)]
     assert all(one is None or space.size(one) < space.size(genotype) for one in smaller)
     assert space.mutate(genotype, 1, generator) is None
+
+
+@pytest.mark.parametrize("name", list(SPACES))
+def test_whether_a_network_is_left_is_what_choosing_finds_out(name: str) -> None:
+    space, generator = SPACES[name], torch.Generator().manual_seed(0)
+    found = []
+    for keep in (0.1, 0.3, 0.5, 0.7):
+        for limit in (None, "34%", "50%", "80%"):
+            left = (torch.rand(space.supernet.alpha_shape, generator=generator) < keep).float()
+            at_most = space.at_most(limit)
+            found.append(space.has_network(left, at_most))
+            try:
+                size = space.size(space.choose(left, at_most))
+            except ConfigError:
+                assert not found[-1]
+            else:
+                assert found[-1]
+                assert at_most is None or size <= at_most
+    assert True in found
+    assert False in found

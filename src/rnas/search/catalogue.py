@@ -14,6 +14,7 @@ import rnas.search.gdas_rnas
 import rnas.search.largest
 import rnas.search.p_darts
 import rnas.search.pc_darts
+import rnas.search.racl
 import rnas.search.random
 import rnas.search.reinforce
 import rnas.search.rnas

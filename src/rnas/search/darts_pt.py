@@ -54,10 +54,14 @@ class DartsPTConfig:
     Args:
         fixed_alpha: whether alpha stays at 0 and only the weights are trained.
         selection: the last part of the epochs after the warm-up, at whose ends edges are decided, in (0, 1].
+        attack_each: whether each perturbed supernet is attacked by itself; else one attack on the present supernet
+            serves all that are compared. That takes a fraction of the passes, but an operation at which the attack
+            aims then looks harmless to lose.
     """
 
     fixed_alpha: bool = True
     selection: float = 0.5
+    attack_each: bool = True
 
     def __post_init__(self) -> None:
         """Check the range."""
@@ -136,6 +140,7 @@ class DartsPT(AdversarialDarts):
     def choose_operation(self, state: SearchState, kind: int, edge: int) -> None:
         """Leave an edge the operation whose absence costs most accuracy, of those that the limit allows."""
         left, weights = state.extra["left"], self.present(state)
+        shown = None if self.own.attack_each else self.attacked(state, weights)
         outcomes = {}
         for operation in range(left.shape[2]):
             alone = left.clone()
@@ -143,7 +148,7 @@ class DartsPT(AdversarialDarts):
             if state.space.has_network(alone, self.at_most):
                 without = weights.clone()
                 without[kind, edge, operation] = 0
-                outcomes[operation] = self.outcome(state, without)
+                outcomes[operation] = self.outcome(state, without, shown)
         best = min(outcomes, key=outcomes.__getitem__)
         state.extra["lost"][kind, edge, list(outcomes)] = torch.tensor(
             [-loss for _, loss in outcomes.values()], dtype=left.dtype, device=left.device
@@ -155,40 +160,57 @@ class DartsPT(AdversarialDarts):
         left = state.extra["left"]
         incoming = [edge for edge, (_, target) in enumerate(state.space.edges) if target == node]
         while True:
-            outcomes = {}
+            rests = {}
             for edge in incoming:
                 without = left.clone()
                 without[kind, edge] = 0
                 if bool(left[kind, edge].any()) and state.space.has_network(without, self.at_most):
-                    outcomes[edge] = self.outcome(state, without)
-            if not outcomes:
+                    rests[edge] = without
+            if not rests:
                 return
+            shown = None if self.own.attack_each else self.attacked(state, left)
+            outcomes = {edge: self.outcome(state, without, shown) for edge, without in rests.items()}
             left[kind, max(outcomes, key=outcomes.__getitem__)] = 0
 
     def present(self, state: SearchState) -> Tensor:
         """The weights of the operations as they are now, without a gradient."""
         return self.weights(state, [state.alpha.detach()], self.sample.generator)
 
-    def outcome(self, state: SearchState, weights: Tensor) -> tuple[float, float]:
-        """The supernet's accuracy under attack on the sample, and its loss there with a minus: the more the better.
-
-        In the supernet's present mode; in training mode it moves its running statistics.
-        """
+    def attacked(self, state: SearchState, weights: Tensor) -> Tensor:
+        """Adversarial images of the sample against the supernet in its present mode, shape (N, C, H, W)."""
         network = state.network(weights)
 
-        def attacked(images: Tensor) -> Tensor:
+        def logits(images: Tensor) -> Tensor:
             return network(images)  # not the module itself, which an attack would put in evaluation mode
 
-        noise = torch.Generator(self.sample.labels.device)
-        noise.set_state(self.sample.generator.get_state())
+        images, labels, generator = self.sample
+        noise = torch.Generator(labels.device)
+        noise.set_state(generator.get_state())
+        return torch.cat(
+            [
+                pgd_linf(logits, images[rows], labels[rows], **vars(self.config.attack), generator=noise)
+                for rows, _ in in_batches(len(labels), self.config.batch_size)
+            ]
+        )
+
+    @torch.no_grad()
+    def outcome(self, state: SearchState, weights: Tensor, shown: Tensor | None = None) -> tuple[float, float]:
+        """The supernet's accuracy on adversarial images, and its loss with a minus: the more the better.
+
+        In the supernet's present mode; in training mode it moves its running statistics.
+
+        Args:
+            state: the search.
+            weights: of the operations.
+            shown: adversarial versions of the sample; None for an attack on the supernet at these weights.
+        """
+        shown = self.attacked(state, weights) if shown is None else shown
+        network, labels = state.network(weights), self.sample.labels
         accuracy = loss = 0.0
-        for rows, share in in_batches(len(self.sample.labels), self.config.batch_size):
-            images, labels = self.sample.images[rows], self.sample.labels[rows]
-            adversarial = pgd_linf(attacked, images, labels, **vars(self.config.attack), generator=noise)
-            with torch.no_grad():
-                logits = network(adversarial)
-            accuracy += share * float((logits.argmax(dim=1) == labels).float().mean())
-            loss += share * float(F.cross_entropy(logits, labels))
+        for rows, share in in_batches(len(labels), self.config.batch_size):
+            logits = network(shown[rows])
+            accuracy += share * float((logits.argmax(dim=1) == labels[rows]).float().mean())
+            loss += share * float(F.cross_entropy(logits, labels[rows]))
         return accuracy, -loss
 
     def candidate(self, state: SearchState, index: int, at_most: int | None, generator: torch.Generator) -> Genotype:

@@ -67,16 +67,18 @@ def derive_genotype(alpha: Tensor, at_most: int | None = None, *, edges_per_node
     return choose_genotype(weights.cpu(), at_most, edges_per_node)
 
 
-def largest_genotype(at_most: int | None, generator: torch.Generator) -> Genotype:
+def largest_genotype(at_most: int | None, generator: torch.Generator, edges_per_node: int = 2) -> Genotype:
     """A genotype whose network has the most parameters, of those with at most so many; raises as `derive_genotype`.
 
     Args:
         at_most: see `derive_genotype`.
         generator: on the CPU; decides between equal ones.
+        edges_per_node: see `derive_genotype`.
     """
     sizes = torch.tensor(operation_sizes(), dtype=torch.float64)
     # Less than one parameter for all edges together: between equal ones only.
-    return choose_genotype(sizes + torch.rand(sizes.shape, generator=generator).double() / 100, at_most)
+    ties = torch.rand(sizes.shape, generator=generator).double() / 100
+    return choose_genotype(sizes + ties, at_most, edges_per_node)
 
 
 def choose_genotype(weights: Tensor, at_most: int | None, edges_per_node: int = 2) -> Genotype:
@@ -152,6 +154,20 @@ def heaviest_within(options: list[list[Choice]], room: int) -> Choice:
             for size, weight, place in zip(*(part[kept].tolist() for part in (sizes, weights, within)), strict=True)
         ]
     return front[-1]
+
+
+def least_size(left: Tensor, edges_per_node: int = 2) -> float:
+    """Parameters of the smallest network made of the operations that are left; infinite where there is none.
+
+    Args:
+        left: shape as alpha's, 0 for the operations that are gone.
+        edges_per_node: see `derive_genotype`.
+    """
+    sizes = torch.tensor(operation_sizes(), dtype=torch.float64).masked_fill(left.cpu() == 0, torch.inf)
+    smallest = sizes[..., list(CANDIDATES)].amin(dim=-1)
+    nodes = [[edge for edge, (_, node) in enumerate(darts.EDGES) if node == target] for target in TARGETS]
+    chosen = [smallest[:, edges].topk(edges_per_node, largest=False).values for edges in nodes]
+    return size_around_operations() + float(torch.cat(chosen, dim=1).sum())
 
 
 def undominated(sizes: Tensor, weights: Tensor) -> Tensor:

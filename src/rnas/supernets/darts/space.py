@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -14,6 +17,7 @@ from rnas.supernets.darts.derive import (
     choose_genotype,
     derive_genotype,
     largest_genotype,
+    least_size,
     size_around_operations,
     size_of_operations,
 )
@@ -31,6 +35,8 @@ class DartsSpace(SearchSpace):
     kinds = darts.KINDS
     operations = darts.OPERATIONS
     edges = darts.EDGES
+    #: Earlier nodes that an intermediate node of a genotype reads.
+    edges_per_node: ClassVar[int] = 2
     supernet = FusedSupernet
     path_supernet = Supernet
     partial_channels = True
@@ -46,13 +52,17 @@ class DartsSpace(SearchSpace):
         return CellNetwork(genotype, num_classes, channels=channels, cells=cells, in_channels=in_channels)
 
     def derive(self, alpha: Tensor, at_most: int | None) -> Genotype:
-        return derive_genotype(alpha, at_most)
+        return derive_genotype(alpha, at_most, edges_per_node=self.edges_per_node)
 
     def choose(self, weights: Tensor, at_most: int | None) -> Genotype:
-        return choose_genotype(weights.detach().double().cpu(), at_most)
+        return choose_genotype(weights.detach().double().cpu(), at_most, self.edges_per_node)
+
+    def has_network(self, left: Tensor, at_most: int | None) -> bool:
+        least = least_size(left, self.edges_per_node)
+        return least < math.inf if at_most is None else least <= at_most
 
     def largest(self, at_most: int | None, generator: torch.Generator) -> Genotype:
-        return largest_genotype(at_most, generator)
+        return largest_genotype(at_most, generator, self.edges_per_node)
 
     def size(self, genotype: Genotype) -> int:
         if any(cell.concat != TARGETS for _, cell in genotype.cells):
