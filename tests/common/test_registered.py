@@ -154,7 +154,7 @@ def test_supernets_start_near_uniform(name: str) -> None:
 
 #: Own settings of algorithms whose defaults ask for more than a test has time for.
 FEW: dict[str, dict[str, object]] = {
-    "darts_pt": {"attack_each": False},
+    "darts_pt": {"attack_each": False, "compared": 2},
     "evolution": {"candidates": 3, "population": 2, "tournament": 2},
     "reinforce": {"candidates": 3},
     "robnet": {"samples": 3},

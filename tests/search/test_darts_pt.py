@@ -101,8 +101,7 @@ def test_an_outcome_is_that_of_the_network_with_the_statistics_of_the_batch() ->
     assert not torch.allclose(logits, in_evaluation, atol=1e-2)
 
 
-def test_one_attack_serves_an_edge() -> None:
-    """Five operations of each of six edges, none of which is pruned: an attack of one step and five measurements."""
+def test_one_attack_serves_an_epochs_end() -> None:
     passes = {}
     for each in (True, False):
         algorithm, state = begin("darts_pt", darts_pt=DartsPTConfig(attack_each=each))
@@ -113,8 +112,23 @@ def test_one_attack_serves_an_edge() -> None:
         state.passes, state.epoch = 0, 3
         algorithm.end_epoch(state)
         passes[each] = state.passes
-    assert passes[False] <= 6 * (1 + 5)  # fewer where an operation would leave no connected cell
-    assert passes[True] == 2 * (passes[False] - 6)
+    # Five operations of each of six edges, fewer where one would leave no connected cell; an attack has one step.
+    assert 20 < passes[False] - 1 <= 30
+    assert passes[True] == 2 * (passes[False] - 1)
+
+
+def test_only_the_operations_of_the_greatest_alpha_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = DartsPTConfig(fixed_alpha=False, compared=2)
+    algorithm, state = begin("darts_pt", darts_pt=settings)
+    alpha, worth = random_worth((1, 6, 5)), random_worth((1, 6, 5)).flip(0, 1, 2)
+    state.set_alpha(alpha)
+    monkeypatch.setattr(algorithm, "outcome", lambda _, weights, *given: (float((weights > 0).mul(worth).sum()), 0.0))  # noqa: ARG005
+    state.epoch = 3
+    algorithm.end_epoch(state)
+    for edge in range(6):
+        strongest = alpha[0, edge].topk(2).indices.tolist()
+        expected = max(strongest, key=lambda operation: float(worth[0, edge, operation]))
+        assert int(state.extra["left"][0, edge].argmax()) == expected
 
 
 def test_selection_moves_nothing_of_the_supernet() -> None:

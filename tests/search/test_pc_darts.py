@@ -13,7 +13,7 @@ from rnas.search.pc_darts import edge_weights
 from rnas.spaces import darts
 from rnas.supernets.base import MixedOperation
 from rnas.supernets.partial import PartialOperation
-from rnas.supernets.space import SPACES
+from rnas.supernets.space import SPACES, SearchSpace
 
 
 class Times(nn.Module):
@@ -92,3 +92,12 @@ def test_a_space_without_partial_channels_is_refused(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(type(space), "partial_channels", False)
     with pytest.raises(ConfigError, match=r"^space: expected one with partial channels .* got 'nasbench201'$"):
         ALGORITHMS["pc_darts"].check(algorithm.config, space)
+
+
+@pytest.mark.parametrize("name", ["darts_pt", "pc_darts", "p_darts", "racl"])
+def test_a_space_that_only_derives_is_refused_by_what_weighs_edges(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    algorithm, _ = begin(name)
+    space = SPACES["nasbench201"]
+    monkeypatch.setattr(type(space), "choose", SearchSpace.choose)
+    with pytest.raises(ConfigError, match=r"^space: expected one with .*named edges .*got 'nasbench201'$"):
+        ALGORITHMS[name].check(algorithm.config, space)

@@ -54,18 +54,22 @@ class DartsPTConfig:
     Args:
         fixed_alpha: whether alpha stays at 0 and only the weights are trained.
         selection: the last part of the epochs after the warm-up, at whose ends edges are decided, in (0, 1].
-        attack_each: whether each perturbed supernet is attacked by itself; else one attack on the present supernet
-            serves all that are compared. That takes a fraction of the passes, but an operation at which the attack
-            aims then looks harmless to lose.
+        attack_each: whether each perturbed supernet is attacked by itself; else one attack on the supernet before the
+            decisions of an epoch's end serves them all. That takes a fraction of the passes, but an operation at which
+            the attack aims then looks harmless to lose.
+        compared: operations of an edge that are compared, at least 1, those of the greatest alpha and of equal ones
+            some at random; null for all.
     """
 
     fixed_alpha: bool = True
     selection: float = 0.5
     attack_each: bool = True
+    compared: int | None = None
 
     def __post_init__(self) -> None:
-        """Check the range."""
+        """Check the ranges."""
         require(0 < self.selection <= 1, "selection", "a number in (0, 1]", self.selection)
+        require(self.compared is None or self.compared >= 1, "compared", "an integer >= 1 or null", self.compared)
 
 
 @ALGORITHMS.register("darts_pt", settings=DartsPTConfig)
@@ -84,11 +88,12 @@ class DartsPT(AdversarialDarts):
             f"less than search.epochs ({config.epochs}), for darts_pt chooses after the warm-up",
             config.warmup_epochs,
         )
-        require(bool(space.edges), "space", "one that names its edges, for darts_pt goes through them", space.name)
+        require(space.chooses, "space", "one with named edges that chooses by weights, for darts_pt", space.name)
 
     def begin(self, state: SearchState, generator: torch.Generator) -> None:
         self.at_most = state.space.at_most(self.config.size_limit)
         kinds, edges, _ = state.alpha.shape
+        ties = state.alpha.detach().clone()  # near 0, at random
         if self.own.fixed_alpha:
             state.set_alpha(torch.zeros_like(state.alpha))
         nodes = len({target for _, target in state.space.edges})
@@ -96,6 +101,7 @@ class DartsPT(AdversarialDarts):
         kept = {
             "left": torch.ones(state.alpha.shape),
             "lost": torch.zeros(state.alpha.shape),
+            "ties": ties,
             "edge_order": order[0],
             "node_order": order[1],
             "decided": torch.zeros((), dtype=torch.int64),
@@ -122,12 +128,14 @@ class DartsPT(AdversarialDarts):
         targets = sorted({target for _, target in state.space.edges})
         state.supernet.train()
         with unchanged(list(state.supernet.buffers())):
+            shown = None if self.own.attack_each or due == before else self.attacked(state, self.present(state))
             for number in range(before, due):
                 if number < len(edges):
-                    self.choose_operation(state, *divmod(edges[number], state.alpha.shape[1]))
+                    kind, edge = divmod(edges[number], state.alpha.shape[1])
+                    self.choose_operation(state, kind, edge, shown)
                 else:
                     kind, node = divmod(nodes[number - len(edges)], len(targets))
-                    self.prune_node(state, kind, targets[node])
+                    self.prune_node(state, kind, targets[node], shown)
                 state.extra["decided"] += 1
         return {"decided": due, "left": state.extra["left"].tolist()} if due > before else {}
 
@@ -137,39 +145,36 @@ class DartsPT(AdversarialDarts):
         last = max(1, round(self.own.selection * searching))
         return decisions * max(0, epochs - (self.config.epochs - last)) // last
 
-    def choose_operation(self, state: SearchState, kind: int, edge: int) -> None:
+    def choose_operation(self, state: SearchState, kind: int, edge: int, shown: Tensor | None) -> None:
         """Leave an edge the operation whose absence costs most accuracy, of those that the limit allows."""
-        left, weights = state.extra["left"], self.present(state)
-        shown = None if self.own.attack_each else self.attacked(state, weights)
-        outcomes = {}
-        for operation in range(left.shape[2]):
+        left, weights, allowed = state.extra["left"], self.present(state), []
+        for operation in (state.alpha.detach() + state.extra["ties"])[kind, edge].argsort(descending=True).tolist():
             alone = left.clone()
             alone[kind, edge] = F.one_hot(torch.tensor(operation), left.shape[2])
             if state.space.has_network(alone, self.at_most):
-                without = weights.clone()
-                without[kind, edge, operation] = 0
-                outcomes[operation] = self.outcome(state, without, shown)
+                allowed.append(operation)
+        outcomes = {}
+        for operation in allowed[: self.own.compared]:
+            without = weights.clone()
+            without[kind, edge, operation] = 0
+            outcomes[operation] = self.outcome(state, without, shown)
+            state.extra["lost"][kind, edge, operation] = -outcomes[operation][1]
         best = min(outcomes, key=outcomes.__getitem__)
-        state.extra["lost"][kind, edge, list(outcomes)] = torch.tensor(
-            [-loss for _, loss in outcomes.values()], dtype=left.dtype, device=left.device
-        )
         left[kind, edge] = F.one_hot(torch.tensor(best), left.shape[2])
 
-    def prune_node(self, state: SearchState, kind: int, node: int) -> None:
+    def prune_node(self, state: SearchState, kind: int, node: int, shown: Tensor | None) -> None:
         """Remove the incoming edges that cost least accuracy, one by one, as long as a network is left."""
         left = state.extra["left"]
         incoming = [edge for edge, (_, target) in enumerate(state.space.edges) if target == node]
         while True:
-            rests = {}
+            outcomes = {}
             for edge in incoming:
                 without = left.clone()
                 without[kind, edge] = 0
                 if bool(left[kind, edge].any()) and state.space.has_network(without, self.at_most):
-                    rests[edge] = without
-            if not rests:
+                    outcomes[edge] = self.outcome(state, without, shown)
+            if not outcomes:
                 return
-            shown = None if self.own.attack_each else self.attacked(state, left)
-            outcomes = {edge: self.outcome(state, without, shown) for edge, without in rests.items()}
             left[kind, max(outcomes, key=outcomes.__getitem__)] = 0
 
     def present(self, state: SearchState) -> Tensor:

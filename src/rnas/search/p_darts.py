@@ -75,7 +75,7 @@ class PDarts(AdversarialDarts):
 
     @classmethod
     def check(cls, config: SearchConfig, space: SearchSpace) -> None:  # noqa: ARG003
-        fits = SKIP in space.operations and bool(space.edges)
+        fits = SKIP in space.operations and space.chooses
         require(fits, "space", f"one with {SKIP} and named edges for p_darts", space.name)
 
     def supernet(self, space: SearchSpace) -> Callable[..., CellSupernet]:

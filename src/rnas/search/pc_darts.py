@@ -57,7 +57,7 @@ class PCDarts(AdversarialDarts):
 
     @classmethod
     def check(cls, config: SearchConfig, space: SearchSpace) -> None:  # noqa: ARG003
-        fits = space.partial_channels and bool(space.edges)
+        fits = space.partial_channels and space.chooses
         require(fits, "space", "one with partial channels and named edges for pc_darts", space.name)
 
     def supernet(self, space: SearchSpace) -> Callable[..., CellSupernet]:

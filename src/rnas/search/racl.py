@@ -96,7 +96,7 @@ class Racl(AdversarialDarts):
 
     @classmethod
     def check(cls, config: SearchConfig, space: SearchSpace) -> None:  # noqa: ARG003
-        require(bool(space.edges), "space", "one that names its edges, for racl weighs them", space.name)
+        require(space.chooses, "space", "one with named edges that chooses by weights, for racl", space.name)
 
     def begin(self, state: SearchState, generator: torch.Generator) -> None:
         alpha = state.alpha.detach()

@@ -105,6 +105,11 @@ class SearchSpace(abc.ABC):
             return False
         return True
 
+    @property
+    def chooses(self) -> bool:
+        """Whether it names its edges and can `choose`, as algorithms ask that weigh or remove single edges."""
+        return bool(self.edges) and self.has_network(torch.ones(self.supernet.alpha_shape), None)
+
     @abc.abstractmethod
     def largest(self, at_most: int | None, generator: torch.Generator) -> Genotype:
         """A genotype with the most parameters, of those with at most so many; raises as `derive`.
