@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 import torch
@@ -85,6 +86,7 @@ def test_no_network_writes_outside_of_its_memory() -> None:
     checked = {"LD_PRELOAD": "libc_malloc_debug.so.0", "MALLOC_CHECK_": "3", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program)],
+        cwd=Path(__file__).parents[2],  # where the package of these tests is found
         env={**os.environ, **checked},
         capture_output=True,
         text=True,

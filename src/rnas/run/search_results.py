@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
 
-from rnas.documents import check_fields, entries, whole
+from rnas.documents import check_fields, entries, is_number, whole
+from rnas.errors import RunError
 from rnas.run.files import read_summary
 
 if TYPE_CHECKING:
@@ -18,9 +19,6 @@ __all__ = ["Candidate", "SearchResults", "bound_met", "read_candidates", "read_s
 #: Of searches of older versions, which did not write theirs down.
 TOLERANCE: Final = 1e-3
 
-
-#: Of a measure; older versions wrote null where there was none.
-NUMBERS: Final = (int, float, NoneType)
 
 #: The entries of a candidate that are no measures.
 RACE: Final = ("parent", "later")
@@ -67,7 +65,9 @@ class Candidate:
         """
         rungs = [entry, *entries(entry, "later", where)]
         for rung in rungs:
-            check_fields(rung, {name: NUMBERS for name in rung if name not in RACE}, where)
+            for name, value in rung.items():
+                if name not in RACE and value is not None and not is_number(value):
+                    raise RunError(f"{where}: {name!r} should be a number, is {value!r}"[:300])
         measures = [
             {name: value for name, value in rung.items() if name not in RACE and value is not None} for rung in rungs
         ]
