@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import datasets
@@ -14,7 +13,7 @@ from rnas.cli import main
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished search, a finished and an unfinished training, one of another seed, and damaged data."""
     folder = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:
@@ -46,7 +45,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         Path("mine/notes.txt").write_text("not a run\n")
         for name, text in YAML.items():
             Path(name).write_text(text)
-        yield folder
+    return folder  # where the working directory is again what it was
 
 
 @pytest.fixture
