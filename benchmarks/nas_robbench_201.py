@@ -32,6 +32,7 @@ MORE_SEEDS = {
     "largest + shortlist": 6,
     "random + shortlist of 12": 12,
     "largest + shortlist of 12": 12,
+    "near the limit + 24 of two cells": 10,
 }
 #: Cells of all sizes that are trained alone, for the correlations.
 ALONE = 60
@@ -55,6 +56,12 @@ def methods() -> dict[str, SearchConfig]:
         "largest + shortlist": replace(base, algorithm="largest", shortlist=six),
         "random + shortlist of 12": replace(base, algorithm="random", shortlist=twelve),
         "largest + shortlist of 12": replace(base, algorithm="largest", shortlist=twelve),
+        # About 7,900 passes through networks of two cells a stage: the first of the searches that cost more.
+        "near the limit + 24 of two cells": replace(
+            base,
+            algorithm="random",
+            shortlist=replace(base.shortlist, count=24, epochs=1, rule="ranks", cells=2, least_size="75%", images=1024),
+        ),
         # A clean step costs two passes, an adversarial one seven.
         "darts": replace(free, algorithm="darts", epochs=26, warmup_epochs=6),
         "adversarial_darts": replace(free, algorithm="adversarial_darts"),

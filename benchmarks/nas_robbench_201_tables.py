@@ -34,7 +34,7 @@ from rnas.tabular.benchmark import Benchmark
 
 COLUMNS = {"robust": "cifar10/val_pgd_8_acc", "clean": "cifar10/val_acc"}
 #: How the page calls a rule -> its name.
-RULES = {"loss": "loss", "F": "F", "Eq. 8": "bound"}
+RULES = {"loss": "loss", "F": "F", "Eq. 8": "bound", "ranks": "ranks"}
 
 
 def main() -> None:
@@ -84,9 +84,8 @@ FIGURES = (
     "robust_accuracy",
     "robust_percentile",
     "robust_percentile_within_limit",
-    "robust_percentile_at_its_size",
+    "robust_percentile_at_equal_size",
     "clean_percentile",
-    "clean_percentile_at_its_size",
     "passes",
 )
 
@@ -129,11 +128,11 @@ def markdown(groups: dict[str, list[dict[str, Any]]], summary: dict[str, Any]) -
         return f"{value['mean']:.1f}{half}"
 
     lines = [
-        "| method | searches | in the limit | at its size | among all | clean, among all | parameters | passes |",
+        "| method | searches | in the limit | of equal size | among all | clean, among all | parameters | passes |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for name in sorted(summary, key=lambda name: -summary[name]["robust_percentile_within_limit"]["mean"]):
-        figures = " | ".join(cell(name, f"robust_percentile{part}") for part in ("_within_limit", "_at_its_size", ""))
+        figures = " | ".join(cell(name, f"robust_percentile{part}") for part in ("_within_limit", "_at_equal_size", ""))
         parameters, passes = (summary[name][key]["mean"] for key in ("parameters", "passes"))
         lines.append(
             f"| {name} | {len(groups[name])} | {figures} | {cell(name, 'clean_percentile')} "
@@ -150,7 +149,7 @@ def figure(summary: dict[str, Any], correlations: list[dict[str, str]]) -> Figur
         left, right = drawn.subplots(1, 2, width_ratios=(1, 0.9))
         parts = (
             ("_within_limit", "within the size limit", "o", 0.1),
-            ("_at_its_size", "of at most its own size", "s", -0.1),
+            ("_at_equal_size", "of exactly its own size", "s", -0.1),
         )
         for (part, label, marker, shift), colour in zip(parts, MODEL_COLOURS, strict=False):
             values = [summary[name][f"robust_percentile{part}"] for name in names]
