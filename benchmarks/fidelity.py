@@ -41,6 +41,8 @@ from rnas.training.loop import train
 
 COLUMN = "cifar10/val_pgd_8_acc"
 HELD_OUT = 1024
+#: Cells below which a rank correlation says too little for the table.
+FEWEST = 16
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,8 @@ def main() -> None:
     arguments = parser.parse_args()
     path = Path(arguments.csv)
     if arguments.collect:
-        print(markdown(table(pd.read_csv(path))))
+        rows = table(pd.read_csv(path))
+        print(markdown(rows[rows.cells >= FEWEST]))
         return
     torch.set_num_threads(1)
     benchmark = Benchmark.load(arguments.table)
