@@ -1,6 +1,6 @@
 """Which short training orders cells of equal size as their full adversarial training does, and at what price?
 
-    python benchmarks/fidelity.py --data PATH --table PATH [--only base,4_epochs] [--cells 40] [--size 587386]
+    python benchmarks/fidelity.py --data PATH --table PATH [--only base,4_epochs] [--cells 40] [--most 587386]
     python benchmarks/fidelity.py --table PATH --collect                      the table of docs/fidelity.md
 
 Cells of one size, or between two, are drawn at random from NAS-RobBench-201. Each is trained with every setting of
@@ -14,7 +14,8 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ import torch
 
 from rnas.commands.comparing import load_data
 from rnas.config import Distance, PgdConfig
-from rnas.data import DataConfig, ImageDataset
+from rnas.data import DataConfig, ImageDataset, LabelledImages
 from rnas.data.splits import stratified_subset
 from rnas.models.spec import NetworkSpec
 from rnas.run.opening import open_run
@@ -156,11 +157,7 @@ def rows_of(path: Path) -> set[tuple[str, str]]:
 
 def run(cell: str, fidelity: Fidelity, images: ImageDataset) -> dict[str, Any]:
     """Train a cell and measure it; the same images for all cells, an initialisation for each."""
-    held_out = images.train.select(stratified_subset(images.train.labels, HELD_OUT, 0))
-    others = torch.ones(len(images.train), dtype=torch.bool)
-    others[stratified_subset(images.train.labels, HELD_OUT, 0)] = False
-    rest = images.train.select(others.nonzero().squeeze(1))
-    data = replace(images, train=rest.select(stratified_subset(rest.labels, fidelity.images, 0)))
+    held_out, data = split(images, fidelity.images)
     seed = derive(0, cell)
     attack = PgdConfig(step_size=Distance("4/255"), steps=2)
     training = TrainingConfig(
@@ -173,19 +170,34 @@ def run(cell: str, fidelity: Fidelity, images: ImageDataset) -> dict[str, Any]:
         average_decay=fidelity.average_decay,
     )
     spec = NetworkSpec(None, nasbench201.parse_genotype(cell), 10, images.channels, fidelity.channels, fidelity.cells)
+    sample = Batch(held_out.floats(), held_out.labels, torch.Generator().manual_seed(0))
+    search = SearchConfig(
+        space=nasbench201.NAME, attack=attack, batch_size=256, shortlist=ShortlistConfig(images=HELD_OUT)
+    )
+    with trained(spec, data, training, seed) as (folder, seconds):
+        measures = measure(folder, sample, search, "cpu")
+    steps = fidelity.epochs * (fidelity.images // fidelity.batch_size)
+    return {"passes": steps * (fidelity.steps + 1), "seconds": seconds, **measures}
+
+
+def split(images: ImageDataset, count: int) -> tuple[LabelledImages, ImageDataset]:
+    """Training images that no training sees, and data whose training half has so many of the others."""
+    chosen = stratified_subset(images.train.labels, HELD_OUT, 0)
+    others = torch.ones(len(images.train), dtype=torch.bool)
+    others[chosen] = False
+    rest = images.train.select(others.nonzero().squeeze(1))
+    return images.train.select(chosen), replace(images, train=rest.select(stratified_subset(rest.labels, count, 0)))
+
+
+@contextmanager
+def trained(spec: NetworkSpec, data: ImageDataset, config: TrainingConfig, seed: int) -> Iterator[tuple[Path, float]]:
+    """The run directory of a network that has just been trained, until the block ends, and the processor's seconds."""
     with tempfile.TemporaryDirectory() as folder:
         begun = time.process_time()
         with open_run(Path(folder) / "run", "train", {}, seed=seed, device="cpu") as opened:
             spec.save(opened.path, run=opened.identity)
-            train(spec.build(seed=seed), data, training, opened, checkpoint_every=10_000)
-            seconds = time.process_time() - begun
-            sample = Batch(held_out.floats(), held_out.labels, torch.Generator().manual_seed(0))
-            search = SearchConfig(
-                space=nasbench201.NAME, attack=attack, batch_size=256, shortlist=ShortlistConfig(images=HELD_OUT)
-            )
-            measures = measure(opened.path, sample, search, "cpu")
-    steps = fidelity.epochs * (fidelity.images // fidelity.batch_size)
-    return {"passes": steps * (fidelity.steps + 1), "seconds": seconds, **measures}
+            train(spec.build(seed=seed), data, config, opened, checkpoint_every=10_000)
+            yield opened.path, time.process_time() - begun
 
 
 MEASURES = ("adversarial_loss", "robust_accuracy", "clean_loss", "clean_accuracy", "F")

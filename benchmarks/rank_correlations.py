@@ -135,6 +135,14 @@ def measure(network: nn.Module, images: LabelledImages) -> dict[str, float]:
     return totals
 
 
+def at_equal_size(values: NDArray[np.float64], truth: NDArray[np.float64], sizes: NDArray[np.float64]) -> float:
+    """Spearman's rho at equal parameter count: of what is left of both ranks after a fit to the ranks of the counts."""
+    base = np.stack([np.ones(len(sizes)), rankdata(sizes)], axis=1)
+    ranks = [rankdata(array) for array in (values, truth)]
+    left = [array - base @ np.linalg.lstsq(base, array, rcond=None)[0] for array in ranks]
+    return float(np.corrcoef(left[0], left[1])[0, 1])
+
+
 def row(
     source: str,
     seed: int,
@@ -144,10 +152,6 @@ def row(
     sizes: NDArray[np.float64],
 ) -> dict[str, Any]:
     """The correlations of one measure with the truth; positive where the larger value is the better cell."""
-    base = np.stack([np.ones(len(sizes)), rankdata(sizes)], axis=1)
-    ranks = [rankdata(array) for array in (values, truth)]
-    left = [array - base @ np.linalg.lstsq(base, array, rcond=None)[0] for array in ranks]
-    partial = float(np.corrcoef(left[0], left[1])[0, 1]) if measure != "parameters" else None
     return {
         "weights": source,
         "seed": seed,
@@ -155,7 +159,7 @@ def row(
         "cells": len(values),
         "kendall_tau": float(kendalltau(values, truth).statistic),
         "spearman_rho": float(spearmanr(values, truth).statistic),
-        "spearman_rho_at_equal_size": partial,
+        "spearman_rho_at_equal_size": at_equal_size(values, truth, sizes) if measure != "parameters" else None,
     }
 
 

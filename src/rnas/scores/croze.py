@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnas.attacks.guards import signs
-from rnas.scores.registry import SCORES
+from rnas.scores.registry import SCORES, gradients, weighted_layers
 
 EPS, BETA, RATE = 8 / 255, 0.01, 0.1
 
@@ -34,8 +34,8 @@ EPS, BETA, RATE = 8 / 255, 0.01, 0.1
 def croze(network: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> float:  # noqa: ARG001
     """The consistency of a network with its perturbed twin."""
     clean, twin = copy.deepcopy(network).train(), copy.deepcopy(network).train()
-    layers = {name: module for name, module in clean.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)}
-    features, slopes = observe(clean, images, labels, list(layers))
+    layers = weighted_layers(clean)
+    features, slopes = observe(clean, images, labels)
     others = dict(twin.named_modules())
     with torch.no_grad():
         for name in slopes:
@@ -44,7 +44,7 @@ def croze(network: nn.Module, images: Tensor, labels: Tensor, generator: torch.G
     inputs = images.detach().clone().requires_grad_()
     (direction,) = torch.autograd.grad(F.cross_entropy(twin(inputs), labels), inputs)
     perturbed = (images + EPS * signs(direction)).clamp(0, 1)
-    other_features, other_slopes = observe(twin, perturbed, labels, list(layers))
+    other_features, other_slopes = observe(twin, perturbed, labels)
     total = 0.0
     for name, slope in slopes.items():
         if name in other_slopes:
@@ -54,21 +54,16 @@ def croze(network: nn.Module, images: Tensor, labels: Tensor, generator: torch.G
     return total
 
 
-def observe(
-    network: nn.Module, images: Tensor, labels: Tensor, layers: list[str]
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def observe(network: nn.Module, images: Tensor, labels: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """What each layer gives for images, and the gradient of the loss in its weights."""
-    modules = dict(network.named_modules())
     features: dict[str, Tensor] = {}
     handles = [
-        modules[name].register_forward_hook(lambda _module, _inputs, output, name=name: features.update({name: output}))
-        for name in layers
+        layer.register_forward_hook(lambda _module, _inputs, output, name=name: features.update({name: output}))
+        for name, layer in weighted_layers(network).items()
     ]
-    loss = F.cross_entropy(network(images), labels)
+    slopes = gradients(network, images, labels)
     for handle in handles:
         handle.remove()
-    found = torch.autograd.grad(loss, [modules[name].weight for name in layers], allow_unused=True)
-    slopes = {name: gradient for name, gradient in zip(layers, found, strict=True) if gradient is not None}
     return {name: output.detach() for name, output in features.items()}, slopes
 
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from rnas.errors import ModelError
 from rnas.registry import Lookup
 
-__all__ = ["SCORES", "Score", "calibrated", "gradients"]
+__all__ = ["SCORES", "Score", "calibrated", "gradients", "weighted_layers"]
 
 #: (network, images, labels, generator) to a score: a network with fresh weights, which is left as it was; images in
 #: [0, 1] of shape (N, C, H, W), N >= 2; labels (N,); and a source of randomness. Higher means more robust.
@@ -88,9 +88,14 @@ def calibrated(network: nn.Module, images: Tensor) -> nn.Module:
     return measured.eval()
 
 
+def weighted_layers(network: nn.Module) -> dict[str, nn.Conv2d | nn.Linear]:
+    """Its convolutions and linear layers, by name."""
+    return {name: module for name, module in network.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)}
+
+
 def gradients(network: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
     """Gradients of the mean cross-entropy in the weights of each convolution and linear layer, by the layer's name."""
-    layers = {name: module for name, module in network.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)}
+    layers = weighted_layers(network)
     loss = F.cross_entropy(network(images), labels)
     found = torch.autograd.grad(loss, [layer.weight for layer in layers.values()], allow_unused=True)
     return {name: gradient for name, gradient in zip(layers, found, strict=True) if gradient is not None}

@@ -16,13 +16,13 @@ from rnas.genotype import Genotype
 from rnas.registry import Lookup
 from rnas.run.directory import Run
 from rnas.search.config import SearchConfig
-from rnas.search.relaxations import MIXTURE, Relaxation
+from rnas.search.relaxations import MIXTURE, Relaxation, rival
 from rnas.search.settings import SETTINGS, own_settings
 from rnas.supernets.base import CellSupernet, SupernetAt
 from rnas.supernets.space import SearchSpace
 from rnas.training.optimiser import WeightOptimiser
 
-__all__ = ["ALGORITHMS", "Algorithm", "Batch", "Preparation", "SearchState", "SupernetAlgorithm", "rival"]
+__all__ = ["ALGORITHMS", "Algorithm", "Batch", "Preparation", "SearchState", "SupernetAlgorithm"]
 
 #: Moments of Adam on alpha, as in DARTS; the paper gives the rate and the decay only.
 ALPHA_BETAS = (0.5, 0.999)
@@ -34,6 +34,10 @@ class Batch(NamedTuple):
     images: Tensor
     labels: Tensor
     generator: torch.Generator
+
+    def noise(self) -> torch.Generator:
+        """A generator that goes on from where the batch's is, and leaves that one there: the same noise every time."""
+        return self.generator.clone_state()
 
 
 @dataclass
@@ -265,12 +269,6 @@ class SupernetAlgorithm(Algorithm):
     def candidate(self, state: SearchState, index: int, at_most: int | None, generator: torch.Generator) -> Genotype:
         alpha = state.alpha.detach().cpu()
         return state.space.derive(rival(alpha, generator) if index else alpha, at_most)
-
-
-def rival(scores: Tensor, generator: torch.Generator) -> Tensor:
-    """Scores of operations with Gumbel noise of the size of their own differences: near ones, whatever their scale."""
-    noise = torch.empty_like(scores).exponential_(generator=generator).log().neg()
-    return scores + scores.std(dim=-1).mean() * noise
 
 
 class Algorithms(Lookup[type[Algorithm]]):

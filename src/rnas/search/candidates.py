@@ -19,12 +19,13 @@ from rnas.genotype import Genotype
 from rnas.models.spec import NetworkSpec, load_network
 from rnas.run.files import read_summary, refuse_link
 from rnas.run.opening import open_run
-from rnas.search.algorithm import Batch
+from rnas.search.algorithm import Batch, Preparation, SearchState
 from rnas.search.config import SearchConfig
 from rnas.seeding import derive
 from rnas.supernets.space import SPACES
 from rnas.training.config import ScheduleConfig, TrainingConfig
 from rnas.training.loop import train
+from rnas.vulnerability.feature_maps import cell_layers
 from rnas.vulnerability.metrics import network_vulnerability
 
 __all__ = ["Trial", "measures_of", "perform", "short_training"]
@@ -64,6 +65,24 @@ class Trial:
     device: torch.device | str
     checkpoint_every: int
 
+    @classmethod
+    def of(
+        cls, folder: Path, genotype: Genotype, seed: int, epochs: int, config: SearchConfig, search: Preparation
+    ) -> Trial:
+        """A trial with a search's images and device; arguments are those of the class."""
+        return cls(
+            folder,
+            genotype,
+            seed,
+            epochs,
+            config,
+            search.data,
+            search.sample,
+            search.augmentation,
+            search.device,
+            search.checkpoint_every,
+        )
+
 
 def perform(trial: Trial) -> None:
     """Train and measure a candidate; what is finished is not repeated, and a killed training goes on.
@@ -102,9 +121,14 @@ def perform(trial: Trial) -> None:
         run.finish()
 
 
-def measures_of(folder: Path) -> dict[str, float]:
-    """What `perform` has measured; raises `RunError` where it is missing or damaged."""
+def measures_of(folder: Path, state: SearchState) -> dict[str, float]:
+    """What `perform` has measured, its passes counted to the search's.
+
+    Raises:
+        RunError: if it is missing or damaged.
+    """
     summary = parallel.from_first(partial(read_summary, folder, MEASURED))
+    state.passes += summary["training_passes"] + summary["measuring_passes"]
     return {name: value for name, value in summary.items() if is_number(value)}
 
 
@@ -126,10 +150,9 @@ def short_training(config: SearchConfig, epochs: int) -> TrainingConfig:
 def measure(folder: Path, sample: Batch, config: SearchConfig, device: torch.device | str) -> dict[str, float]:
     """Losses, accuracies and F of a trained candidate on the sample, and the passes that this took."""
     network = load_network(folder).to(device)
-    layers = [name for name, _ in network.named_modules() if name.startswith("cells.") and name.count(".") == 1]
+    layers = cell_layers(network)
     totals = dict.fromkeys(("clean_loss", "adversarial_loss", "clean_accuracy", "robust_accuracy", "F"), 0.0)
-    noise = torch.Generator(sample.labels.device)
-    noise.set_state(sample.generator.get_state())
+    noise = sample.noise()
     passes = 0
     for rows, share in in_batches(len(sample.labels), config.batch_size):
         images, labels = sample.images[rows], sample.labels[rows]

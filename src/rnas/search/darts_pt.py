@@ -34,14 +34,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rnas.attacks import pgd_linf
 from rnas.config import require
 from rnas.data.batches import in_batches
 from rnas.genotype import Genotype
 from rnas.hypergradients.registry import unchanged
 from rnas.search.adversarial_darts import AdversarialDarts
-from rnas.search.algorithm import ALGORITHMS, Batch, SearchState, rival
+from rnas.search.algorithm import ALGORITHMS, Batch, SearchState
 from rnas.search.config import SearchConfig
+from rnas.search.relaxations import rival
+from rnas.search.subnets import attacked
 from rnas.supernets.space import SearchSpace
 
 __all__ = ["DartsPT", "DartsPTConfig"]
@@ -183,20 +184,12 @@ class DartsPT(AdversarialDarts):
 
     def attacked(self, state: SearchState, weights: Tensor) -> Tensor:
         """Adversarial images of the sample against the supernet in its present mode, shape (N, C, H, W)."""
-        network = state.network(weights)
-
-        def logits(images: Tensor) -> Tensor:
-            return network(images)  # not the module itself, which an attack would put in evaluation mode
-
-        images, labels, generator = self.sample
-        noise = torch.Generator(labels.device)
-        noise.set_state(generator.get_state())
-        return torch.cat(
-            [
-                pgd_linf(logits, images[rows], labels[rows], **vars(self.config.attack), generator=noise)
-                for rows, _ in in_batches(len(labels), self.config.batch_size)
-            ]
-        )
+        network, noise = state.network(weights), self.sample.noise()
+        batches = [
+            Batch(self.sample.images[rows], self.sample.labels[rows], noise)
+            for rows, _ in in_batches(len(self.sample.labels), self.config.batch_size)
+        ]
+        return torch.cat([attacked(network, batch, self.config.attack) for batch in batches])
 
     @torch.no_grad()
     def outcome(self, state: SearchState, weights: Tensor, shown: Tensor | None = None) -> tuple[float, float]:

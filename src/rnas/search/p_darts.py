@@ -34,8 +34,9 @@ from rnas.attacks.noise import draw
 from rnas.config import require
 from rnas.genotype import Genotype
 from rnas.search.adversarial_darts import AdversarialDarts
-from rnas.search.algorithm import ALGORITHMS, Batch, SearchState, rival
+from rnas.search.algorithm import ALGORITHMS, Batch, SearchState
 from rnas.search.config import SearchConfig
+from rnas.search.relaxations import rival
 from rnas.supernets.base import CellSupernet, MixedOperation
 from rnas.supernets.space import SearchSpace
 

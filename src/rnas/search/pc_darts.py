@@ -28,8 +28,9 @@ from torch import Tensor
 from rnas.config import require
 from rnas.genotype import Genotype
 from rnas.search.adversarial_darts import AdversarialDarts
-from rnas.search.algorithm import ALGORITHMS, SearchState, rival
+from rnas.search.algorithm import ALGORITHMS, SearchState
 from rnas.search.config import SearchConfig
+from rnas.search.relaxations import rival
 from rnas.supernets.base import CellSupernet
 from rnas.supernets.space import SearchSpace
 

@@ -136,18 +136,8 @@ class Race:
         jobs = []
         for number in racing:
             seed = derive(self.seed, "candidate", number)
-            trial = Trial(
-                self.place(number, rung),
-                self.genotypes[number],
-                derive(seed, "rung", rung) if rung else seed,
-                epochs,
-                self.config,
-                search.data,
-                search.sample,
-                search.augmentation,
-                search.device,
-                search.checkpoint_every,
-            )
+            seed = derive(seed, "rung", rung) if rung else seed
+            trial = Trial.of(self.place(number, rung), self.genotypes[number], seed, epochs, self.config, search)
             jobs.append(Job(f"candidate {number}", partial(perform, trial)))
         if search.execute is None:
             for job in jobs:
@@ -157,9 +147,7 @@ class Race:
                 if outcome.failure is not None:
                     raise RunError(f"{outcome.job.name}: {outcome.failure}")
         for number in racing:
-            found = measures_of(self.place(number, rung))
-            self.measures[number].append(found)
-            self.state.passes += int(found["training_passes"] + found["measuring_passes"])
+            self.measures[number].append(measures_of(self.place(number, rung), self.state))
 
     def place(self, number: int, rung: int) -> Path:
         """The run directory of a candidate; that of the first rung is where older versions had it."""

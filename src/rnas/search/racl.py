@@ -36,9 +36,10 @@ from rnas.config import require
 from rnas.genotype import Genotype
 from rnas.networks.operations import FactorizedReduce
 from rnas.search.adversarial_darts import AdversarialDarts
-from rnas.search.algorithm import ALGORITHMS, Batch, SearchState, rival
+from rnas.search.algorithm import ALGORITHMS, Batch, SearchState
 from rnas.search.config import SearchConfig
 from rnas.search.pc_darts import edge_weights
+from rnas.search.relaxations import rival
 from rnas.supernets.base import MixedOperation, SupernetAt
 from rnas.supernets.space import SearchSpace
 

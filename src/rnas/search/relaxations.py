@@ -39,10 +39,14 @@ def mixture(alpha: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG00
     return alpha.softmax(dim=-1)
 
 
+def gumbel(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Standard Gumbel noise in the shape of a tensor."""
+    return torch.empty_like(like).exponential_(generator=generator).log().neg()
+
+
 def relaxed_sample(alpha: Tensor, generator: torch.Generator, temperature: float = 1.0) -> Tensor:
     """The softmax of alpha with Gumbel noise (Jang et al., Eq. 2); the lower the temperature, the closer to 0 and 1."""
-    noise = torch.empty_like(alpha).exponential_(generator=generator).log().neg()
-    return ((alpha + noise) / temperature).softmax(dim=-1)
+    return ((alpha + gumbel(alpha, generator)) / temperature).softmax(dim=-1)
 
 
 def sampled_path(alpha: Tensor, generator: torch.Generator) -> Tensor:
@@ -54,6 +58,11 @@ def sampled_path(alpha: Tensor, generator: torch.Generator) -> Tensor:
     relaxed = relaxed_sample(alpha, generator)
     drawn = F.one_hot(relaxed.argmax(dim=-1), relaxed.shape[-1]).to(relaxed.dtype)
     return drawn + relaxed - relaxed.detach() if alpha.requires_grad else drawn
+
+
+def rival(scores: Tensor, generator: torch.Generator) -> Tensor:
+    """Scores of operations with Gumbel noise of the size of their own differences: near ones, whatever their scale."""
+    return scores + scores.std(dim=-1).mean() * gumbel(scores, generator)
 
 
 MIXTURE = Relaxation(mixture, mixture, sparse=False)

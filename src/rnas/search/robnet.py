@@ -123,8 +123,7 @@ class RobNet(Subnets):
         """The FSP loss of a subnet on the sample, with the weights that it shares: the mean over the deeper cells."""
         network = state.network(self.space.path(genotype).to(state.alpha.device)).train()
         cells = list(state.supernet.cells)
-        noise = torch.Generator(sample.labels.device)
-        noise.set_state(sample.generator.get_state())
+        noise = sample.noise()
         total = 0.0
         with unchanged(list(state.supernet.buffers())):
             for rows, share in in_batches(len(sample.labels), self.config.batch_size):

@@ -102,23 +102,8 @@ class Sampling(Algorithm):
         """The robust accuracy of a candidate after a training of its own, in a run directory of its own."""
         folder = search.run.path / "trainings" / str(number)
         seed = derive(search.run.manifest["seed"], "training", number)
-        perform(
-            Trial(
-                folder,
-                genotype,
-                seed,
-                self.own.epochs,
-                self.config,
-                search.data,
-                search.sample,
-                search.augmentation,
-                search.device,
-                search.checkpoint_every,
-            )
-        )
-        found = measures_of(folder)
-        state.passes += int(found["training_passes"] + found["measuring_passes"])
-        return found["robust_accuracy"]
+        perform(Trial.of(folder, genotype, seed, self.own.epochs, self.config, search))
+        return measures_of(folder, state)["robust_accuracy"]
 
     def candidate(self, state: SearchState, index: int, at_most: int | None, generator: torch.Generator) -> Genotype:  # noqa: ARG002
         ranked = self.rewards.ranked()

@@ -95,8 +95,7 @@ def attacked(network: nn.Module, batch: Batch, attack: PgdConfig) -> Tensor:
 
 def robust_accuracy(network: nn.Module, sample: Batch, config: SearchConfig) -> float:
     """The share of the sample's images that a network, in the mode in which it is, classifies right under attack."""
-    noise = torch.Generator(sample.labels.device)
-    noise.set_state(sample.generator.get_state())
+    noise = sample.noise()
     total = 0.0
     for rows, share in in_batches(len(sample.labels), config.batch_size):
         batch = Batch(sample.images[rows], sample.labels[rows], noise)
