@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 from rnas.lazy import lazily
 
 if TYPE_CHECKING:
-    from rnas.certification.program import Program, crown_ibp_margins, crown_margins, interval_margins, trace
+    from rnas.certification.bounds import Program, crown_ibp_margins, crown_margins, interval_margins, trace
 else:
     __getattr__, __dir__ = lazily(
-        __name__, {"program": ("Program", "crown_ibp_margins", "crown_margins", "interval_margins", "trace")}
+        __name__, {"bounds": ("Program", "crown_ibp_margins", "crown_margins", "interval_margins", "trace")}
     )
 
 __all__ = ["Program", "crown_ibp_margins", "crown_margins", "interval_margins", "trace"]

@@ -180,7 +180,8 @@ def tight_intervals(tape: Tape, images: Interval, kept: Collection[Part]) -> dic
         low, high = found[part].low.flatten(1).clone(), found[part].high.flatten(1).clone()
         unsure = ((low < 0) & (high > 0)) if node.name == "relu" else torch.ones_like(low, dtype=torch.bool)
         shape = tape.shape(part)
-        for units in unsure.any(dim=0).nonzero().flatten().split(at_a_time):
+        chunks = unsure.any(dim=0).nonzero().flatten().split(at_a_time)
+        for units in filter(len, chunks):
             rows = low.new_zeros(len(units), *low.shape)
             rows[torch.arange(len(units)), :, units] = 1
             rows = rows.view(len(units), *shape)

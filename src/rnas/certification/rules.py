@@ -257,10 +257,13 @@ def takes_the_batch(node: Node) -> bool:
 
 PRODUCTS = frozenset({"mul", "mm", "bmm", "matmul"})
 BATCH_NORMS = frozenset({"native_batch_norm", "cudnn_batch_norm", "_native_batch_norm_legit_no_training"})
+#: The second as programs of TorchScript write it.
+CONVOLUTIONS = frozenset({"convolution", "_convolution"})
 AFFINE = frozenset(
     {
         *SAME_FOR_BOTH.split(),
         *BATCH_NORMS,
+        *CONVOLUTIONS,
         "constant_pad_nd",
         "add",
         "sub",
@@ -268,7 +271,6 @@ AFFINE = frozenset(
         "neg",
         "div",
         "addmm",
-        "convolution",
     }
 )
 
@@ -281,7 +283,7 @@ RULES: dict[str, Rule] = {
     "neg": _negative,
     "div": _quotient,
     "addmm": _matrix_product_and_bias,
-    "convolution": _convolution,
+    **dict.fromkeys(CONVOLUTIONS, _convolution),
     **dict.fromkeys(MONOTONE.split(), _monotone),
     **dict.fromkeys(VALLEYS, _valley),
     "relu": _relu,
