@@ -143,6 +143,7 @@ def test_all_configurations_are_looked_at() -> None:
         ("train --network", "--network: expected a name or a path"),
         ("train --network --seed 1", "--network: expected a name or a path"),
         ("train --resume --seed 1", "--resume: expected a run directory"),
+        ("vulnerability a --metrics --deterministic", "--metrics: expected names with commas between them, got the"),
         ("evaluate a --resume b", "no setting is called '--resume'"),
         ("train --training 3", "training: expected a file of settings, or settings such as {name: value}, got '3'"),
     ],
