@@ -23,7 +23,8 @@ from rnas.evaluation import evaluate
 from rnas.evaluation.config import PAPER_EPS, EvaluationSettings
 from rnas.evaluation.fingerprints import model_fingerprint
 from rnas.evaluation.inputs import check_model
-from rnas.evaluation.outcomes import Record
+from rnas.evaluation.outcomes import Outcomes
+from rnas.evaluation.records import Record
 from rnas.evaluation.summary import Evaluation
 from rnas.models.resolve import LoadedModel, load_model
 from rnas.networks.zoo import count_parameters
@@ -180,7 +181,7 @@ def evaluate_model(
         except ModelError as error:
             raise ModelError(f"{model.text}: {error}") from error
     # Also what earlier calls found, within the same bounds.
-    everything = Evaluation.of(Record(folder, {}), settings, examined=evaluation.examined)
+    everything = Evaluation.of(Record(folder, {}, Outcomes), settings, examined=evaluation.examined)
     weights = None if model.folder is None else read_sealed(model.folder / "weights.safetensors", limit=LARGEST)[1]
     numbers = tuple(str(label) for label in range(data.num_classes))
     return ModelResults(
