@@ -126,6 +126,7 @@ def test_all_configurations_are_looked_at() -> None:
         ("evaluate a --evaluation.attacks pgd999x999", "'pgd999x999': expected at most 100000 steps of PGD"),
         ("evaluate a --evaluation.eps 1e999999999", "evaluation.eps: expected a finite distance"),
         ("search --search.size_limit " + "9" * 20, "search.size_limit: expected a number of parameters"),
+        ("reproduce figure3 --bounds 1e-400", "bounds: expected H > 0"),
         ("search --search.constraint.bound 1e300", "search.constraint.bound: expected H > 0"),
         ("search --search.constraint.bound 1e-400%", "search.constraint.bound: expected H > 0"),
         ("evaluate a --evaluation.eps 8", "got 8; did you mean 8/255?"),
