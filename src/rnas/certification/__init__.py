@@ -14,6 +14,7 @@ from rnas.lazy import lazily
 if TYPE_CHECKING:
     from rnas.certification.certificates import Certificates, read_certificates
     from rnas.certification.certifier import certify
+    from rnas.certification.smoothing import SmoothedModel
     from rnas.certification.summary import Certification
 else:
     __getattr__, __dir__ = lazily(
@@ -21,6 +22,7 @@ else:
         {
             "certificates": ("Certificates", "read_certificates"),
             "certifier": ("certify",),
+            "smoothing": ("SmoothedModel",),
             "summary": ("Certification",),
         },
     )
@@ -32,6 +34,7 @@ __all__ = [
     "CertificationConfig",
     "CertificationSettings",
     "CertifierCard",
+    "SmoothedModel",
     "certify",
     "read_certificates",
 ]

@@ -10,7 +10,8 @@ from rnas.errors import ModelError
 from rnas.evaluation.card import Settings
 
 if TYPE_CHECKING:
-    from torch import nn
+    import torch
+    from torch import Tensor, nn
 
     from rnas.certification.card import Prover
     from rnas.certification.config import CertificationConfig
@@ -47,11 +48,25 @@ def smoothing_card() -> CertifierCard:
     """Votes of a smoothed model, and how far they can be moved."""
 
     def prepare(model: nn.Module, shape: tuple[int, ...], config: CertificationConfig) -> Prover:  # noqa: ARG001
-        from rnas.certification.smoothing import SmoothedModel, certify_votes
+        from rnas.certification import smoothing
 
-        if not isinstance(model, SmoothedModel):
-            raise ModelError("randomised smoothing certifies a smoothed model: name it smoothed:SIGMA:MODEL")
-        return partial(certify_votes, model, n0=config.n0, n=config.n, alpha=config.alpha, size=config.batch_size)
+        if not isinstance(model, smoothing.SmoothedModel):
+            raise ModelError("smoothing certifies the votes of a smoothed model: name it smoothed:SIGMA:MODEL")
+        base, sigma = model.base, model.sigma
+
+        def prove(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:  # noqa: ARG001
+            return smoothing.certify(
+                base,
+                images,
+                sigma=sigma,
+                n0=config.n0,
+                n=config.n,
+                alpha=config.alpha,
+                batch_size=config.batch_size,
+                generator=generator,
+            )
+
+        return prove
 
     def settings(config: CertificationConfig) -> Settings:
         return {"norm": "L2", "n0": config.n0, "n": config.n, "alpha": config.alpha}

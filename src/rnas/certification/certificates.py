@@ -24,8 +24,8 @@ class Certificates(Columns):
         label: its class.
         method: name of the method.
         prediction: the class that the model says of the image itself; -1 where a smoothed one says none.
-        radius: every image within this distance is proved to get the label, in units of images in [0, 1] and the
-            method's norm; 0 where nothing is proved, as for an image that is misclassified.
+        radius: every image within this distance is proved to get that class, in units of images in [0, 1] and the
+            method's norm; 0 where nothing is proved.
     """
 
     FILE_NAME: ClassVar[str] = "certificates.parquet"
