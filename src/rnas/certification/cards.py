@@ -79,6 +79,8 @@ def smoothing_card() -> CertifierCard:
         prepare=prepare,
         certain=False,
         smoothed=True,
+        # One image has as many passes as a batch elsewhere, and more.
+        at_once=lambda config: max(1, config.batch_size // config.n),
     )
 
 

@@ -103,7 +103,7 @@ def certify(
             recorded = record.begin(name, cards[name].settings(config), total)
             left = chosen[~np.isin(chosen, np.concatenate([np.empty(0, np.int64), *recorded]))]
             report(progress, name, record, total)
-            for number, batch in enumerate(left.split(config.batch_size) if len(left) else ()):
+            for number, batch in enumerate(left.split(cards[name].at_once(config)) if len(left) else ()):
                 begun = time.perf_counter()
                 generator = torch.Generator().manual_seed(derive(seed, name, len(recorded) + number))
                 taken, truth = as_floats(images[batch.to(images.device)].to(device)), labels[batch].to(device)
