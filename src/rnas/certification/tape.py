@@ -14,13 +14,13 @@ torch.fx (as fast, but it makes constants of random numbers, and refuses `len` a
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_map, tree_unflatten
 
@@ -143,11 +143,17 @@ class Unvalued(Tensor):
 
 
 class Recorder(TorchDispatchMode):
-    """Writes the tape while a model runs."""
+    """Writes the tape while a model runs.
 
-    def __init__(self, images: Tensor) -> None:
+    Args:
+        images: only their shape, format and device count.
+        buffers: of the model, which stay as they are.
+    """
+
+    def __init__(self, images: Tensor, buffers: Iterable[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.tape = Tape([Node(0, "images", _no_call, (), {}, (images.shape,))])
+        self.kept = {id(buffer) for buffer in buffers}
         self.refusal: ModelError | None = None
         self.device = images.device
         meta = torch.empty_like(images, device="meta")
@@ -162,6 +168,8 @@ class Recorder(TorchDispatchMode):
         leaves, structure = tree_flatten((args, kwargs or {}))
         tracked = [leaf for leaf in leaves if isinstance(leaf, Unvalued)]
         if not tracked:
+            if _writes(operation) and id(args[0]) in self.kept:
+                return args[0]  # counters of a model's calls, such as those of batch norms in training mode
             return operation(*args, **(kwargs or {}))
         if name in LOOKING:
             raise self._refuse(f"{DEPENDS} (by {name})")
@@ -225,7 +233,7 @@ def record(model: Callable[[Tensor], Tensor], images: Tensor) -> Tape:
     Raises:
         ModelError: if the model looks at values, draws random numbers, ignores the images, or fails.
     """
-    recorder = Recorder(images)
+    recorder = Recorder(images, model.buffers() if isinstance(model, nn.Module) else ())
     try:
         with torch.inference_mode(False), recorder:
             logits = model(recorder.images)
