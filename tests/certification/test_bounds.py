@@ -73,12 +73,12 @@ def small(*layers: nn.Module) -> nn.Sequential:
 def test_a_linear_classifier(method: Margins) -> None:
     """The least margin is in a corner of the ball, cut with [0, 1]: m - sum over pixels of |w| times the way there."""
     torch.manual_seed(0)
-    network = nn.Sequential(nn.Flatten(), nn.Linear(12, 3)).double()
+    layer = nn.Linear(12, 3).double()
+    network = nn.Sequential(nn.Flatten(), layer)
     images, labels = rand(5, 3, 2, 2), torch.tensor([0, 1, 2, 0, 1])
     images[0, 0], images[1, 1] = 0.0, 1.0
     radii = torch.tensor([0.0, 0.1, 0.2, 0.7, 1.0], dtype=torch.float64)
-    weight = network[1].weight.detach()
-    assert isinstance(weight, Tensor)
+    weight = layer.weight.detach()
     slopes = weight[labels].unsqueeze(1) - weight  # (N, classes, pixels)
     flat, radius = images.flatten(1).unsqueeze(1), radii.view(-1, 1, 1)
     low, high = (flat - radius).clamp(min=0), (flat + radius).clamp(max=1)
@@ -120,8 +120,9 @@ def test_linear_bounds_are_exact_where_no_unit_switches(method: Margins) -> None
 def test_linear_bounds_against_all_patterns_of_a_small_network() -> None:
     """The least margin of two inputs and three units, found on a fine grid, lies just above the bounds."""
     torch.manual_seed(8)
-    network = nn.Sequential(nn.Flatten(), nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2)).double()
-    network[1].weight.data *= 3
+    first = nn.Linear(2, 3)
+    first.weight.data *= 3
+    network = nn.Sequential(nn.Flatten(), first, nn.ReLU(), nn.Linear(3, 2)).double()
     image, label, eps = torch.tensor([0.5, 0.5]).double().view(1, 2, 1, 1), torch.tensor([1]), 0.3
     line = torch.linspace(0.2, 0.8, 241, dtype=torch.float64)
     grid = torch.cartesian_prod(line, line).view(-1, 2, 1, 1)
@@ -243,7 +244,7 @@ def test_gradients_in_weights(method: Margins) -> None:
     for step in (1e-7, -2e-7):
         with torch.no_grad():
             for weight, direction in zip(weights, directions, strict=True):
-                weight += step * direction
+                weight.add_(step * direction)
             values.append(float(method(program, images, labels, 0.05).sum()))
     assert (values[0] - values[1]) / 2e-7 == pytest.approx(slope, rel=1e-4)
 

@@ -97,7 +97,8 @@ def certify(
             record.refuse_others(name, card.settings(config))
         total = len(labels) if config.images is None else min(config.images, len(labels))
         chosen = stratified_subset(labels, total, derive(seed, "test images"))
-        provers = {name: card.prepare(model, tuple(images.shape[1:]), config) for name, card in cards.items()}
+        channels, height, width = images.shape[1:]
+        provers = {name: card.prepare(model, (channels, height, width), config) for name, card in cards.items()}
         device = device_of(model, images)
         for name, prove in provers.items():
             recorded = record.begin(name, cards[name].settings(config), total)
