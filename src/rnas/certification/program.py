@@ -148,9 +148,12 @@ def _specification(labels: Tensor, classes: int, like: Tensor) -> Tensor:
 
 def _statistics(tape: Tape, images: Tensor) -> dict[int, tuple[Tensor, Tensor]]:
     """Mean and variance of the batch for each batch norm that takes them, with their gradients."""
+    needed = tape.needed()[1:]
+    if not any(node.name in BATCH_NORMS and takes_the_batch(node) for node in needed):
+        return {}
     values: dict[Part, Tensor] = {Part(0): images}
     found = {}
-    for node in tape.needed()[1:]:
+    for node in needed:
         if node.name in BATCH_NORMS and takes_the_batch(node):
             maps, weight, bias, *_, eps = (values[leaf] if isinstance(leaf, Part) else leaf for leaf in node.arguments)
             dimensions = [0, *range(2, maps.dim())]
