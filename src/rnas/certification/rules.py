@@ -18,9 +18,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils._pytree import tree_leaves, tree_map
 
-from rnas.certification.tape import Node, Part
+from rnas.certification.tape import Node, Part, leaves_of, mapped
 from rnas.errors import ModelError
 
 __all__ = [
@@ -105,8 +104,8 @@ def _both(node: Node, values: Values) -> list[Interval]:
     """The same operation on centres and on radii; of constants among its arguments the radius is 0."""
     centres = node.apply(lambda part: values(part).centre)
     without = node
-    if any(isinstance(leaf, Tensor) and leaf.is_floating_point() for leaf in tree_leaves(node.arguments)):
-        zeros = tree_map(lambda leaf: torch.zeros_like(leaf) if isinstance(leaf, Tensor) else leaf, node.arguments)
+    if any(isinstance(leaf, Tensor) and leaf.is_floating_point() for leaf in leaves_of(node.arguments)):
+        zeros = mapped(lambda leaf: torch.zeros_like(leaf) if isinstance(leaf, Tensor) else leaf, node.arguments)
         without = replace(node, arguments=zeros)
     radii = without.apply(lambda part: values(part).radius)
     return [Interval(*pair) for pair in zip(_listed(centres), _listed(radii), strict=True)]
