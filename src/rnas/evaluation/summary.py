@@ -16,7 +16,8 @@ import numpy as np
 from rnas.evaluation.card import AttackCard, Settings
 from rnas.evaluation.comparison import compare
 from rnas.evaluation.config import EvaluationConfig
-from rnas.evaluation.outcomes import Outcomes, Record
+from rnas.evaluation.outcomes import Outcomes
+from rnas.evaluation.records import Record
 from rnas.evaluation.suite import ATTACKS
 from rnas.run.attack_results import CLEAN_ORDER, OTHERS, AttackResult, Check
 
@@ -78,7 +79,7 @@ class Evaluation:
         self.rows = tuple(rows)
 
     @classmethod
-    def of(cls, record: Record, config: EvaluationConfig, *, examined: tuple[Check, ...] = ()) -> Evaluation:
+    def of(cls, record: Record[Outcomes], config: EvaluationConfig, *, examined: tuple[Check, ...] = ()) -> Evaluation:
         """All that a record holds of finished attacks within the same bounds, whichever call ran them.
 
         Args:
