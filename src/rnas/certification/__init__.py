@@ -1,8 +1,8 @@
 """What is proved about a network: certified accuracy, a lower bound of its robust accuracy.
 
-In the order in which things happen: `config`, `card` and `cards` (what is asked), `certifier` (`certify`), `bounds` and
-`radii` (proofs in an L-infinity ball), `smoothing` (votes under noise, in L2), `certificates` (what is recorded of each
-image), `summary` (what is reported, with what attacks leave). The first three come without torch.
+In the order in which things happen: `config`, `card` and `cards` (what is asked), `certifier` (`certify`), `program`
+and `radii` (proofs in an L-infinity ball), `smoothing` (votes under noise, in L2), `certificates` (what is recorded of
+each image), `summary` (what is reported, with what attacks leave). The first three come without torch.
 """
 
 from typing import TYPE_CHECKING

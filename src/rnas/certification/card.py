@@ -35,15 +35,17 @@ class CertifierCard:
             raises ModelError for a model that the method cannot take.
         certain: whether it is a proof; otherwise it holds with a probability for each image.
         smoothed: whether it takes smoothed models, and only those.
+        at_once: how many images are proved before they are kept.
     """
 
     title: str
     source: str
     norm: Norm
     settings: Callable[[CertificationConfig], Settings]
-    prepare: Callable[[nn.Module, tuple[int, ...], CertificationConfig], Prover]
+    prepare: Callable[[nn.Module, tuple[int, int, int], CertificationConfig], Prover]
     certain: bool = True
     smoothed: bool = False
+    at_once: Callable[[CertificationConfig], int] = lambda config: config.batch_size
 
     def eps(self, config: CertificationConfig) -> float:
         """Radius of the ball at which an accuracy is told."""

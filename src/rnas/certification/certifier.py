@@ -97,13 +97,14 @@ def certify(
             record.refuse_others(name, card.settings(config))
         total = len(labels) if config.images is None else min(config.images, len(labels))
         chosen = stratified_subset(labels, total, derive(seed, "test images"))
-        provers = {name: card.prepare(model, tuple(images.shape[1:]), config) for name, card in cards.items()}
+        channels, height, width = images.shape[1:]
+        provers = {name: card.prepare(model, (channels, height, width), config) for name, card in cards.items()}
         device = device_of(model, images)
         for name, prove in provers.items():
             recorded = record.begin(name, cards[name].settings(config), total)
             left = chosen[~np.isin(chosen, np.concatenate([np.empty(0, np.int64), *recorded]))]
             report(progress, name, record, total)
-            for number, batch in enumerate(left.split(config.batch_size) if len(left) else ()):
+            for number, batch in enumerate(left.split(cards[name].at_once(config)) if len(left) else ()):
                 begun = time.perf_counter()
                 generator = torch.Generator().manual_seed(derive(seed, name, len(recorded) + number))
                 taken, truth = as_floats(images[batch.to(images.device)].to(device)), labels[batch].to(device)
