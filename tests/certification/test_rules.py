@@ -220,3 +220,13 @@ def test_what_has_no_rule_is_named(function: Callable[[Tensor], Tensor], words: 
     images = torch.rand(2, 3, 4, 4, dtype=torch.float64)
     with pytest.raises(ModelError, match=f"^cannot bound the model: .*{words}"):
         bounds(function, images, 0.1)
+
+
+def test_what_is_computed_twice_is_bounded_once() -> None:
+    """Equal operations on equal arguments are one node; those with other numbers, or weights, are not."""
+    images = torch.rand(2, 3, 4, 4, dtype=torch.float64)
+    model = Applied(lambda x: F.relu(x) + F.relu(x) + F.leaky_relu(x, 0.1) + F.leaky_relu(x, 0.2))
+    names = [node.name for node in simplified(record(model, images)).nodes]
+    assert (names.count("relu"), names.count("leaky_relu")) == (1, 2)
+    convolved = Applied(lambda x: F.conv2d(x, KERNEL) - F.conv2d(x, KERNEL.flip(0)))
+    assert [node.name for node in simplified(record(convolved, images)).nodes].count("convolution") == 2
