@@ -82,7 +82,8 @@ class TrainingConfig(WeightConfig, ObjectiveConfig):
     """Settings of a training; those of its optimiser are in `WeightConfig`, those of its loss in `ObjectiveConfig`.
 
     Args:
-        objective: the loss: "pgd_at" (adversarial training), "trades", "mart", "fast_at" or "standard".
+        objective: the loss: "pgd_at" (adversarial training), "trades", "mart", "fast_at" or "standard"; for smoothed
+            models "gaussian" or "smooth_adv"; or "defensive_distillation".
         epochs: passes over the training images, at least 1.
         schedule: the learning rate over the steps.
         average_decay: of an exponential moving average of the weights, which then is what is validated and kept; in
