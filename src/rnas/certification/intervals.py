@@ -13,6 +13,7 @@ from torch import Tensor
 
 from rnas.certification.rules import Interval, interval_of
 from rnas.certification.tape import Node, Part, Tape
+from rnas.errors import ModelError
 
 __all__ = ["box", "propagate"]
 
@@ -49,10 +50,17 @@ def propagate(
     """
     last = {part: node.index for node in tape.nodes for part in node.inputs}
     found = {Part(0): images}
+
+    def known(part: Part) -> Interval:
+        if part not in found:
+            source = tape.nodes[part.node].name
+            raise ModelError(f"cannot bound the model: it computes with the indices that {source!r} gives")
+        return found[part]
+
     for node in tape.nodes[1:]:
         if refine is not None:
             refine(node, found)
-        for place, interval in enumerate(interval_of(node, found.__getitem__)):
+        for place, interval in enumerate(interval_of(node, known)):
             found[Part(node.index, place)] = interval
         for part in node.inputs:
             if last[part] == node.index and part not in kept:

@@ -14,8 +14,7 @@ References:
     https://arxiv.org/abs/1906.06316), Section 3: intervals for the units inside, one pass backwards for the margins.
 
 Deviations:
-    Operations of any kind are passed backwards by automatic differentiation. Images of a batch must not mix (`trace`
-    sees to that).
+    Operations of any kind are passed backwards by automatic differentiation.
 """
 
 from __future__ import annotations
@@ -39,8 +38,10 @@ MEMORY = 2**28
 class Rows:
     """Linear functions of some parts of a tape, all of one image each, plus a constant.
 
+    The values that belong to one image lie side by side in every part: `trace` sees to that.
+
     Args:
-        coefficients: for each part (rows, N, ...), the last dimensions those of the part without N.
+        coefficients: for each part (rows, *shape of the part).
         constant: shape (rows, N).
     """
 
@@ -77,7 +78,7 @@ def step(tape: Tape, node: Node, rows: Rows, intervals: Mapping[Part, Interval])
         RELAXATIONS[node.name](node, given[outputs[0]], rows, intervals)
     else:
         for part, coefficients in given.items():
-            rows.constant = rows.constant + _least(coefficients, intervals[part])
+            rows.constant = rows.constant + _least(coefficients, intervals[part], rows)
 
 
 def _through_transpose(tape: Tape, node: Node, given: dict[Part, Tensor], rows: Rows) -> None:
@@ -102,7 +103,7 @@ def _through_transpose(tape: Tape, node: Node, given: dict[Part, Tensor], rows: 
     for part, coefficients in zip(parts, torch.vmap(transpose)(cotangents), strict=True):
         rows.add(part, coefficients)
     for constant, coefficients in zip(constants, cotangents, strict=True):
-        rows.constant = rows.constant + _dot(coefficients, constant)
+        rows.constant = rows.constant + _dot(coefficients, constant, rows)
 
 
 def _relu(node: Node, given: Tensor, rows: Rows, intervals: Mapping[Part, Interval]) -> None:
@@ -113,7 +114,7 @@ def _relu(node: Node, given: Tensor, rows: Rows, intervals: Mapping[Part, Interv
     shift = torch.where(unsure, -slope * low, 0)
     lower = (high > -low) | on
     below, above = given.clamp(max=0), given.clamp(min=0)
-    rows.constant = rows.constant + _dot(below, shift)
+    rows.constant = rows.constant + _dot(below, shift, rows)
     rows.add(node.arguments[0], below * slope + above * lower)
 
 
@@ -125,7 +126,7 @@ def _max_pool(node: Node, given: Tensor, rows: Rows, intervals: Mapping[Part, In
     highest = intervals[Part(node.index)].high
     below, above = given.clamp(max=0), given.clamp(min=0)
     _, transpose = torch.func.vjp(pool, intervals[part].low.detach())  # type: ignore[misc]
-    rows.constant = rows.constant + _dot(below, highest)
+    rows.constant = rows.constant + _dot(below, highest, rows)
     rows.add(part, torch.vmap(transpose)(above)[0])
 
 
@@ -144,13 +145,13 @@ def lower_bounds(tape: Tape, start: Part, rows: Tensor, intervals: Mapping[Part,
     Args:
         tape: the network.
         start: the part.
-        rows: the functions, shape (rows, N, ...).
+        rows: the functions, shape (rows, *shape of the part).
         intervals: of the images, and of `bounded_units` before the part.
 
     Returns:
         Shape (rows, N).
     """
-    state = Rows({start: rows}, rows.new_zeros(rows.shape[:2]))
+    state = Rows({start: rows}, rows.new_zeros(len(rows), tape.nodes[0].shapes[0][0]))
     for node in reversed(tape.nodes[1 : start.node + 1]):
         step(tape, node, state, intervals)
     return concretise(state, intervals)
@@ -160,7 +161,7 @@ def concretise(rows: Rows, intervals: Mapping[Part, Interval]) -> Tensor:
     """The least values of linear functions of parts that are in intervals, shape (rows, N)."""
     total = rows.constant
     for part, coefficients in rows.coefficients.items():
-        total = total + _least(coefficients, intervals[part])
+        total = total + _least(coefficients, intervals[part], rows)
     return total
 
 
@@ -177,10 +178,11 @@ def tight_intervals(tape: Tape, images: Interval, kept: Collection[Part]) -> dic
     def refine(node: Node, found: dict[Part, Interval]) -> None:
         if node.name not in RELAXATIONS or (part := node.arguments[0]).node == 0:
             return
-        low, high = found[part].low.flatten(1).clone(), found[part].high.flatten(1).clone()
+        low, high = (end.reshape(len(images.centre), -1).clone() for end in (found[part].low, found[part].high))
         unsure = ((low < 0) & (high > 0)) if node.name == "relu" else torch.ones_like(low, dtype=torch.bool)
         shape = tape.shape(part)
-        for units in unsure.any(dim=0).nonzero().flatten().split(at_a_time):
+        chunks = unsure.any(dim=0).nonzero().flatten().split(at_a_time)
+        for units in filter(len, chunks):
             rows = low.new_zeros(len(units), *low.shape)
             rows[torch.arange(len(units)), :, units] = 1
             rows = rows.view(len(units), *shape)
@@ -203,11 +205,12 @@ def rows_at_a_time(tape: Tape, images: Tensor) -> int:
     return max(1, MEMORY // (4 * largest * images.element_size()))
 
 
-def _dot(coefficients: Tensor, values: Tensor) -> Tensor:
-    """Of rows (rows, N, ...) with values (N, ...), shape (rows, N)."""
-    return torch.einsum("rni,ni->rn", coefficients.flatten(2), values.flatten(1))
+def _dot(coefficients: Tensor, values: Tensor, rows: Rows) -> Tensor:
+    """Of coefficients of a part and its values, image by image, shape (rows, N)."""
+    count, images = len(coefficients), rows.constant.shape[1]
+    return torch.einsum("rni,ni->rn", coefficients.reshape(count, images, -1), values.reshape(images, -1))
 
 
-def _least(coefficients: Tensor, interval: Interval) -> Tensor:
+def _least(coefficients: Tensor, interval: Interval, rows: Rows) -> Tensor:
     """Of linear functions on an interval, shape (rows, N)."""
-    return _dot(coefficients, interval.centre) - _dot(coefficients.abs(), interval.radius)
+    return _dot(coefficients, interval.centre, rows) - _dot(coefficients.abs(), interval.radius, rows)

@@ -6,7 +6,7 @@ What is proved is proved for real numbers: rounding in floating point is not cov
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +52,7 @@ class Program:
         return simplified(tape, _statistics(tape, images) if self.batch_statistics else {})
 
 
-def trace(model: nn.Module, image_shape: tuple[int, int, int], *, batch_statistics: bool = False) -> Program:
+def trace(model: nn.Module, image_shape: Sequence[int], *, batch_statistics: bool = False) -> Program:
     """Find out whether a model can be bounded.
 
     Args:
@@ -133,7 +133,8 @@ def _last_layer(tape: Tape, labels: Tensor, intervals: dict[Part, Interval]) -> 
     """The least margins, by the interval of what enters the last operation where that is affine."""
     last = tape.nodes[tape.logits.node]
     centre = intervals[tape.logits].centre
-    rows = Rows({tape.logits: _specification(labels, centre.shape[1], centre)}, centre.new_zeros(1, 1))
+    constant = centre.new_zeros(centre.shape[1], len(labels))
+    rows = Rows({tape.logits: _specification(labels, centre.shape[1], centre)}, constant)
     if is_affine(last):
         step(tape, last, rows, intervals)
     return concretise(rows, intervals).T
@@ -179,9 +180,9 @@ def _check_inputs(model: nn.Module) -> None:
 
 
 def _check_images_apart(tape: Tape, images: Tensor) -> None:
-    """Refuse a model in which the logits of an image depend on the images beside it.
+    """Refuse a model in which an image meets the one beside it, or leaves its place in the batch.
 
-    A sum with an image that is not a number is none, so whatever reaches the logits of the other one is seen there.
+    What is computed with an image that is not a number is none, so whatever it reaches is seen.
     """
     for spoilt in (0, 1):
         values = {Part(0): images.clone()}
@@ -190,5 +191,8 @@ def _check_images_apart(tape: Tape, images: Tensor) -> None:
             results = node.apply(values.__getitem__)
             for place, result in enumerate([results] if isinstance(results, Tensor) else results):
                 values[Part(node.index, place)] = result
-        if not bool(values[tape.logits][1 - spoilt].isfinite().all()):
-            raise ModelError("cannot bound the model: the logits of an image depend on the images beside it")
+                if result.numel() % 2 or not bool(result.reshape(2, -1)[1 - spoilt].isfinite().all()):
+                    raise ModelError(
+                        "cannot bound the model: the logits of an image depend on the images beside it, or it mixes "
+                        f"their order (by {node.name})"
+                    )

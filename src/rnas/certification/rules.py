@@ -23,7 +23,18 @@ from torch.utils._pytree import tree_leaves, tree_map
 from rnas.certification.tape import Node, Part
 from rnas.errors import ModelError
 
-__all__ = ["RULES", "Interval", "interval_of", "is_affine", "scale_and_shift", "takes_the_batch"]
+__all__ = [
+    "AFFINE",
+    "BATCH_NORMS",
+    "CONVOLUTIONS",
+    "PRODUCTS",
+    "RULES",
+    "Interval",
+    "interval_of",
+    "is_affine",
+    "scale_and_shift",
+    "takes_the_batch",
+]
 
 
 class Interval(NamedTuple):
@@ -51,10 +62,9 @@ Rule = Callable[[Node, Values], list[Interval]]
 
 #: Sums and selections with factors >= 0: what they do to centres they do to radii.
 SAME_FOR_BOTH = """
-    view _unsafe_view reshape transpose t permute clone slice select split split_with_sizes unbind cat stack unsqueeze
-    squeeze expand repeat flip roll pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle _to_copy
-    mean sum avg_pool2d _adaptive_avg_pool2d reflection_pad2d replication_pad2d upsample_nearest2d upsample_bilinear2d
-    im2col index_select
+    view _unsafe_view transpose t permute clone slice select split split_with_sizes unbind cat stack unsqueeze squeeze
+    expand repeat flip roll pixel_shuffle pixel_unshuffle channel_shuffle mean sum avg_pool2d _adaptive_avg_pool2d
+    reflection_pad2d replication_pad2d upsample_nearest2d upsample_bilinear2d im2col index_select
 """
 #: Functions that never fall where an argument rises.
 MONOTONE = """
@@ -255,12 +265,15 @@ def takes_the_batch(node: Node) -> bool:
     return (len(rest) == 3 and bool(rest[0])) or mean is None or variance is None
 
 
-PRODUCTS = frozenset({"mul", "mm", "bmm", "matmul"})
+PRODUCTS = frozenset({"mul", "mm", "bmm"})
 BATCH_NORMS = frozenset({"native_batch_norm", "cudnn_batch_norm", "_native_batch_norm_legit_no_training"})
+#: The second as programs of TorchScript write it.
+CONVOLUTIONS = frozenset({"convolution", "_convolution"})
 AFFINE = frozenset(
     {
         *SAME_FOR_BOTH.split(),
         *BATCH_NORMS,
+        *CONVOLUTIONS,
         "constant_pad_nd",
         "add",
         "sub",
@@ -268,7 +281,6 @@ AFFINE = frozenset(
         "neg",
         "div",
         "addmm",
-        "convolution",
     }
 )
 
@@ -281,7 +293,7 @@ RULES: dict[str, Rule] = {
     "neg": _negative,
     "div": _quotient,
     "addmm": _matrix_product_and_bias,
-    "convolution": _convolution,
+    **dict.fromkeys(CONVOLUTIONS, _convolution),
     **dict.fromkeys(MONOTONE.split(), _monotone),
     **dict.fromkeys(VALLEYS, _valley),
     "relu": _relu,

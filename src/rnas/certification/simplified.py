@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from rnas.certification.rules import BATCH_NORMS, scale_and_shift
+from rnas.certification.rules import BATCH_NORMS, CONVOLUTIONS, scale_and_shift
 from rnas.certification.tape import Node, Part, Tape
 
 __all__ = ["simplified"]
@@ -59,12 +59,7 @@ def simplified(tape: Tape, statistics: Mapping[int, tuple[Tensor, Tensor]] | Non
             moved[Part(node.index)] = part
             continue
         source = made.nodes[arguments[0].node] if node.name in BATCH_NORMS else None
-        if (
-            source is not None
-            and source.name == "convolution"
-            and uses[node.inputs[0]] == 1
-            and not source.arguments[6]
-        ):
+        if source is not None and uses[node.inputs[0]] == 1 and _convolves(source):
             scale, shift = scale_and_shift(replace(node, arguments=arguments))
             images, weight, bias, *rest = source.arguments
             weight = weight * scale.view(-1, *[1] * (weight.dim() - 1))
@@ -94,3 +89,8 @@ def _clamp(node: Node) -> tuple[float | None, float | None] | None:
     if node.name == "clamp":
         return (*numbers, None)[:2]
     return None
+
+
+def _convolves(node: Node) -> bool:
+    """Whether a node is a convolution, not a transposed one."""
+    return node.name in CONVOLUTIONS and not node.arguments[6]

@@ -13,14 +13,16 @@ torch.fx (as fast, but it makes constants of random numbers, and refuses `len` a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_map, tree_unflatten
 
 from rnas.errors import ModelError, reason_of
 
@@ -109,10 +111,10 @@ class Tape:
 class Cell:
     """What a tensor holds at the moment; tensors that are one and the same share it."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: Part, viewed: bool = False) -> None:
         self.part = part
         #: Whether another tensor looks at a piece of it: then it must not be written to.
-        self.viewed = False
+        self.viewed = viewed
 
 
 class Unvalued(Tensor):
@@ -141,11 +143,18 @@ class Unvalued(Tensor):
 
 
 class Recorder(TorchDispatchMode):
-    """Writes the tape while a model runs."""
+    """Writes the tape while a model runs.
 
-    def __init__(self, images: Tensor) -> None:
+    Args:
+        images: only their shape, format and device count.
+        buffers: of the model, which stay as they are.
+    """
+
+    def __init__(self, images: Tensor, buffers: Iterable[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.tape = Tape([Node(0, "images", _no_call, (), {}, (images.shape,))])
+        self.kept = {id(buffer) for buffer in buffers}
+        self.refusal: ModelError | None = None
         self.device = images.device
         meta = torch.empty_like(images, device="meta")
         self.images = Unvalued(meta, self.device, Cell(Part(0)))
@@ -153,59 +162,65 @@ class Recorder(TorchDispatchMode):
     def __torch_dispatch__(
         self, operation: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        options = dict(kwargs or {})
         name = operation._schema.name.removeprefix("aten::")
-        if torch.Tag.nondeterministic_seeded in operation.tags and name != "native_dropout":
-            raise _refusal(f"it draws random numbers (by {name}): dropout is active, or noise is added")
-        tracked = [leaf for leaf in tree_leaves((args, options)) if isinstance(leaf, Unvalued)]
+        if torch.Tag.nondeterministic_seeded in operation.tags:
+            raise self._refuse(f"it draws random numbers (by {name}): dropout is active, or noise is added")
+        leaves, structure = tree_flatten((args, kwargs or {}))
+        tracked = [leaf for leaf in leaves if isinstance(leaf, Unvalued)]
         if not tracked:
-            return operation(*args, **options)
+            if _writes(operation) and id(args[0]) in self.kept:
+                return args[0]  # counters of a model's calls, such as those of batch norms in training mode
+            return operation(*args, **(kwargs or {}))
         if name in LOOKING:
-            raise _refusal(f"{DEPENDS} (by {name})")
+            raise self._refuse(f"{DEPENDS} (by {name})")
         if name in SAME:
-            return Unvalued(_meta(args[0]), self.device, tracked[0].cell)
-        targets = [leaf for leaf in _written(operation, args, options) if isinstance(leaf, Tensor)]
-        written = [leaf for leaf in targets if isinstance(leaf, Unvalued)]
-        if len(written) < len(targets):
-            raise _refusal(f"it writes into a tensor of its own what depends on the images (by {name})")
+            return Unvalued(args[0], self.device, tracked[0].cell)
         if name in SHAPE_ONLY:
-            shapes = tree_map(lambda leaf: _blank(leaf, self.device) if isinstance(leaf, Unvalued) else leaf, args)
-            return operation(*shapes, **options)
-        results = operation(*tree_map(_meta, args), **tree_map(_meta, options))
-        parts = [leaf for leaf in tree_leaves(results) if isinstance(leaf, Tensor)]
-        call = operation
-        if written:
-            if any(tensor.cell.viewed for tensor in written):
-                raise _refusal(f"it writes into a tensor that it also reads by another name (by {name})")
-            name = name.rstrip("_")
-            call = getattr(getattr(torch.ops.aten, name), operation._overloadname)
-        if name in ("view", "_unsafe_view"):
+            blank = [_blank(leaf, self.device) if isinstance(leaf, Unvalued) else leaf for leaf in leaves]
+            shaped, options = tree_unflatten(blank, structure)
+            return operation(*shaped, **options)
+        results = _results(operation, tuple(map(_described, leaves)), structure)
+        written = self._written(operation, name, args)
+        views = _is_view(operation)
+        if written is not None:
+            name = name.removesuffix("_")
+            operation = getattr(getattr(torch.ops.aten, name), operation._overloadname)
+        elif name in ("view", "_unsafe_view"):
             # What the tape computes may lie in memory in another order.
-            call = torch.ops.aten.reshape.default
-        node = self._write(name, call, args, options, tuple(part.shape for part in parts))
-        if written:
-            written[0].cell.part = Part(node.index)
-            return written[0]
-        views = any(returned.alias_info is not None for returned in operation._schema.returns)
+            operation = torch.ops.aten.reshape.default
+        shapes = tuple(leaf.shape for leaf in tree_leaves(results) if isinstance(leaf, Tensor))
+        placed = [leaf.cell.part if isinstance(leaf, Unvalued) else leaf for leaf in leaves]
+        arguments, options = tree_unflatten(placed, structure)
+        node = Node(len(self.tape.nodes), name, operation, tuple(arguments), options, shapes)
+        self.tape.nodes.append(node)
+        if written is not None:
+            written.cell.part = Part(node.index)
+            return written
         for tensor in tracked:
             tensor.cell.viewed |= views
-        cells = [Cell(Part(node.index, place)) for place in range(len(parts))]
-        for cell in cells:
-            cell.viewed = views
-        following = iter(cells)
-        return tree_map(
-            lambda leaf: Unvalued(leaf, self.device, next(following)) if isinstance(leaf, Tensor) else leaf, results
-        )
+        places = itertools.count()
 
-    def _write(
-        self, name: str, call: Any, args: Sequence[Any], options: Mapping[str, Any], shapes: tuple[torch.Size, ...]
-    ) -> Node:
-        def place(leaf: Any) -> Any:
-            return leaf.cell.part if isinstance(leaf, Unvalued) else leaf
+        def unvalued(leaf: Any) -> Any:
+            if not isinstance(leaf, Tensor):
+                return leaf
+            return Unvalued(leaf, self.device, Cell(Part(node.index, next(places)), views))
 
-        node = Node(len(self.tape.nodes), name, call, tree_map(place, tuple(args)), tree_map(place, options), shapes)
-        self.tape.nodes.append(node)
-        return node
+        return tree_map(unvalued, results)
+
+    def _refuse(self, reason: str) -> ModelError:
+        """An error that is raised again after the run, whatever the model has made of it."""
+        self.refusal = _refusal(reason)
+        return self.refusal
+
+    def _written(self, operation: Any, name: str, args: Sequence[Any]) -> Unvalued | None:
+        """The tensor that an operation changes in place; running statistics are none, for nothing is run."""
+        if not _writes(operation) or "batch_norm" in name:
+            return None
+        if not isinstance(args[0], Unvalued) or not name.endswith("_"):
+            raise self._refuse(f"it writes into a tensor of its own what depends on the images (by {name})")
+        if args[0].cell.viewed:
+            raise self._refuse(f"it writes into a tensor that it also reads by another name (by {name})")
+        return args[0]
 
 
 def record(model: Callable[[Tensor], Tensor], images: Tensor) -> Tape:
@@ -218,14 +233,14 @@ def record(model: Callable[[Tensor], Tensor], images: Tensor) -> Tape:
     Raises:
         ModelError: if the model looks at values, draws random numbers, ignores the images, or fails.
     """
-    recorder = Recorder(images)
+    recorder = Recorder(images, model.buffers() if isinstance(model, nn.Module) else ())
     try:
         with torch.inference_mode(False), recorder:
             logits = model(recorder.images)
-    except ModelError:
-        raise
     except (Exception, SystemExit) as error:
-        raise _refusal(_reason(error)) from error
+        raise recorder.refusal or _refusal(_reason(error)) from error
+    if recorder.refusal is not None:
+        raise recorder.refusal
     if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != len(images):
         got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise ModelError(f"expected logits of shape ({len(images)}, classes) from the model, got {got}")
@@ -246,11 +261,25 @@ def _reason(error: BaseException) -> str:
     return reason_of(error)
 
 
-def _meta(leaf: Any) -> Any:
-    """A tensor as one without memory; anything else as it is."""
-    if not isinstance(leaf, Tensor):
-        return torch.device("meta") if isinstance(leaf, torch.device) else leaf
-    return torch.empty_strided(leaf.shape, leaf.stride(), dtype=leaf.dtype, device="meta")
+def _described(leaf: Any) -> tuple[Any, ...]:
+    """All that the shape of a result depends on: of a tensor its shape, layout and format; its type and value else."""
+    if isinstance(leaf, Tensor):
+        return Tensor, leaf.shape, leaf.stride(), leaf.dtype
+    return type(leaf), leaf
+
+
+@lru_cache(maxsize=10_000)
+def _results(operation: Callable[..., Any], leaves: tuple[tuple[Any, ...], ...], structure: TreeSpec) -> Any:
+    """What an operation gives for such arguments, as tensors without memory; many layers are alike."""
+
+    def valueless(kind: Any, first: Any, *layout: Any) -> Any:
+        if kind is Tensor:
+            strides, dtype = layout
+            return torch.empty_strided(first, strides, dtype=dtype, device="meta")
+        return torch.device("meta") if kind is torch.device else first
+
+    args, options = tree_unflatten([valueless(*leaf) for leaf in leaves], structure)
+    return operation(*args, **options)
 
 
 def _blank(like: Tensor, device: torch.device) -> Tensor:
@@ -258,13 +287,18 @@ def _blank(like: Tensor, device: torch.device) -> Tensor:
     return torch.empty_strided(like.shape, like.stride(), dtype=like.dtype, device=device)
 
 
-def _written(operation: Any, args: Sequence[Any], options: Mapping[str, Any]) -> Iterator[Any]:
-    """The arguments that an operation changes in place; running statistics are none, for nothing is run."""
-    if "batch_norm" in operation._schema.name:
-        return
-    for place, argument in enumerate(operation._schema.arguments):
-        if argument.alias_info is not None and argument.alias_info.is_write:
-            yield args[place] if place < len(args) else options.get(argument.name)
+@cache
+def _writes(operation: Any) -> bool:
+    """Whether an operation changes one of its arguments."""
+    return any(
+        argument.alias_info is not None and argument.alias_info.is_write for argument in operation._schema.arguments
+    )
+
+
+@cache
+def _is_view(operation: Any) -> bool:
+    """Whether its result is a piece of an argument."""
+    return any(returned.alias_info is not None for returned in operation._schema.returns)
 
 
 def _no_call(*_: Any) -> Any:
