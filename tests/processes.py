@@ -99,6 +99,15 @@ class Commands:
         self.start(arguments)
         assert self.answer() == 0, self.said.read_text()
 
+    def run_script(self, script: Path, *arguments: str | Path) -> str:
+        """Run a file as Python runs a script, to its end, which must be a good one; what it said."""
+        words = [str(word) for word in arguments]
+        places = {"said": str(self.said), "errors": str(self.folder / "errors")}
+        order = {"arguments": words, "script": str(script), "fresh": False, "environment": {}, **places}
+        process = self.ask(order)
+        assert self.ask({"process": process}) == 0, (self.folder / "errors").read_text()
+        return self.said.read_text()
+
     def group(
         self, arguments: Sequence[Sequence[str | Path]], *, script: Path | None = None
     ) -> list[subprocess.CompletedProcess[str]]:
