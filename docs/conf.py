@@ -27,6 +27,7 @@ exclude_patterns = ["_build"]
 # Markdown.
 myst_enable_extensions = ["amsmath", "attrs_inline", "deflist", "dollarmath"]
 myst_heading_anchors = 4
+smartquotes = False  # two hyphens begin an option
 html_math_renderer = "mathml"  # by browsers themselves; MathJax would come from elsewhere
 
 nb_execution_mode = "cache"

@@ -50,8 +50,8 @@ def settings_of(command: str) -> list[str]:
         actions = [one for one in actions if one.metavar != "FILE"]
         if not actions:
             continue
-        if group.title is not None and group.title != parser.description:
-            text.append(f"**{sentence(group.title)}**")
+        if (group.title or "").rstrip(".") not in (parser.description or ""):
+            text.append(f"**{sentence(group.title or '')}**")
         text += [item(one) for one in actions]
     return text
 
@@ -75,8 +75,10 @@ def of_kind(action: Any) -> str:
 def shown(value: object) -> str:
     """A default as one writes it on the command line."""
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(shown, value)) + "]"
-    return {None: "null", True: "true", False: "false"}.get(value, str(value))  # type: ignore[call-overload,no-any-return]
+        return ",".join(map(shown, value)) or "[]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
 
 
 def literal(text: str) -> str:
@@ -134,8 +136,14 @@ def display(translator: Any, node: nodes.Element) -> None:
     raise nodes.SkipNode
 
 
+def without_substitutions(app: Sphinx, what: str, name: str, found: object, options: object, lines: list[str]) -> None:  # noqa: ARG001
+    """Docstrings are plain: a bar in them, as in a cell of NAS-Bench-201, is a bar."""
+    lines[:] = [line.replace("|", "\\|") if "``" not in line else line for line in lines]
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
+    app.connect("autodoc-process-docstring", without_substitutions, priority=900)
     app.add_directive("settings", Settings)
     app.add_directive("names", Names)
     app.add_html_math_renderer("mathml", (formula, None), (display, None))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rnas.search.config import SearchConfig
     from rnas.training.config import TrainingConfig
 else:
-    __getattr__, __dir__ = lazily("rnas.networks", {"zoo": ()})
+    __getattr__, _ = lazily("rnas.networks", {"zoo": ()})
 
 __all__ = ["certify", "evaluate", "report", "search", "train", "zoo"]
 
