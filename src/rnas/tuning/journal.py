@@ -51,8 +51,11 @@ class Journal:
         try:
             self._storage = JournalStorage(JournalFileBackend(str(self.path)))
             directions = ["maximize" if one.maximise else "minimize" for one in objectives]
-            self._study = optuna.create_study(
-                storage=self._storage, study_name=NAME, directions=directions, load_if_exists=True
+            begun = any(study.study_name == NAME for study in self._storage.get_all_studies())
+            self._study = (
+                optuna.load_study(storage=self._storage, study_name=NAME)
+                if begun
+                else optuna.create_study(storage=self._storage, study_name=NAME, directions=directions)
             )
             wanted = [one.name.upper() for one in self._study.directions]
             names = [one.name for one in objectives]

@@ -46,10 +46,11 @@ def front_figure(results: StudyResults) -> Figure | None:
     objectives = results.objectives
     pairs: list[tuple[Objective | None, Objective]] = []
     pairs += list(combinations(objectives, 2))[:MOST_PANELS] or [(None, objectives[0])]
-    columns = min(len(pairs), 2)
+    columns = min(len(pairs), 3)
     lines = -(-len(pairs) // columns)
     with style():
-        figure = Figure(figsize=(4.4 * columns if columns > 1 else 6.4, 3.7 * lines + 0.5), layout="constrained")
+        size = ((6.4, 8.8, 9.6)[columns - 1], (3.7, 3.7, 3.1)[columns - 1] * lines + 0.5)
+        figure = Figure(figsize=size, layout="constrained")
         panels = list(figure.subplots(lines, columns, squeeze=False).flat)
         for panel in panels[len(pairs) :]:
             panel.set_visible(False)
