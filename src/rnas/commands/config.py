@@ -160,8 +160,9 @@ class EvaluateCommand(JudgingCommand):
     """Attack networks and save what became of each image.
 
     MODEL is a run directory; or NETWORK:weights.safetensors (or .pth), a network of the zoo; or a TorchScript (.pt) or
-    torch.export (.pt2) file; or module:function, which returns a torch model, or module:model. A model takes images in
-    [0, 1] and returns logits, not probabilities. All but run directories need --out and, where no run directory stands
+    torch.export (.pt2) file; or module:function, which returns a torch model, or module:model; or smoothed:0.25:MODEL,
+    any of these under normal noise of deviation 0.25. A model takes images in [0, 1] and returns logits, not
+    probabilities. All but run directories need --out and, where no run directory stands
     beside them, --data. TorchScript can do more than compute: name only files that you trust.
 
     All models are attacked on one set of test images, or the command is refused.

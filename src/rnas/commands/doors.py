@@ -29,6 +29,7 @@ from rnas.commands.config import (
 from rnas.data.finding import check
 from rnas.errors import ConfigError, nearest
 from rnas.evaluation.suite import describe_attacks
+from rnas.models.smoothed_texts import base_text
 from rnas.networks.cards import known_cards
 from rnas.networks.catalogue import card_sheet, card_table
 from rnas.run.contents import load_results
@@ -157,7 +158,7 @@ def judging(command: str, kind: type, models: list[str], rest: list[str], listed
     if not models:
         raise ConfigError(f"expected at least one model: rnas {command} MODEL ... (--help says what a model is)")
     for folder in [*models, *filter(None, [found.out])]:
-        plugins.require(Path(folder))
+        plugins.require(Path(base_text(folder)))
     if found.data.source is not None:
         check(found.data.source)
     return found
@@ -181,7 +182,7 @@ def vulnerability(arguments: list[str]) -> None:
         rest = ["--models", json.dumps(models), *rest]
     command: VulnerabilityCommand = parse("vulnerability MODEL ...", VulnerabilityCommand, rest, resumable=True)
     for model in command.models:
-        plugins.require(Path(model))
+        plugins.require(Path(base_text(model)))
     refuse_early(command.out, command.data.source)
     out = commands.run_vulnerability(command)
     for table in reports.layer_tables(reports.read_layers(out / "vulnerability.csv")):
