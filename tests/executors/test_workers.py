@@ -107,7 +107,7 @@ def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
 
 
 def test_workers_are_of_the_local_engine() -> None:
-    with pytest.raises(ConfigError, match="workers: expected .* 1 with engine ray"):
+    with pytest.raises(ConfigError, match=r"workers: expected .* 1 with engine ray"):
         ExecutorConfig(engine="ray", workers=2)
     with pytest.raises(ConfigError, match="workers: expected an integer >= 1"):
         ExecutorConfig(workers=0)

@@ -15,7 +15,7 @@ from rnas.tuning.samplers import SAMPLERS, Past, grid_size
 from rnas.tuning.space import parse_space
 
 pytest.importorskip("optuna")
-from optuna.storages.journal import JournalFileBackend  # noqa: E402
+from optuna.storages.journal import JournalFileBackend
 
 SPACE = parse_space({"a": "0.0..1.0", "b": "1..8", "c": "x,y,z", "d": "0.001..1.0:log", "e": "4..16:step=4"})
 GRID = parse_space({"b": "1..4", "c": "x,y,z", "d": "0..1:step=0.5"})
@@ -35,8 +35,10 @@ def study(
         begun = running[0].number if running else len(trials)
         if begun >= count:
             return [journal.settings(trial) for trial in Journal(folder, SPACE, OBJECTIVES).trials()]
-        for _ in range(len(trials), min(begun - begun % batch + batch, count)):
-            running.append(journal.suggest(SAMPLERS[sampler], seed, batch, startup=3, population=4))
+        running += [
+            journal.suggest(SAMPLERS[sampler], seed, batch, startup=3, population=4)
+            for _ in range(len(trials), min(begun - begun % batch + batch, count))
+        ]
         for trial in reversed(running) if backwards else running:
             clean = 1 - (trial.params["a"] - 0.3) ** 2
             size = trial.params["b"] * (2 if trial.params["c"] == "x" else 1)
@@ -102,7 +104,7 @@ def test_a_grid_has_every_point_once_in_an_order_of_the_seed() -> None:
 
 
 def test_a_grid_needs_a_number_of_values() -> None:
-    with pytest.raises(ConfigError, match="space: a: expected a finite number of values .*:points=5"):
+    with pytest.raises(ConfigError, match=r"space: a: expected a finite number of values .*:points=5"):
         grid_size(SPACE)
     with pytest.raises(ConfigError, match="at most 100,000 points, got 1,000,000"):
         grid_size(parse_space({"a": "1..1000", "b": "1..1000"}))

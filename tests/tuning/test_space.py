@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 
@@ -99,7 +100,7 @@ def test_the_ends_that_are_tried_hold_the_neighbours_of_whole_numbers() -> None:
     }.items(),
 )
 def test_what_cannot_be_meant_is_told_in_a_line_with_its_setting(spec: str, says: str) -> None:
-    with pytest.raises(ConfigError, match="^space: x: ") as error:
+    with pytest.raises(ConfigError, match=r"^space: x: ") as error:
         parse_dimension("x", spec)
     assert says in str(error.value)
     assert "\n" not in str(error.value)
@@ -107,7 +108,7 @@ def test_what_cannot_be_meant_is_told_in_a_line_with_its_setting(spec: str, says
 
 @pytest.mark.parametrize("spec", [None, 3, 0.5, {"a": 1}, [], [1], [[1], [2]], [{}, 1]])
 def test_what_is_no_text_and_no_list_of_words_is_refused(spec: object) -> None:
-    with pytest.raises(ConfigError, match="^space: x: "):
+    with pytest.raises(ConfigError, match=r"^space: x: "):
         parse_dimension("x", spec)
 
 
@@ -118,5 +119,5 @@ def test_an_empty_space_is_refused() -> None:
 
 def test_log_points_are_evenly_spaced_by_their_logarithm() -> None:
     values = [value for value in parse_dimension("x", "0.01..0.16:log:points=5").choices if isinstance(value, float)]
-    ratios = [math.log(above / below) for below, above in zip(values, values[1:], strict=False)]
+    ratios = [math.log(above / below) for below, above in pairwise(values)]
     assert ratios == pytest.approx([math.log(2)] * 4, rel=1e-6)

@@ -12,9 +12,9 @@ from rnas.commands.config import (
     RecipeCommand,
     SearchCommand,
     TrainCommand,
-    TuneCommand,
     VulnerabilityCommand,
 )
+from rnas.commands.tune_config import TuneCommand
 from rnas.lazy import lazily
 
 if TYPE_CHECKING:

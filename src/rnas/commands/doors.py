@@ -22,10 +22,10 @@ from rnas.commands.config import (
     RecipeCommand,
     SearchCommand,
     TrainCommand,
-    TuneCommand,
     VulnerabilityCommand,
     ZooCommand,
 )
+from rnas.commands.tune_config import TuneCommand
 from rnas.data.finding import check
 from rnas.errors import ConfigError, nearest
 from rnas.evaluation.suite import describe_attacks

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from rnas import reports
 from rnas.commands.checks import check_attacks, check_cells, check_search, check_training
 from rnas.commands.comparing import load_data
-from rnas.commands.config import RecipeCommand, TuneCommand
+from rnas.commands.config import RecipeCommand
 from rnas.commands.run import complete_recipe
 from rnas.commands.stage import stage
+from rnas.commands.tune_config import TuneCommand
 from rnas.config import require
 from rnas.errors import ConfigError, RnasError, RunError, UnknownNameError
 from rnas.executors import Job, open_executor
