@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnas.attacks import pgd_linf
-from rnas.certification.intervals import box, propagate
+from rnas.certification.boxes import box
+from rnas.certification.intervals import propagate
 from rnas.certification.program import (
     Program,
     crown_ibp_margins,

@@ -13,7 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rnas.certification.intervals import box, propagate
+from rnas.certification.affine_rules import BATCH_NORMS, is_affine, takes_the_batch
+from rnas.certification.boxes import Interval, box
+from rnas.certification.intervals import propagate
 from rnas.certification.linear import (
     Rows,
     bounded_units,
@@ -23,9 +25,9 @@ from rnas.certification.linear import (
     step,
     tight_intervals,
 )
-from rnas.certification.rules import BATCH_NORMS, Interval, is_affine, takes_the_batch
+from rnas.certification.recording import record
 from rnas.certification.simplified import simplified
-from rnas.certification.tape import Part, Tape, record
+from rnas.certification.tape import Part, Tape
 from rnas.errors import ModelError
 
 __all__ = ["Program", "crown_ibp_margins", "crown_margins", "interval_margins", "trace"]

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rnas.certification.rules import BATCH_NORMS, CONVOLUTIONS, scale_and_shift
+from rnas.certification.affine_rules import BATCH_NORMS, CONVOLUTIONS, scale_and_shift
 from rnas.certification.tape import Node, Part, Tape, leaves_of, mapped
 
 __all__ = ["simplified"]
