@@ -363,6 +363,13 @@ def filled(images: Tensor) -> Tensor:
     return fresh.flatten(1)
 
 
+def counting(images: Tensor) -> Tensor:
+    count = torch.ones(())
+    first = images * count
+    count += 1
+    return (first + images * count).flatten(1)
+
+
 BAD: list[tuple[nn.Module, str]] = [
     (Two(), "expected one input, images, its forward takes images, alpha"),
     (Saying(branch), "its control flow or a number in it depends"),
@@ -385,6 +392,7 @@ BAD: list[tuple[nn.Module, str]] = [
     (Saying(lambda x: x.sum(1, dtype=torch.int64).flatten(1)), "'sum' from torch.float32 to torch.int64"),
     (Saying(lambda x: torch.zeros(len(x), 3)), "its logits do not depend on the images"),
     (Saying(written), "reads by another name"),
+    (Saying(counting), "changes a tensor of its own after computing with it"),
     (Saying(filled), "writes into a tensor of its own what depends on the images"),
     (Saying(lambda x: x), r"expected logits of shape \(2, classes\) from the model, got \(2, 3, 4, 4\)"),
     (nn.Conv2d(4, 2, 3), "cannot bound the model: RuntimeError: "),

@@ -129,7 +129,8 @@ def _linear(
     rows = _specification(labels, tape.shape(tape.logits)[1], images)
     chunks = rows.split(rows_at_a_time(tape, images))
     linear = torch.cat([lower_bounds(tape, tape.logits, chunk, intervals) for chunk in chunks])
-    return torch.maximum(linear.T, _last_layer(tape, labels, intervals))
+    # Not maximum: where one of the two overflows to what is no number, the other still holds.
+    return torch.fmax(linear.T, _last_layer(tape, labels, intervals))
 
 
 def _last_layer(tape: Tape, labels: Tensor, intervals: dict[Part, Interval]) -> Tensor:

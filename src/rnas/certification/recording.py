@@ -86,6 +86,8 @@ class Recorder(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self.tape = Tape([Node(0, "images", _no_call, (), {}, (images.shape,))])
         self.kept = {id(buffer) for buffer in buffers}
+        #: The tensors of the model's own that the tape computes with, and how often they had been written to by then.
+        self.constants: list[tuple[Tensor, int]] = []
         self.refusal: ModelError | None = None
         self.device = images.device
         meta = torch.empty_like(images, device="meta")
@@ -124,7 +126,11 @@ class Recorder(TorchDispatchMode):
         shapes = tuple(leaf.shape for leaf in leaves_of((results,)) if isinstance(leaf, Tensor))
 
         def placed(leaf: Any) -> Any:
-            return leaf.cell.part if isinstance(leaf, Unvalued) else leaf
+            if isinstance(leaf, Unvalued):
+                return leaf.cell.part
+            if isinstance(leaf, Tensor):
+                self.constants.append((leaf, _version(leaf)))
+            return leaf
 
         arguments, others = mapped(placed, tuple(args)), mapped(placed, options)
         node = Node(len(self.tape.nodes), name, operation, arguments, others, shapes)
@@ -181,6 +187,8 @@ def record(model: Callable[[Tensor], Tensor], images: Tensor) -> Tape:
         raise recorder.refusal or _refusal(_reason(error)) from error
     if recorder.refusal is not None:
         raise recorder.refusal
+    if any(_version(constant) != version for constant, version in recorder.constants):
+        raise _refusal("it changes a tensor of its own after computing with it")
     if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != len(images):
         got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise ModelError(f"expected logits of shape ({len(images)}, classes) from the model, got {got}")
@@ -188,6 +196,11 @@ def record(model: Callable[[Tensor], Tensor], images: Tensor) -> Tape:
         raise _refusal("its logits do not depend on the images")
     recorder.tape.logits = logits.cell.part
     return recorder.tape
+
+
+def _version(tensor: Tensor) -> int:
+    """How often a tensor, or one that it is a piece of, has been written to."""
+    return 0 if tensor.is_inference() else tensor._version
 
 
 def _refusal(reason: str) -> ModelError:
