@@ -204,6 +204,15 @@ def test_linear_bounds_of_a_greatest_pixel() -> None:
     assert float(apart.high.min()) > 0.7
 
 
+@pytest.mark.parametrize("middle", [0.4, -0.4])
+def test_the_lower_line_of_a_unit_is_the_nearer_one(middle: float) -> None:
+    """relu(h) - h / 2 where h spans a width of 1: by the nearer of h and 0 at least -0.05, by the other one -0.45."""
+    images = torch.full((2, 3, 4, 4), (middle + 2) / 4, dtype=torch.float64)
+    _, linear = bounds(lambda x: F.relu(x) - 0.5 * x, images, 0.125)
+    torch.testing.assert_close(linear.low, torch.full_like(linear.low, -0.05))
+    assert float(linear.high.max()) < 0.5
+
+
 @pytest.mark.parametrize(
     ("function", "words"),
     [
