@@ -41,6 +41,7 @@ def certified_radii(
     Returns:
         The model's classes, and radii in float64; both of shape (N,). A radius is 0 where no ball was proved.
     """
+
     def proved(asked: Tensor) -> Tensor:
         # In the images' precision a radius may be rounded down, and a smaller ball would be proved.
         rounded = torch.nextafter(asked.to(taken.dtype), torch.tensor(math.inf, dtype=taken.dtype))
