@@ -59,6 +59,9 @@ ELSEWHERE = ("out", "device", "checkpoint_every", "genotype", "models", "engine"
 #: Settings that older versions did not have, by group and name, and what those did: their runs can be continued.
 ADDED: dict[tuple[str, str], object] = {
     ("fast_at", "mode"): "evaluation",
+    **dict.fromkeys((("ibp", "warmup"), ("crown_ibp", "warmup")), 0.1),
+    **dict.fromkeys((("ibp", "ramp"), ("ibp", "kappa"), ("crown_ibp", "ramp"), ("crown_ibp", "kappa")), 0.5),
+    ("crown_ibp", "beta"): 0.0,
     ("gaussian", "sigma"): "0.25",
     ("smooth_adv", "sigma"): "0.25",
     ("smooth_adv", "draws"): 2,
