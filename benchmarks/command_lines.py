@@ -54,6 +54,7 @@ KINDS: dict[str, type] = {
     "benchmark": config.BenchmarkCommand,
     "train": config.TrainCommand,
     "evaluate": config.EvaluateCommand,
+    "certify": config.CertifyCommand,
     "vulnerability": VulnerabilityCommand,
     "export": config.ExportCommand,
     "zoo": config.ZooCommand,
@@ -63,6 +64,7 @@ FIRST: dict[str, list[str]] = {
     "run": recipe_names(),
     "reproduce": ["table1", "table4", "figure1", "figure3"],
     "benchmark": ["rnas", "largest"],
+    "certify": ["made", "resnet18:w.safetensors", "smoothed:0.25:made", "smoothed:x:made", "absent"],
     "evaluate": ["made", "resnet18:w.safetensors", "absent", "json:loads", "nomodule:f"],
     "vulnerability": ["made", "absent"],
     "report": ["made", "absent", "nothing"],
@@ -169,7 +171,12 @@ def stopped() -> Iterator[None]:
     report = reports.report
     places = (
         *("commands.search.stage", "commands.train.stage", "commands.run.stage", "commands.benchmark.stage"),
-        *("commands.evaluate.evaluate_model", "commands.evaluate.locked", "commands.export.trace"),
+        *(
+            "commands.evaluate.evaluate_model",
+            "commands.certify.certify_model",
+            "commands.each_model.locked",
+            "commands.export.trace",
+        ),
         *("commands.comparing.load_data", "studies.running.load_data", "studies.running.open_executor"),
     )
     with contextlib.ExitStack() as patches:

@@ -41,6 +41,7 @@ from rich.progress import track
 from rich.table import Table
 
 import rnas
+from rnas.certification import read_certificates
 from rnas.cli import main as command_line
 from rnas.errors import RnasError
 from rnas.evaluation import read_outcomes
@@ -58,6 +59,7 @@ TRAIN = (
     f"train {TINY} --training.epochs 2 --training.batch_size 20 --training.attack.steps 1 --network.name racl "
     "--network.channels 2 --network.cells 3"
 )
+CERTIFY = "--certification.methods interval --certification.images 60 --certification.halvings 2 --threads 1"
 EVALUATE = "--evaluation.attacks fgsm,pgd2 --evaluation.images 60 --save_images 3 --threads 1"
 LAYERS = "--images 10 --attack.steps 1 --threads 1"
 
@@ -83,6 +85,14 @@ def evaluated(folder: Path) -> dict[str, str]:
     outcomes = {name: column.tolist() for name, column in vars(read_outcomes(folder / "outcomes.parquet")).items()}
     images = bytes_of("adversarial/fgsm.safetensors", "adversarial/pgd2.safetensors")(folder)
     return {"rows": digest(json.dumps(found)), "outcomes": digest(json.dumps(outcomes)), **images}
+
+
+def certified(folder: Path) -> dict[str, str]:
+    """What is certified, in the same way."""
+    rows = json.loads((folder / "results.json").read_text())["certificates"]
+    found = [{key: value for key, value in row.items() if key not in ("seconds", "call")} for row in rows]
+    kept = read_certificates(folder / "certificates.parquet").to_table().to_pydict()
+    return {"rows": digest(json.dumps(found)), "certificates": digest(json.dumps(kept))}
 
 
 def loaded(folder: Path) -> dict[str, str]:
@@ -134,22 +144,23 @@ SUBJECTS = {
         stop=3,
     ),
     "training": Subject(
-        (f"{TRAIN} --out {{out}} --seed {{seed}}", f"evaluate {{out}} {EVALUATE}"),
+        (f"{TRAIN} --out {{out}} --seed {{seed}}", f"evaluate {{out}} {EVALUATE}", f"certify {{out}} {CERTIFY}"),
         (
-            *OF_RUNS, *TRAINED[1:], "results.json", "outcomes.parquet",
+            *OF_RUNS, *TRAINED[1:], "results.json", "outcomes.parquet", "certificates.parquet",
             "adversarial/fgsm.safetensors", "adversarial/pgd2.safetensors",
         ),
         {
             "resume": ("train --resume {out}", bytes_of(*TRAINED)),
             "report": REPORT,
             "evaluate": (f"evaluate {{out}} {EVALUATE}", evaluated),
+            "certify": (f"certify {{out}} {CERTIFY}", certified),
             "vulnerability": (f"vulnerability {{out}} {LAYERS} --out {{out}}/layers", lambda folder: {
                 "layers": re.sub(r",[^,\n]*\n", "\n", (folder / "layers" / "vulnerability.csv").read_text())
             }),
             "export": ("export {out}", bytes_of("export/README.md")),
             "load": ("", loaded),
         },
-        unreported=("checkpoint.pt", "model.json", "outcomes.parquet"),
+        unreported=("checkpoint.pt", "model.json", "outcomes.parquet", "certificates.parquet"),
     ),
     "interrupted training": Subject(
         (f"{TRAIN} --out {{out}} --seed {{seed}}",),

@@ -53,11 +53,13 @@ SEARCH = (
 NETWORK = "--network.channels 8 --network.cells 3"
 TRAINING = "--training.epochs 2 --training.batch_size 20 --training.attack.steps 1 --checkpoint_every 2"
 EVALUATION = "--evaluation.attacks fgsm,pgd20 --evaluation.images 12"
+CERTIFICATION = "--certification.methods interval,crown_ibp --certification.images 12 --certification.batch_size 4"
 #: In this order: what a command reads was made by one before.
 COMMANDS = {
     "search": f"search --out search --checkpoint_every 2 {TINY} {SEARCH}",
     "train": f"train --out train --network.name darts_v2 {TINY} {NETWORK} {TRAINING}",
     "evaluate": f"evaluate train {EVALUATION} --save_images 2 --threads 1",
+    "certify": f"certify train {CERTIFICATION} --threads 1",
     "vulnerability": "vulnerability train --out vulnerability --images 8 --threads 1",
     "report": "report train",
     "export": "export train",

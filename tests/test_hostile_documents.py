@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from rnas.commands.comparing import training_data
-from rnas.commands.config import EvaluateCommand
-from rnas.commands.evaluate import earlier_results, eps_of
+from rnas.commands.each_model import earlier_results, eps_of
 from rnas.config import Distance
 from rnas.errors import RunError
 from rnas.models.resolve import LoadedModel
@@ -41,7 +40,7 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
 
 def eps_in(folder: Path) -> None:
     model: Any = None
-    eps_of(LoadedModel("m", "m", "run", model, folder), EvaluateCommand())
+    eps_of(LoadedModel("m", "m", "run", model, folder), None)
 
 
 READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
@@ -144,4 +143,4 @@ def test_the_eps_of_a_run_is_that_of_its_training(tmp_path: Path) -> None:
     write(tmp_path, "manifest.json", DOCUMENTS["manifest.json"])
     model: Any = None
     loaded = LoadedModel("m", "m", "run", model, tmp_path)
-    assert eps_of(loaded, EvaluateCommand()) == (Distance("8/255"), "training")
+    assert eps_of(loaded, None) == (Distance("8/255"), "training")

@@ -225,6 +225,10 @@ def expand(arguments: list[str], kind: type, *, resumable: bool) -> list[str]:
             expanded += written_out(key, value) if short else settings_of(value)
         elif key in lists:
             value = value if equals else next(items, "")
+            if value.startswith("--"):
+                raise ConfigError(
+                    f"{name}: expected names with commas between them, got the setting {value.partition('=')[0]}"
+                )
             expanded += [name, value if value.startswith("[") or value == "null" else f"[{value}]"]
         elif name == "--config" and equals:
             expanded += [name, value]
@@ -239,7 +243,9 @@ def with_values(arguments: list[str]) -> list[str]:
         word == "--deterministic" and after.lower() not in ("true", "false")
         for word, after in pairwise([*arguments, ""])
     ]
-    return [part for word, bare in zip(arguments, alone, strict=True) for part in ([word, "true"] if bare else [word])]
+    return [
+        part for word, bare in zip(arguments, alone, strict=True) for part in ([f"{word}=true"] if bare else [word])
+    ]
 
 
 def written_out(key: str, value: str) -> list[str]:

@@ -27,6 +27,8 @@ commands:
   train              train a found architecture, or a network of the zoo by name
   evaluate MODEL ... attack networks: run directories, zoo weights, TorchScript, torch.export, module:function
                      (rnas evaluate --help lists all attacks)
+  certify MODEL ...  prove that no image within a distance changes the class: bounds, or randomised smoothing
+                     (rnas certify --help lists all methods)
   vulnerability MODEL ...  measure and plot how far an attack moves each layer's feature maps
   report RUN         write the page and the figures of a run
   export RUN         write a trained network as a torch.export program, as ONNX, and its model card
@@ -39,7 +41,10 @@ A killed run is continued by the same command; run, search, train and benchmark 
 
 
 #: Commands, each a function of that name in `rnas.commands.doors`.
-COMMANDS = ("run", "search", "reproduce", "benchmark", "train", "evaluate", "vulnerability", "report", "export", "zoo")
+COMMANDS = (
+    *("run", "search", "reproduce", "benchmark", "train"),
+    *("evaluate", "certify", "vulnerability", "report", "export", "zoo"),
+)
 
 #: Commands that torchrun may start in several processes.
 DIVIDED = ("search", "train")

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from rnas.attacks import apgd, auto_attack, carlini_wagner_l2, fgsm, pgd_kl, pgd_linf, square
+from rnas.attacks import apgd, auto_attack, carlini_wagner_l2, deepfool, fgsm, pgd_kl, pgd_linf, square
 
 Attack = Callable[..., Tensor]
 ATTACKS: dict[str, Attack] = {
@@ -20,6 +20,7 @@ ATTACKS: dict[str, Attack] = {
     "pgd_kl": partial(pgd_kl, eps=0.1, step_size=0.03, steps=4),
     "carlini_wagner_l2": partial(carlini_wagner_l2, steps=5),
     "carlini_wagner_l2 search": partial(carlini_wagner_l2, steps=3, binary_search_steps=3),
+    "deepfool": partial(deepfool, steps=5),
     "square": partial(square, eps=0.1, queries=20),
     "apgd": partial(apgd, eps=0.1, steps=5, batch_size=4),
     # At a bound like this the first of its attacks breaks every image; tests/attacks/test_auto_attack.py goes further.

@@ -16,8 +16,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from rnas.certification import CertificationSettings, read_certificates
 from rnas.cli import main
-from rnas.commands.config import EvaluateCommand
+from rnas.commands.certify import run_certification
+from rnas.commands.config import CertifyCommand, EvaluateCommand
 from rnas.commands.evaluate import run_evaluation
 from rnas.config import Distance
 from rnas.data.cache import read as read_cached
@@ -72,6 +74,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = EvaluationSettings(attacks=["fgsm", "pgd2"], eps=Distance("0.1"), images=20)
     names = [str(place / "own"), str(place / "other")]
     run_evaluation(names, EvaluateCommand(evaluation=settings, threads=1, save_images=2))
+    certification = CertificationSettings(methods=["interval"], halvings=1, images=20)
+    run_certification(names, CertifyCommand(certification=certification, threads=1))
     return place
 
 
@@ -129,12 +133,13 @@ def test_a_document_is_sealed_anew_with_each_change() -> None:
         verify(blank().encode())
 
 
-@pytest.mark.parametrize("name", ["checkpoint.pt", "weights.safetensors", "outcomes.parquet"])
+@pytest.mark.parametrize("name", ["checkpoint.pt", "weights.safetensors", "outcomes.parquet", "certificates.parquet"])
 def test_random_damage_to_a_binary_file_never_gives_other_content(name: str, place: Path) -> None:
     readers: dict[str, Callable[[Path], list[tuple[str, bytes]]]] = {
         "checkpoint.pt": lambda path: flat(load_checkpoint(path)),
         "weights.safetensors": lambda path: flat(read_weights(path)),
         "outcomes.parquet": lambda path: flat(vars(read_outcomes(path))),
+        "certificates.parquet": lambda path: flat(vars(read_certificates(path))),
     }
     path, chance = place / "own" / name, random.Random(name)
     read, content = readers[name], path.read_bytes()

@@ -20,6 +20,7 @@ __all__ = [
     "check_distance",
     "check_at_least",
     "check_finite",
+    "check_images",
     "evaluation_mode",
     "guarded",
     "image_gradient",
@@ -144,6 +145,18 @@ def check_at_least(name: str, value: float, least: float) -> None:
         raise ValueError(f"{name}: expected a finite number >= {least}, got {value}")
 
 
+def check_images(images: Tensor) -> None:
+    """Refuse what is no batch of images in [0, 1]: floating point, (N, C, H, W), at least one."""
+    if images.dim() != 4 or not images.is_floating_point():
+        raise ValueError(f"expected floating-point images (N, C, H, W), got {images.dtype} {tuple(images.shape)}")
+    if images.numel() == 0:
+        raise ValueError(f"expected at least one image, got shape {tuple(images.shape)}")
+    lowest, highest = torch.stack(images.detach().aminmax()).tolist()
+    # Written so that a NaN, which aminmax passes on, fails as well.
+    if not (lowest >= -TOLERANCE and highest <= 1 + TOLERANCE):
+        raise ValueError(f"expected finite images in [0, 1], got values from {lowest:.6g} to {highest:.6g}")
+
+
 class _CheckedModel:
     """A model that gets copies of the images, for it may change them in place, and whose logits are checked.
 
@@ -167,10 +180,7 @@ class _CheckedModel:
 def _check_inputs(model: Model, images: Tensor, labels: Tensor) -> None:
     if not callable(model):
         raise ValueError(f"expected a model that can be called, got {type(model).__name__}")
-    if images.dim() != 4 or not images.is_floating_point():
-        raise ValueError(f"expected floating-point images (N, C, H, W), got {images.dtype} {tuple(images.shape)}")
-    if images.numel() == 0:
-        raise ValueError(f"expected at least one image, got shape {tuple(images.shape)}")
+    check_images(images)
     if labels.shape != images.shape[:1] or labels.dtype != torch.int64:
         raise ValueError(
             f"expected int64 labels of shape ({len(images)},), got {labels.dtype} of shape {tuple(labels.shape)}"
@@ -180,10 +190,6 @@ def _check_inputs(model: Model, images: Tensor, labels: Tensor) -> None:
         raise ValueError(f"the model is on {tensor.device}, the images are on {images.device}: move one of them")
     if labels.device != images.device:
         raise ValueError(f"the labels are on {labels.device}, the images are on {images.device}: move one of them")
-    lowest, highest = torch.stack(images.detach().aminmax()).tolist()
-    # Written so that a NaN, which aminmax passes on, fails as well.
-    if not (lowest >= -TOLERANCE and highest <= 1 + TOLERANCE):
-        raise ValueError(f"expected finite images in [0, 1], got values from {lowest:.6g} to {highest:.6g}")
 
 
 def _check_shape(logits: object, count: int) -> None:

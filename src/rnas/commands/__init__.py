@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rnas.commands.config import (
     BenchmarkCommand,
+    CertifyCommand,
     EvaluateCommand,
     ExportCommand,
     RecipeCommand,
@@ -17,6 +18,7 @@ from rnas.lazy import lazily
 
 if TYPE_CHECKING:
     from rnas.commands.benchmark import run_benchmark
+    from rnas.commands.certify import run_certification
     from rnas.commands.evaluate import run_evaluation
     from rnas.commands.export import run_export
     from rnas.commands.run import run_recipe
@@ -28,6 +30,7 @@ else:
         __name__,
         {
             "benchmark": ("run_benchmark",),
+            "certify": ("run_certification",),
             "evaluate": ("run_evaluation",),
             "export": ("run_export",),
             "run": ("run_recipe",),
@@ -39,6 +42,7 @@ else:
 
 __all__ = [
     "BenchmarkCommand",
+    "CertifyCommand",
     "EvaluateCommand",
     "ExportCommand",
     "RecipeCommand",
@@ -46,6 +50,7 @@ __all__ = [
     "TrainCommand",
     "VulnerabilityCommand",
     "run_benchmark",
+    "run_certification",
     "run_evaluation",
     "run_export",
     "run_recipe",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from rnas.certification.config import CertificationSettings
 from rnas.commands.measuring import VulnerabilityCommand
 from rnas.config import MOST_REPETITIONS, ComputeConfig, Distance, PgdConfig, require
 from rnas.data.config import DataChoice, DataConfig
@@ -16,8 +17,10 @@ from rnas.training.config import TrainingConfig
 
 __all__ = [
     "BenchmarkCommand",
+    "CertifyCommand",
     "EvaluateCommand",
     "ExportCommand",
+    "JudgingCommand",
     "RecipeCommand",
     "SearchCommand",
     "TrainCommand",
@@ -134,33 +137,65 @@ class TrainCommand(RunCommand):
 
 
 @dataclass(frozen=True)
-class EvaluateCommand(ComputeConfig):
-    """Attack networks and save what became of each image.
-
-    MODEL is a run directory; or NETWORK:weights.safetensors (or .pth), a network of the zoo; or a TorchScript (.pt) or
-    torch.export (.pt2) file; or module:function, which returns a torch model, or module:model. A model takes images in
-    [0, 1] and returns logits, not probabilities. All but run directories need --out and, where no run directory stands
-    beside them, --data. TorchScript can do more than compute: name only files that you trust.
-
-    All models must take the same test images; otherwise the command is refused.
+class JudgingCommand(ComputeConfig):
+    """What every command takes that judges any models on test images.
 
     Args:
-        evaluation: which attacks, on how many images.
         out: where to write a folder for each model and one report; null writes into the models' own run directories.
-        save_images: how many images of each attack to keep and to show in the report; corrupted ones are not shown.
         data: the test images.
     """
 
-    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     out: str | None = None
-    save_images: int = 0
     data: DataChoice = field(default_factory=DataChoice)
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         super().__post_init__()
         require(self.out != "", "out", "a path or null", self.out)
+
+
+@dataclass(frozen=True)
+class EvaluateCommand(JudgingCommand):
+    """Attack networks and save what became of each image.
+
+    MODEL is a run directory; or NETWORK:weights.safetensors (or .pth), a network of the zoo; or a TorchScript (.pt) or
+    torch.export (.pt2) file; or module:function, which returns a torch model, or module:model; or smoothed:0.25:MODEL,
+    any of these under normal noise of deviation 0.25. A model takes images in [0, 1] and returns logits, not
+    probabilities. All but run directories need --out and, where no run directory stands beside them, --data.
+    TorchScript can do more than compute: name only files that you trust.
+
+    All models must take the same test images; otherwise the command is refused.
+
+    Args:
+        evaluation: which attacks, on how many images.
+        save_images: how many images of each attack to keep and to show in the report; corrupted ones are not shown.
+        out: where to write a folder for each model and one report; null writes into the models' own run directories.
+        data: the test images.
+    """
+
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    save_images: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        super().__post_init__()
         require(self.save_images >= 0, "save_images", "an integer >= 0", self.save_images)
+
+
+@dataclass(frozen=True)
+class CertifyCommand(JudgingCommand):
+    """Prove of networks' images that nothing within a distance changes their class.
+
+    MODEL is what `rnas evaluate` takes, all but TorchScript. Of smoothed:SIGMA:MODEL the votes under noise are
+    certified. What is proved and what attacks leave stands in one row, if the model was evaluated with the same --out.
+
+    Args:
+        certification: by which methods, on how many images.
+        out: where to write a folder for each model and one report; null writes into the models' own run directories.
+        data: the test images.
+    """
+
+    certification: CertificationSettings = field(default_factory=CertificationSettings)
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,19 @@ import json
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from rnas import commands, parallel, plugins, recipes, reports, studies
 from rnas.arguments import parse, positionals
+from rnas.certification.card import describe_certifiers
 from rnas.commands.config import (
     BenchmarkCommand,
+    CertifyCommand,
     EvaluateCommand,
     ExportCommand,
+    JudgingCommand,
     RecipeCommand,
     SearchCommand,
     TrainCommand,
@@ -25,6 +28,7 @@ from rnas.commands.config import (
 from rnas.data.finding import check
 from rnas.errors import ConfigError, nearest
 from rnas.evaluation.suite import describe_attacks
+from rnas.models.smoothed_texts import base_text
 from rnas.networks.cards import known_cards
 from rnas.networks.catalogue import card_sheet, card_table
 from rnas.run.contents import load_results
@@ -36,7 +40,19 @@ from rnas.terminal import tell, warn
 if TYPE_CHECKING:
     from rnas.run.results import ModelResults
 
-__all__ = ["benchmark", "evaluate", "export", "report", "reproduce", "run", "search", "train", "vulnerability", "zoo"]
+__all__ = [
+    "benchmark",
+    "certify",
+    "evaluate",
+    "export",
+    "report",
+    "reproduce",
+    "run",
+    "search",
+    "train",
+    "vulnerability",
+    "zoo",
+]
 
 
 def refuse_early(out: str, *sources: str | None) -> None:
@@ -106,20 +122,44 @@ def train(arguments: list[str]) -> None:
 def evaluate(arguments: list[str]) -> None:
     """`rnas evaluate MODEL ...`: the table of accuracies."""
     models, rest = positionals(arguments)
-    try:
-        command: EvaluateCommand = parse("evaluate MODEL ...", EvaluateCommand, rest)
-    except SystemExit:
-        if {"-h", "--help"} & set(rest):
-            print("\nattacks:", *describe_attacks(), sep="\n  ")
-        raise
-    if not models:
-        raise ConfigError("expected at least one model: rnas evaluate MODEL ... (--help says what a model is)")
-    for folder in [*models, *filter(None, [command.out])]:
-        plugins.require(Path(folder))
-    if command.data.source is not None:
-        check(command.data.source)
+    command: EvaluateCommand = judging("evaluate", EvaluateCommand, models, rest, ["attacks:", *describe_attacks()])
     results = commands.run_evaluation(models, command)
     show(results)
+    tell_where(models, command, results)
+
+
+def certify(arguments: list[str]) -> None:
+    """`rnas certify MODEL ...`: the table of what is proved."""
+    models, rest = positionals(arguments)
+    command: CertifyCommand = judging("certify", CertifyCommand, models, rest, ["methods:", *describe_certifiers()])
+    results = commands.run_certification(models, command)
+    show(results)
+    tell_where(models, command, results)
+
+
+def judging(command: str, kind: type, models: list[str], rest: list[str], listed: list[str]) -> Any:
+    """The configuration of a command that judges models; with --help, also what is listed after it.
+
+    Raises:
+        ConfigError: if there is no model, or the settings make no configuration.
+    """
+    try:
+        found: JudgingCommand = parse(f"{command} MODEL ...", kind, rest)
+    except SystemExit:
+        if {"-h", "--help"} & set(rest):
+            print(f"\n{listed[0]}", *listed[1:], sep="\n  ")
+        raise
+    if not models:
+        raise ConfigError(f"expected at least one model: rnas {command} MODEL ... (--help says what a model is)")
+    for folder in [*models, *filter(None, [found.out])]:
+        plugins.require(Path(base_text(folder)))
+    if found.data.source is not None:
+        check(found.data.source)
+    return found
+
+
+def tell_where(models: list[str], command: JudgingCommand, results: list[ModelResults]) -> None:
+    """Say where the report of models that were judged is, or the figure that compares them."""
     folders = {Path(model).parent for model in models}
     if command.out is not None:
         tell(f"report: {reports.report(Path(command.out))}")
@@ -136,7 +176,7 @@ def vulnerability(arguments: list[str]) -> None:
         rest = ["--models", json.dumps(models), *rest]
     command: VulnerabilityCommand = parse("vulnerability MODEL ...", VulnerabilityCommand, rest, resumable=True)
     for model in command.models:
-        plugins.require(Path(model))
+        plugins.require(Path(base_text(model)))
     refuse_early(command.out, command.data.source)
     out = commands.run_vulnerability(command)
     for table in reports.layer_tables(reports.read_layers(out / "vulnerability.csv")):
@@ -203,8 +243,13 @@ def zoo(arguments: list[str]) -> None:
 
 
 def show(results: Sequence[ModelResults]) -> None:
-    """Print one table of all networks, and a line for each sanity check that failed."""
-    Console().print(reports.rich_table(results))
+    """Print a table of all networks' accuracies, one of what is proved, and a line for each check that failed."""
+    if any(model.attacks for model in results):
+        Console().print(reports.rich_table(results))
+    if any(model.certificates for model in results):
+        Console().print(reports.certificates_table(results))
+    for warning in reports.contradictions(results):
+        warn(f"warning: {warning}")
     for model in results:
         for doubt in model.doubts:
             warn(f"warning: {model.name}: sanity check {doubt.name!r} failed: {doubt.finding}")

@@ -18,9 +18,10 @@ class EvaluationSettings:
     """Which attacks, how strong, on how many images, as a user asks for them.
 
     Args:
-        attacks: names of the attacks, in the order in which they run: fgsm, pgd20, cw, cw_search, square, square_l2,
-            apgd, apgd_l2, autoattack, autoattack_plus, autoattack_rand, the same three with _l2, transfer, corruptions;
-            and PGD with other steps, restarts or the margin loss, such as pgd100, pgd50x10 or pgd100x10_margin.
+        attacks: names of the attacks, in the order in which they run: fgsm, pgd20, cw, cw_search, deepfool, square,
+            square_l2, apgd, apgd_l2, autoattack, autoattack_plus, autoattack_rand, the same three with _l2, transfer,
+            corruptions; and PGD with other steps, restarts or the margin loss, such as pgd100, pgd50x10 or
+            pgd100x10_margin.
         eps: radius of the L-infinity ball, in units of images in [0, 1], for every attack in that norm; null takes that
             of the network's training, 8/255 where none is recorded.
         eps_l2: radius of the L2 ball of the attacks that end in _l2, in the same units.

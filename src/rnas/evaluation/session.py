@@ -26,8 +26,9 @@ from rnas.evaluation.config import EvaluationConfig
 from rnas.evaluation.examples import Examples
 from rnas.evaluation.fingerprints import as_floats, images_fingerprint, model_fingerprint
 from rnas.evaluation.inputs import device_of
-from rnas.evaluation.outcomes import Outcomes, Record
+from rnas.evaluation.outcomes import Outcomes
 from rnas.evaluation.prepared import Targets
+from rnas.evaluation.records import Record
 from rnas.evaluation.sanity import examine
 from rnas.evaluation.suite import ATTACKS
 from rnas.evaluation.summary import CLEAN, Evaluation
@@ -73,7 +74,7 @@ class Session:
                 "images": images_fingerprint(images, labels),
                 "seed": seed,
             }
-        self.record = Record(folder, identity)
+        self.record = Record(folder, identity, Outcomes)
         chosen = self._images_of(CLEAN).split(config.batch_size)
         self.targets = Targets(model, second_model, lambda: (self._select(batch) for batch in chosen))
         #: What the model says of the clean images, once it was asked: class and margin, each of shape (N,).
@@ -169,7 +170,7 @@ class Session:
             clean, targets = self._select(batch[chosen]), labels[chosen]
             adversarial, config = clean, self.config
             if self.constant:
-                # Nothing changes the class, and without room attacks say so at once; only C&W has no ball to close.
+                # Nothing changes the class, and without room attacks say so at once; others have no ball to close.
                 config = replace(config, eps=Distance(0), eps_l2=Distance(0))
             if card.every_image or card.norm is not None or not self.constant:
                 target, on_device = self.targets.of(card), targets.to(self.device)

@@ -16,7 +16,8 @@ import numpy as np
 from rnas.evaluation.card import AttackCard, Settings
 from rnas.evaluation.comparison import compare
 from rnas.evaluation.config import EvaluationConfig
-from rnas.evaluation.outcomes import Outcomes, Record
+from rnas.evaluation.outcomes import Outcomes
+from rnas.evaluation.records import Record
 from rnas.evaluation.suite import ATTACKS
 from rnas.run.attack_results import CLEAN_ORDER, OTHERS, AttackResult, Check
 
@@ -32,7 +33,7 @@ class Evaluation:
 
     The worst case counts an image as robust if no attack broke it, over the attacks that eps bounds, on the images that
     all of them saw; its settings name them. There is one for Linf and one for L2, each left out where no such attack
-    ran. C&W, which only keeps the distance small, and corruptions take no part.
+    ran. C&W and DeepFool, which only keep the distance small, and corruptions take no part.
 
     Args:
         outcomes: of the clean images and of every attack.
@@ -78,7 +79,7 @@ class Evaluation:
         self.rows = tuple(rows)
 
     @classmethod
-    def of(cls, record: Record, config: EvaluationConfig, *, examined: tuple[Check, ...] = ()) -> Evaluation:
+    def of(cls, record: Record[Outcomes], config: EvaluationConfig, *, examined: tuple[Check, ...] = ()) -> Evaluation:
         """All that a record holds of finished attacks within the same bounds, whichever call ran them.
 
         Args:

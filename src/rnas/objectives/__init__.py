@@ -1,4 +1,4 @@
-"""Losses for the weights: standard training, PGD-AT, TRADES, MART and fast adversarial training."""
+"""Losses for the weights: standard training, PGD-AT, TRADES, MART, fast adversarial training, training on bounds."""
 
 from typing import TYPE_CHECKING
 

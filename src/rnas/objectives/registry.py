@@ -34,6 +34,8 @@ class Objective(ABC):
 
     def __init__(self, settings: ObjectiveConfig) -> None:
         self.settings = settings
+        #: The part of all steps that is done, in [0, 1]; whoever trains keeps it, for losses that change meanwhile.
+        self.progress = 1.0
         self._weighed: tuple[Tensor, str, float, Tensor] | None = None
 
     @abstractmethod

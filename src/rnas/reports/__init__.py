@@ -7,6 +7,7 @@ from rnas.lazy import lazily
 if TYPE_CHECKING:
     from rnas.reports.benchmark import benchmark_table
     from rnas.reports.card import model_card
+    from rnas.reports.certificates import certificates_table, contradictions
     from rnas.reports.figures.cells import draw_cell, draw_genotype, draw_genotypes
     from rnas.reports.figures.dots import save_comparison
     from rnas.reports.figures.layers import layer_figure
@@ -25,6 +26,7 @@ else:
             "studies": ("StudyRow", "study_csv", "study_table"),
             "figures.studies": ("layers_figure", "sweep_figure", "table_figure"),
             "benchmark": ("benchmark_table",),
+            "certificates": ("certificates_table", "contradictions"),
             "figures.cells": ("draw_cell", "draw_genotype", "draw_genotypes"),
             "tables": ("html_table", "markdown_table", "rich_table"),
             "figures.layers": ("layer_figure",),
@@ -40,6 +42,8 @@ __all__ = [
     "LayerRow",
     "StudyRow",
     "benchmark_table",
+    "certificates_table",
+    "contradictions",
     "draw_cell",
     "draw_genotype",
     "draw_genotypes",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
+from rnas.reports.certificates import certificates_markdown
 from rnas.reports.facts import facts
 from rnas.reports.figures.style import cell_name
 from rnas.reports.sharing import shareable, shareable_command
@@ -104,17 +105,18 @@ def model_card(folder: Path, network: NetworkFacts, files: Sequence[ExportedFile
             )
             for attack in (results.attacks if results else ())
         ],
+        certificates=certificates_markdown([results]) if results and results.certificates else "",
         origins=origins(contents, part),
         run=folder.resolve().name,
     )
 
 
 def origins(contents: Contents, part: Part) -> list[tuple[str, list[tuple[str, str]]]]:
-    """What was called, when, on what, in which versions: for the training, and for each call that attacked."""
+    """What was called, when, on what, in which versions: for the training and each call that judged."""
     calls: dict[str, tuple[list[str], Mapping[str, Any]]] = {"": (["Training"], part.manifest)}
-    for attack in part.results.attacks if part.results else ():
-        if attack.call:
-            calls.setdefault(json.dumps(attack.call, sort_keys=True), ([], attack.call))[0].append(attack.title)
+    for entry in part.results.judgements if part.results else ():
+        if entry.call:
+            calls.setdefault(json.dumps(entry.call, sort_keys=True), ([], entry.call))[0].append(entry.title)
     described = []
     for titles, manifest in calls.values():
         versions = ", ".join(f"{name} {version}" for name, version in (manifest.get("versions") or {}).items())

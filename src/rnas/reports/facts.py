@@ -43,7 +43,7 @@ def sources(contents: Contents) -> tuple[Mapping[str, Any], str, list[Mapping[st
         The manifest that says when; whose it is, if not the whole page's; and the manifest and calls that made what is
         shown, which say by which commands, on what hardware, of which commits and seeds.
     """
-    calls = [attack.call for model in contents.results for attack in model.attacks if attack.call]
+    calls = [entry.call for model in contents.results for entry in model.judgements if entry.call]
     if contents.only_evaluated and calls:
         # A manifest is of the last call, which may have made nothing.
         return max(calls, key=lambda call: str(call.get("finished") or "")), "", calls

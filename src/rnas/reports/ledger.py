@@ -8,9 +8,12 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from rnas.run.attack_results import AttackResult
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from rnas.run.certificate_results import CertificateResult
     from rnas.run.contents import Contents
 
 __all__ = ["csv_text", "harmless", "recorded_origin", "results_csv", "written"]
@@ -20,7 +23,7 @@ _FORMULA: Final = re.compile(r"'*[=+\-@\t\r\n]")
 
 
 def results_csv(contents: Contents) -> str:
-    """One row a model and attack, with command, seed, commit and hardware.
+    """One row a model and attack, or method of proof, with command, seed, commit and hardware.
 
     Args:
         contents: what a folder holds.
@@ -35,22 +38,27 @@ def results_csv(contents: Contents) -> str:
                 "parameters": part.results.parameters,
                 "data": part.results.data,
                 "image_size": "x".join(map(str, part.results.size or ())),
-                "attack": attack.name,
-                "images": attack.images,
-                "accuracy": attack.accuracy,
-                "low": attack.low,
-                "high": attack.high,
-                "median_l2": attack.median_l2,
-                "seconds": attack.seconds,
-                "settings": json.dumps(attack.settings),
+                "attack": entry.name if isinstance(entry, AttackResult) else f"certified/{entry.name}",
+                "images": entry.images,
+                "accuracy": entry.accuracy,
+                "low": entry.low,
+                "high": entry.high,
+                "median_l2": entry.median_l2 if isinstance(entry, AttackResult) else None,
+                "seconds": entry.seconds,
+                "settings": json.dumps(_settings(entry)),
                 "failed_checks": " ".join(dict.fromkeys(verdict.name for verdict in part.results.doubts)),
-                **recorded_origin(attack.call or contents.manifest or part.manifest),
+                **recorded_origin(entry.call or contents.manifest or part.manifest),
             }
             for part in contents.models
             if part.results is not None
-            for attack in part.results.attacks
+            for entry in part.results.judgements
         ]
     )
+
+
+def _settings(entry: AttackResult | CertificateResult) -> dict[str, Any]:
+    """What a row was measured with; of a certificate also the ball, which its method need not know."""
+    return {**({} if isinstance(entry, AttackResult) else {"norm": entry.norm, "eps": entry.eps}), **entry.settings}
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rnas.documents import check_fields, entries, part, whole
 from rnas.errors import RunError
 from rnas.run.attack_results import AttackResult, Check
+from rnas.run.certificate_results import CertificateResult
 from rnas.run.files import require_object
 from rnas.run.manifest import check_manifest
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["AttackResult", "Check", "ModelResults", "RecipeResults", "read_results"]
+__all__ = ["AttackResult", "CertificateResult", "Check", "ModelResults", "RecipeResults", "read_results"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class ModelResults:
         weights: digest of its weights.safetensors as it was then, or empty.
         source: what was evaluated, as the command named it, or empty.
         test_images: how many the data set has, or None.
+        certificates: what is proved of it, a row for each method.
     """
 
     name: str
@@ -59,11 +61,17 @@ class ModelResults:
     weights: str = ""
     source: str = ""
     test_images: int | None = None
+    certificates: tuple[CertificateResult, ...] = ()
 
     @property
     def eps(self) -> str:
         """The radius of the attacks in words; empty if it is not recorded."""
         return f"{self.radius}{', as in training' if self.radius_from == 'training' else ''}"
+
+    @property
+    def judgements(self) -> tuple[AttackResult | CertificateResult, ...]:
+        """What attacks left, and what is proved."""
+        return (*self.attacks, *self.certificates)
 
     @property
     def doubts(self) -> tuple[Check, ...]:
@@ -77,12 +85,13 @@ class ModelResults:
     def to_json(self) -> dict[str, Any]:
         """The content of a results.json; `from_json` reads it back. Each call stands there once."""
         calls: list[Mapping[str, Any]] = []
-        attacks = []
-        for attack in self.attacks:
-            if attack.call and attack.call not in calls:
-                calls.append(attack.call)
-            call = {"call": calls.index(attack.call)} if attack.call else {}
-            attacks.append({**attack.to_json(), **call})
+
+        def entry(result: AttackResult | CertificateResult) -> dict[str, Any]:
+            if result.call and result.call not in calls:
+                calls.append(result.call)
+            return {**result.to_json(), **({"call": calls.index(result.call)} if result.call else {})}
+
+        attacks, certificates = list(map(entry, self.attacks)), list(map(entry, self.certificates))
         return {
             "model": {
                 "name": self.name,
@@ -103,6 +112,7 @@ class ModelResults:
             "eps": {"value": self.radius, "from": self.radius_from or None} if self.radius else {},
             "sanity": [check.to_json() for check in self.sanity],
             "attacks": attacks,
+            **({"certificates": certificates} if certificates else {}),
             **({"calls": calls} if calls else {}),
         }
 
@@ -129,6 +139,10 @@ class ModelResults:
             AttackResult.from_json(attack, calls, f"{where}, attack {number}")
             for number, attack in enumerate(attacks, start=1)
         )
+        certificates = tuple(
+            CertificateResult.from_json(row, calls, f"{where}, certificate {number}")
+            for number, row in enumerate(entries(document, "certificates", where), start=1)
+        )
         names = [result.name for result in results]
         if len(set(names)) < len(names):
             raise RunError(f"{where}: an attack is listed twice: {', '.join(names)}")
@@ -151,6 +165,7 @@ class ModelResults:
             weights=str(model.get("weights") or ""),
             source=str(model.get("source") or ""),
             test_images=whole(data, "test_images", where),
+            certificates=certificates,
         )
 
 

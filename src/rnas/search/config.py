@@ -31,11 +31,12 @@ RULES = ("bound", "ranks", "F", "loss")
 MOST_RUNGS = 10
 
 
-def parse_bound(bound: float | str) -> tuple[float, bool]:
+def parse_bound(bound: float | str, key: str = "bound") -> tuple[float, bool]:
     """Read a bound on the vulnerability.
 
     Args:
         bound: H itself, or a percentage such as "50%" of F at the end of the warm-up.
+        key: the setting that holds it.
 
     Returns:
         The number (0.5 for "50%"), and whether it is relative.
@@ -50,7 +51,7 @@ def parse_bound(bound: float | str) -> tuple[float, bool]:
     except ValueError:
         value = math.nan
     expected = f"H > 0 such as 1e-4 (at most {MOST_NUMBER:g}), or a percentage such as 50%"
-    require(0 < value <= MOST_NUMBER, "bound", expected, bound)
+    require(0 < value <= MOST_NUMBER, key, expected, bound)
     return value, relative
 
 

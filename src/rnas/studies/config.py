@@ -107,7 +107,7 @@ class ReproduceCommand(ExecutorConfig, RunCommand):
         texts = [str(bound) for bound in self.bounds]
         require(len(set(texts)) == len(texts), "bounds", "each bound once", texts)
         for bound in self.bounds:
-            parse_bound(bound)
+            parse_bound(bound, "bounds")
         came = self.network.name or self.network.genotype
         require(came is None, "network", "null for name and genotype: the study names its networks", came)
         adversarial = self.training.objective != "standard"

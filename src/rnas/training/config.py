@@ -12,6 +12,8 @@ __all__ = ["PRECISIONS", "CellTrainingConfig", "ScheduleConfig", "TrainingConfig
 
 #: Number formats of the passes through the network; weights, losses and images stay float32.
 PRECISIONS = ("float32", "bfloat16")
+#: Objectives that bound the network: without rounding, drop-path and a second classifier.
+BOUNDING = ("ibp", "crown_ibp")
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ class TrainingConfig(WeightConfig, ObjectiveConfig):
     """Settings of a training; those of its optimiser are in `WeightConfig`, those of its loss in `ObjectiveConfig`.
 
     Args:
-        objective: the loss: "pgd_at" (adversarial training), "trades", "mart", "fast_at" or "standard".
+        objective: the loss: "pgd_at" (adversarial training), "trades", "mart", "fast_at", "ibp", "crown_ibp" or
+            "standard".
         epochs: passes over the training images, at least 1.
         schedule: the learning rate over the steps.
         average_decay: decay of an exponential moving average of the weights, in [0, 1); null for none. The average is
@@ -113,6 +116,10 @@ class TrainingConfig(WeightConfig, ObjectiveConfig):
             # The second classifier would be trained on the pass of the attack, whose graph is gone by then.
             expected = "evaluation where cells.auxiliary_weight is above 0"
             require(self.fast_at.mode == "evaluation", "fast_at.mode", expected, self.fast_at.mode)
+        if self.objective in BOUNDING:
+            why = f"where the objective is {self.objective}"
+            require(self.precision == "float32", "precision", f"float32 {why}", self.precision)
+            require(self.cells == CellTrainingConfig(), "cells", f"its defaults {why}", self.cells)
         require(self.epochs >= 1, "epochs", "an integer >= 1", self.epochs)
         decay = self.average_decay
         require(decay is None or 0 <= decay < 1, "average_decay", "a number in [0, 1) or null", decay)

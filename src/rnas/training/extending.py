@@ -13,7 +13,7 @@ from rnas.training.schedules import course
 __all__ = ["check_extension", "put_aside"]
 
 #: What belongs to the weights that a training ended with.
-OF_THE_WEIGHTS = ("weights.safetensors", "results.json", "outcomes.parquet", "adversarial")
+OF_THE_WEIGHTS = ("weights.safetensors", "results.json", "outcomes.parquet", "adversarial", "certificates.parquet")
 
 
 def check_extension(path: Path, before: TrainingConfig, now: TrainingConfig, images: int) -> None:

@@ -120,6 +120,7 @@ def train(
                 generator = parallel.generator(device, derive(seed, "training", step))
                 if drop_path is not None:
                     drop_path.set(step / steps, parallel.generator(device, derive(seed, "drop path", step)))
+                objective.progress = step / steps
                 loss, logits = step_loss.loss(batch, labels, generator, auxiliary)
                 if step == start and logits.shape != (len(batch), data.num_classes):
                     raise ModelError(

@@ -10,6 +10,7 @@ from rnas.reports.sections.alpha import alpha
 from rnas.reports.sections.base import Page, Section
 from rnas.reports.sections.benchmark import benchmark
 from rnas.reports.sections.cells import cells
+from rnas.reports.sections.certified import certified
 from rnas.reports.sections.losses import losses
 from rnas.reports.sections.provenance import provenance
 from rnas.reports.sections.race import race
@@ -22,6 +23,7 @@ __all__ = ["SECTIONS", "Page", "Section"]
 #: Each makes a section; None where the folder is of a kind that never has it.
 SECTIONS: tuple[Callable[[Page], Section | None], ...] = (
     accuracy,
+    certified,
     trained,
     benchmark,
     sanity,
