@@ -102,7 +102,7 @@ def perform(command: str, arguments: list[str], named: list[str]) -> None:
 
     with parallel.launched() as several:
         if several and command not in DIVIDED:
-            raise ConfigError(f"rnas {command} is the work of one process; of several: {', '.join(DIVIDED)}")
+            raise ConfigError(f"rnas {command} runs in one process; these run in several: {', '.join(DIVIDED)}")
         plugins.load(named)
         plugins.load_installed()
         try:

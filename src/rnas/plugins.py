@@ -114,7 +114,7 @@ def load_installed() -> None:
 
 
 def recorded() -> dict[str, list[str]]:
-    """What a manifest keeps: the plug-ins that the command named, and those that were there anyway; empty for none."""
+    """What a manifest keeps: the plug-ins that the command named and the installed ones; empty if there are none."""
     return {key: list(names) for key, names in (("plugins", ASKED), ("plugins_installed", INSTALLED)) if names}
 
 

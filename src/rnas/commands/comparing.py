@@ -87,7 +87,7 @@ def compared_on(
             key = choose_data(DataConfig(choice.source), choice), seed
         else:
             raise ConfigError(
-                f"data: expected the name of a data set: {model.text} is no run directory, which has one; give --data "
+                f"data: expected the name of a data set: {model.text} is no run directory, and names none; give --data "
                 "SOURCE"
             )
         if key not in loaded:

@@ -1,4 +1,4 @@
-"""A batch under an attack: what the attack makes, held to its rules, and what the model makes of it."""
+"""Attack a batch, hold the attack to its rules, and record how the model classifies its images."""
 
 from __future__ import annotations
 

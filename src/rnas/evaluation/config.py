@@ -115,7 +115,7 @@ class EvaluationConfig(EvaluationSettings):
 
     @property
     def pgd_step(self) -> float:
-        """Length of a step of PGD: that of the settings, or where they leave it open `default_step`."""
+        """Length of a step of PGD, from the settings; `default_step` where they leave it open."""
         return float(default_step(self.eps) if self.step_size is None else self.step_size)
 
     def images_for(self, attack: str, total: int) -> int:

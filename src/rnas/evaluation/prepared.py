@@ -28,7 +28,7 @@ TOLERANCE = 1e-4
 
 
 class PreparedModel:
-    """A model, and the view of it that attacks are made on.
+    """A model, and the view of it that is attacked.
 
     Args:
         model: images (N, C, H, W) in [0, 1] to logits (N, classes), in evaluation mode; it is not changed.

@@ -72,7 +72,7 @@ class LoadedModel:
 
 
 class Program(nn.Module):
-    """A compiled program as a module whose mode is fixed: that of the file, evaluation where the file can switch.
+    """A compiled program as a module of one mode: evaluation where the file can switch, else the mode of the file.
 
     Exported programs refuse `eval()`. The digest of the file is part of `repr`, for two programs of equal weights may
     still compute different things.

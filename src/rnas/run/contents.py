@@ -216,7 +216,7 @@ def _read_part(path: Path) -> Part | None:
 
 
 def _check_weights(path: Path, results: ModelResults | None) -> None:
-    """Raise RunError if a model's weights are damaged, of another run, or not those that were attacked."""
+    """Raise RunError if a model's weights are damaged, belong to another run, or are not the attacked ones."""
     weights = path / "weights.safetensors"
     if not weights.exists():
         return
@@ -266,7 +266,7 @@ def _configuration(path: Path, manifest: Mapping[str, Any]) -> str:
 
 
 def _distinct(parts: list[Part], folder: Path) -> tuple[Part, ...]:
-    """Parts of one kind, named so that no two share a name: those that did also show their folder."""
+    """Parts of one kind under distinct names: parts that share one also show their folders."""
     names = [part.name for part in parts]
     named = []
     for part in parts:

@@ -1,4 +1,4 @@
-"""CRoZe: whether a network and a perturbed twin of it agree, in features, weights and gradients.
+"""CRoZe: whether a network and its perturbed twin agree, in features, weights and gradients.
 
     sum over layers m of Z_m P_m G_m
     Z_m = 1 + cos(features of m on x, those of the twin on x'),   P_m = 1 + cos(theta_m, theta'_m),

@@ -261,7 +261,7 @@ class SupernetAlgorithm(Algorithm):
         """Fix whatever depends on the warmed-up supernet."""
 
     def end_epoch(self, state: SearchState) -> dict[str, Any]:  # noqa: ARG002
-        """What is due after the last step of an epoch, warm-up or not; returns what to log of it."""
+        """Do what is due after the last step of an epoch, also in the warm-up; returns what to log."""
         return {}
 
     def constrain(self, state: SearchState, iterations: int) -> dict[str, Any]:  # noqa: ARG002

@@ -147,7 +147,7 @@ class DartsPT(AdversarialDarts):
         return decisions * max(0, epochs - (self.config.epochs - last)) // last
 
     def choose_operation(self, state: SearchState, kind: int, edge: int, shown: Tensor | None) -> None:
-        """Leave an edge the operation whose absence costs most accuracy, of those that the limit allows."""
+        """Leave an edge the operation whose absence costs most accuracy, among all that the limit allows."""
         left, weights, allowed = state.extra["left"], self.present(state), []
         for operation in (state.alpha.detach() + state.extra["ties"])[kind, edge].argsort(descending=True).tolist():
             alone = left.clone()

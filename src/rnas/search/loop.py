@@ -66,7 +66,7 @@ def search(
         The found genotype.
 
     Raises:
-        DataError: if there are too few images to split, or they have one pixel, of which F says nothing.
+        DataError: if there are too few images to split, or they have one pixel, which F cannot measure.
         UnknownNameError: if there is no such algorithm, space, metric or solver.
         ConfigError: if no network of the space is within the size limit, or has so few cells.
         DivergenceError: if a loss or F is no longer finite; names the last good checkpoint.

@@ -28,7 +28,7 @@ FIELDS: dict[str, tuple[type, ...]] = {"value": (int, float), "passes": (int,), 
 
 
 class Measured(NamedTuple):
-    """A candidate, what was measured of it, and the forward passes that this took."""
+    """A candidate, its measured value, and the forward passes that this took."""
 
     genotype: Genotype
     value: float

@@ -131,7 +131,7 @@ class Policy:
         return total
 
     def preference(self, path: Tensor) -> Tensor:
-        """Logits of which a space derives the cell of a path, or the nearest one that it may have.
+        """Logits from which a space derives the cell of a path, or the nearest cell that it may have.
 
         Near are cells that have most choices in common, and among these those that read the same nodes.
         """

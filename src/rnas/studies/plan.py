@@ -59,7 +59,7 @@ class Study(Protocol):
         """The runs: those of a phase need each other not, and begin when all of the phase before have ended."""
 
     def rows(self, command: ReproduceCommand) -> list[StudyRow]:
-        """All numbers of the study, those that are not measured yet included."""
+        """All numbers of the study, also those that are not measured yet."""
 
     def table(self, command: ReproduceCommand, rows: Sequence[StudyRow]) -> Table:
         """Its numbers for a terminal."""
@@ -127,7 +127,7 @@ def training_of(
 
 
 def evaluation_of(command: ReproduceCommand, measures: Sequence[str]) -> EvaluateCommand:
-    """The attacks that a study shows, of those that the command asks for."""
+    """The attacks that the command asks for and the study shows."""
     attacks = [name for name in command.evaluation.attacks if name in measures]
     return EvaluateCommand(evaluation=replace(command.evaluation, attacks=attacks), **command.compute_settings())
 

@@ -1,4 +1,4 @@
-"""What a search space is: all that a search, a training and an export ask of it, in one place, by name."""
+"""What a search space is: all that a search, a training and an export need of one, in one place, by name."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ def _counted(number: int) -> str:
 
 
 def _amplified(largest: float) -> str:
-    """How the figure shows changes of which the largest is this, which it draws as black or white."""
+    """Say how the figure shows changes: the largest, this one, is drawn black or white."""
     if not largest:
         return ": grey is none"
     times = 1 / (2 * largest)

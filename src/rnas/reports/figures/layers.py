@@ -75,7 +75,7 @@ def left_out(rows: Sequence[LayerRow], *, together: bool = False) -> str:
 
 
 def draw_layers(axes: Axes, lines: Mapping[str, Sequence[LayerRow]]) -> None:
-    """Draw one panel; layers of which the metric says nothing are grey.
+    """Draw one panel; a layer without a value is grey.
 
     Args:
         axes: where.

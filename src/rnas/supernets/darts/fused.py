@@ -176,7 +176,7 @@ class FoldedSupernet(nn.Module):
 
     @property
     def cell_layers(self) -> list[str]:
-        """Names of the cells, as of `rnas.supernets.base.SupernetAt`."""
+        """Names of the cells, as in `rnas.supernets.base.SupernetAt`."""
         return [f"cells.{index}" for index in range(len(self.cells))]
 
     def forward(self, images: Tensor) -> Tensor:
