@@ -1,4 +1,4 @@
-"""What the typed configurations share: checks, distances written as in the papers ("8/255"), PGD, SGD.
+"""Shared by the typed configurations: checks, distances written as in the papers ("8/255"), PGD, SGD.
 
 A configuration is a frozen dataclass beside the thing it configures; it imports no torch, so that `rnas --help` and the
 parsing of a command line stay fast.

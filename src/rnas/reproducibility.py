@@ -1,4 +1,4 @@
-"""What repeats exactly, and arithmetic that repeats on other processors too (`--deterministic`).
+"""Arithmetic that repeats: on this processor, and on other ones too (`--deterministic`).
 
 The same command gives the same numbers, bit for bit, on processors of one kind, with as many threads and the same
 versions; also if it was killed and continued. Elsewhere sums are taken in another order. They differ in their last bits
@@ -116,7 +116,7 @@ def replace_sqrt(library: Any) -> None:
 
 
 def arithmetic(device: str) -> dict[str, Any]:
-    """What decides the last bits of this process's numbers, for a manifest.
+    """All that decides the last bits of this process's numbers, for a manifest.
 
     Args:
         device: where the work is done.

@@ -1,4 +1,4 @@
-"""What several models are compared on: one set of test images, of one size, or the comparison is refused."""
+"""Find the one set of test images, of one size, that several models are compared on, or refuse the comparison."""
 
 from __future__ import annotations
 

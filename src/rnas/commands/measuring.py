@@ -1,4 +1,4 @@
-"""What `rnas vulnerability` takes."""
+"""Settings of `rnas vulnerability`."""
 
 from __future__ import annotations
 

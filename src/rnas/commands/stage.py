@@ -1,4 +1,4 @@
-"""What a stage works in: an open run directory, a device, and how it computes."""
+"""Prepare the work of a stage: open its run directory, choose a device, and set how it computes."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def remarks_of(action: Callable[[], Made]) -> tuple[Made, list[str]]:
 
 
 def judge(model: Model, images: Tensor, labels: Tensor, *, batch_size: int, what: str) -> tuple[Tensor, Tensor]:
-    """What a model says of images.
+    """Record how a model classifies images.
 
     Args:
         model: images to logits.

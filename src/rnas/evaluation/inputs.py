@@ -1,4 +1,4 @@
-"""What of a model and images can be refused at once, and what is wrong with it in one line."""
+"""Refuse a model or images at once, and say in one line what is wrong."""
 
 from __future__ import annotations
 

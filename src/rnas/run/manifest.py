@@ -107,7 +107,7 @@ def describe(kind: str, config: Mapping[str, Any], *, seed: int, device: str) ->
 
 
 def session(device: str) -> dict[str, Any]:
-    """What a manifest keeps of each process that worked at a run: when, by which command, how it computes."""
+    """The record of a process that works at a run: when, by which command, how it computes."""
     commit, dirty = provenance.git_state()
     return {
         "begun": now(),

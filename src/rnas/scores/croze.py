@@ -55,7 +55,7 @@ def croze(network: nn.Module, images: Tensor, labels: Tensor, generator: torch.G
 
 
 def observe(network: nn.Module, images: Tensor, labels: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """What each layer gives for images, and the gradient of the loss in its weights."""
+    """The output of each layer for images, and the gradient of the loss in its weights."""
     features: dict[str, Tensor] = {}
     handles = [
         layer.register_forward_hook(lambda _module, _inputs, output, name=name: features.update({name: output}))

@@ -171,7 +171,7 @@ class Algorithm(abc.ABC):
         """
 
     def supernet(self, space: SearchSpace) -> Callable[..., CellSupernet]:
-        """What makes the supernet in a space."""
+        """The class, or another callable, that makes the supernet in a space."""
         return space.supernet if self.trainer is None else self.trainer.supernet(space)
 
     def prepare(self, state: SearchState, search: Preparation) -> None:  # noqa: B027 - most need nothing

@@ -212,7 +212,7 @@ class DartsPT(AdversarialDarts):
         return accuracy, -loss
 
     def candidate(self, state: SearchState, index: int, at_most: int | None, generator: torch.Generator) -> Genotype:
-        """What is left; the others follow the losses without each operation, with noise."""
+        """The cell that is left; other candidates follow the losses without each operation, with noise."""
         if index == 0:
             return state.space.choose(state.extra["left"], at_most)
         return state.space.derive(rival(state.extra["lost"].cpu(), generator), at_most)

@@ -271,7 +271,7 @@ def end_epoch(
 
 
 def results(algorithm: Algorithm, state: SearchState, genotype: Genotype) -> SearchResults:
-    """What the search ended with; F and H are those of the supernet."""
+    """The end of the search; F and H are those of the supernet."""
     config = algorithm.config
     return SearchResults(
         bound=state.bound,

@@ -1,4 +1,4 @@
-"""What searches share that draw one candidate after another and are told how good each is.
+"""Searches that draw one candidate after another and are told how good each is.
 
 The reward of a candidate is its robust accuracy on validation images: after a short adversarial training of its own,
 or, a thousand times faster and less to be trusted, with the weights of a supernet that is trained first.

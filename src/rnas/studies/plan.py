@@ -1,4 +1,4 @@
-"""What studies are made of: the runs that they share, as commands, and what is read from finished ones."""
+"""The parts of studies: the runs that they share, as commands, and what is read from finished ones."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def train_and_evaluate(training: TrainCommand, evaluation: EvaluateCommand) -> N
 def accuracy_rows(
     row: StudyRow, training: TrainCommand | None, evaluation: EvaluateCommand, paper: Mapping[str, float | None]
 ) -> list[StudyRow]:
-    """What a run measured beside what the paper prints.
+    """A run's accuracies beside the printed ones.
 
     What an earlier command measured in another way, on other images say, is not this study's and left out.
 
@@ -197,7 +197,7 @@ def how_trained(command: ReproduceCommand, data: Sequence[str], *, cells: bool =
 
 
 def stand_ins(command: ReproduceCommand, data: Sequence[str]) -> list[str]:
-    """What images were used instead of the paper's, in words."""
+    """Say which images were used instead of the paper's."""
     stands: dict[str, list[str]] = {}
     for name in data:
         stands.setdefault(command.data.of(name).source, []).append(name)

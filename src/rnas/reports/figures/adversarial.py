@@ -33,7 +33,7 @@ _FALLEN: Final = "#D55E00"
 
 @dataclass(frozen=True)
 class SavedImages:
-    """What a file of adversarial images holds.
+    """The content of a file of adversarial images.
 
     Args:
         clean: (N, H, W, C), in [0, 1].
@@ -69,7 +69,7 @@ def read_images(path: Path) -> SavedImages:
 
 
 def class_name(label: int, names: Sequence[str]) -> str:
-    """What a class is called, in few letters; its number where it has no name, as the classes of a foreign model."""
+    """A class's name in few letters; its number where it has no name, as the classes of a foreign model."""
     if not 0 <= label < len(names):
         return str(label)
     name = drawable(names[label].replace("_", " "))

@@ -61,7 +61,7 @@ def layer_figure(rows: Sequence[LayerRow]) -> Figure:
 
 
 def left_out(rows: Sequence[LayerRow], *, together: bool = False) -> str:
-    """What a panel cannot show of these layers, in words; empty if it shows all.
+    """Say what a panel cannot show of these layers; empty if it shows all.
 
     Args:
         rows: the layers.
