@@ -35,3 +35,16 @@ def main() -> None:
     evaluation.table().append("text")  # type: ignore[arg-type]
     TrainCommand(out="runs/train", training=rnas.training.TrainingConfig(epochs=3))
     TrainCommand(epochs=3)  # type: ignore[call-arg]
+    path = rnas.search("digits", out="runs/a", epochs=2, settings=search)
+    rnas.search("digits", epoch=2)  # type: ignore[call-arg]
+    rnas.search(epochs="two")  # type: ignore[arg-type]
+    print(rnas.search.ALGORITHMS["rnas"])
+    print(rnas.search.nonsense)  # type: ignore[attr-defined]
+    trained = rnas.train(path, epochs=3, eps="8/255")
+    rnas.train(path, attacks=["fgsm"])  # type: ignore[call-arg]
+    print(rnas.evaluate(trained, attacks=["fgsm"], images=10)["fgsm"].accuracy + 1.0)
+    print(rnas.evaluate(rnas.zoo.build("resnet18", 10), "cifar10").accuracy)  # type: ignore[attr-defined]
+    rnas.certify(trained, methods=["interval"]).table()
+    rnas.certify(trained, attacks=["fgsm"])  # type: ignore[call-arg]
+    print(rnas.report("runs").parent)
+    rnas.zoo.biuld("resnet18", 10)  # type: ignore[attr-defined]

@@ -56,7 +56,7 @@ class RunCommand(ComputeConfig):
 class SearchCommand(ExecutorConfig, RunCommand):
     """Search for an architecture.
 
-    With --engine ray the candidates of a shortlist are trained several at a time.
+    With --workers 2 or more, or --engine ray, the candidates of a shortlist are trained several at a time.
 
     Args:
         out: the run directory; the same command again continues a killed run and repeats nothing that is finished.
@@ -207,7 +207,7 @@ class RecipeCommand(RunCommand):
         data: the images.
         search: the search.
         network: width and depth of the network made of the found cells; leave its name and genotype null.
-        baseline: the network to compare with.
+        baseline: the network to compare with; null for its name and genotype leaves it out.
         training: how both are trained.
         evaluation: how both are attacked.
     """

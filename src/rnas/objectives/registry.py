@@ -38,6 +38,11 @@ class Objective(ABC):
         self.progress = 1.0
         self._weighed: tuple[Tensor, str, float, Tensor] | None = None
 
+    @property
+    def inputs(self) -> dict[str, str]:
+        """What it learns from besides the images, by name: a fingerprint of each."""
+        return {}
+
     @abstractmethod
     def __call__(
         self, model: nn.Module, attacked: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator

@@ -12,6 +12,7 @@ from rnas.evaluation.config import EvaluationSettings
 from rnas.executors.config import ExecutorConfig
 from rnas.named_files import file_names, named_file
 from rnas.networks.config import NetworkConfig
+from rnas.objectives.config import UNATTACKED
 from rnas.search.config import SearchConfig, parse_bound
 from rnas.training.config import TrainingConfig
 
@@ -110,7 +111,7 @@ class ReproduceCommand(ExecutorConfig, RunCommand):
             parse_bound(bound, "bounds")
         came = self.network.name or self.network.genotype
         require(came is None, "network", "null for name and genotype: the study names its networks", came)
-        adversarial = self.training.objective != "standard"
+        adversarial = self.training.objective not in UNATTACKED
         require(adversarial, "training.objective", "an adversarial one, such as pgd_at", self.training.objective)
 
 

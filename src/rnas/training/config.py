@@ -85,8 +85,9 @@ class TrainingConfig(WeightConfig, ObjectiveConfig):
     """Settings of a training; those of its optimiser are in `WeightConfig`, those of its loss in `ObjectiveConfig`.
 
     Args:
-        objective: the loss: "pgd_at" (adversarial training), "trades", "mart", "fast_at", "ibp", "crown_ibp" or
-            "standard".
+        objective: the loss: "pgd_at" (adversarial training), "trades", "mart", "fast_at" or "standard"; "ibp" or
+            "crown_ibp" for networks that can be proved robust; "gaussian" or "smooth_adv" for smoothed models; or
+            "defensive_distillation".
         epochs: passes over the training images, at least 1.
         schedule: the learning rate over the steps.
         average_decay: decay of an exponential moving average of the weights, in [0, 1); null for none. The average is
