@@ -53,13 +53,13 @@ class DartsPTConfig:
     """Settings of the algorithm "darts_pt".
 
     Args:
-        fixed_alpha: whether alpha stays at 0 and only the weights are trained.
+        fixed_alpha: keep alpha at 0 and train only the weights.
         selection: the last part of the epochs after the warm-up, at whose ends edges are decided, in (0, 1].
-        attack_each: whether each perturbed supernet is attacked by itself; else one attack on the supernet before the
-            decisions of an epoch's end serves them all. That takes a fraction of the passes, but an operation at which
+        attack_each: attack each perturbed supernet by itself. Otherwise one attack on the supernet, before the
+            decisions of an epoch's end, serves them all. That takes a fraction of the passes, but an operation at which
             the attack aims then looks harmless to lose.
-        compared: operations of an edge that are compared, at least 1, those of the greatest alpha and of equal ones
-            some at random; null for all.
+        compared: how many operations of an edge are compared, at least 1: those of the greatest alpha, among equal
+            ones some at random; null compares all.
     """
 
     fixed_alpha: bool = True
