@@ -108,7 +108,7 @@ def parse_as(kind: type, command: str, arguments: list[str], recipe: Path | None
 
 @cache
 def parser_for(command: str, kind: type, recipe: Path | None, resumable: bool) -> ArgumentParser:
-    """The parser of a command; arguments as of `parse`."""
+    """The parser of a command; it takes the arguments of `parse`."""
     parser = ArgumentParser(
         prog=f"rnas {command}",
         description=inspect.cleandoc(kind.__doc__ or "").partition("\n\nArgs:")[0],

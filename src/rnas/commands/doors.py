@@ -1,4 +1,4 @@
-"""What each command does with its arguments: parse, check, run, print. The work stands in modules beside this."""
+"""The door of each command: parse its arguments, check, run, print. The work stands in modules beside this."""
 
 from __future__ import annotations
 

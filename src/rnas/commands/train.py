@@ -1,4 +1,4 @@
-"""What `rnas train` does, and how a training becomes longer."""
+"""`rnas train`: train a network, or make its training longer."""
 
 from __future__ import annotations
 

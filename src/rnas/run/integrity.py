@@ -144,7 +144,7 @@ def verify(content: bytes) -> Seal | None:
 
 
 def read_comment(path: Path) -> dict[str, Any]:
-    """What a checkpoint says of itself; empty if there is none, or one that is damaged or of an older version."""
+    """Read what a checkpoint says of itself; empty where there is none, or it is damaged or of an older version."""
     try:
         # Of a FIFO or a device there is no end.
         content = path.read_bytes() if path.is_file() else b""
@@ -208,7 +208,7 @@ def owner_of(*names: str) -> str:
 
 
 def identity(manifest: Mapping[str, Any]) -> str:
-    """What the files of a run name as their owner.
+    """The owner that the files of a run name.
 
     Args:
         manifest: of the run.

@@ -1,4 +1,4 @@
-"""Which trainings can go on with more epochs: those that end as if they had had them from the beginning."""
+"""Which trainings can go on with more epochs: those that end as if they had been that long from the beginning."""
 
 from __future__ import annotations
 
