@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: quickstart test docs format clean
+.PHONY: quickstart test types tests docs format clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/rnas run quickstart
@@ -16,10 +16,16 @@ quickstart: $(VENV)/installed
 test: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(MAKE) --jobs 2 types tests
+
+types:
 	$(BIN)/mypy
-	# Each worker computes on one thread: more of them than cores slow each other down many times over.
-	# Tests of one file stay together as long as both workers have some: what they share is then made once.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+# Each worker computes on one thread: more of them than cores slow each other down many times over.
+# Tests of one file stay together as long as both workers have some: what they share is then made once.
+# Every process that they start reads the package as it was compiled for the first of them.
+tests:
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 # A warning is an error. The notebooks are run, once for each change of them.
 docs: $(VENV)/installed-docs

@@ -72,7 +72,7 @@ def test_a_python_block_runs(
     path = Path(file[1] if file else "block.py")
     path.write_text(block, encoding="utf-8")
     whole = loading._digits()
-    monkeypatch.setattr(loading, "_digits", lambda: replace(whole, train=whole.train.select(range(150))))
+    monkeypatch.setattr(loading, "_digits", lambda: replace(whole, train=whole.train.select(range(60))))
     runpy.run_path(str(path), run_name="__main__")
     if page == README:
         assert len([line for line in block.splitlines() if line]) <= 8
@@ -226,6 +226,7 @@ def test_every_command_stands_in_the_reference_and_in_the_table_of_settings() ->
 
     first = {
         "run": ["quickstart"],
+        "tune": ["quickstart"],
         "reproduce": ["table1"],
         "evaluate": ["made"],
         "certify": ["made"],

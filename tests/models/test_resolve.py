@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from rnas.certification import SmoothedModel
 from rnas.errors import ConfigError, ModelError, RnasError, RunError, UnknownNameError
 from rnas.models.resolve import load_model
 from rnas.models.spec import NetworkSpec
@@ -94,6 +95,29 @@ def test_every_form_is_the_same_network(text: str, name: str, kind: str, place: 
     assert not loaded.network.training
 
 
+@pytest.mark.parametrize(
+    ("text", "name", "sigma", "draws", "run"),
+    [
+        ("smoothed:0.25:runs/mine", "smoothed-0.25-mine", 0.25, 16, "runs/mine"),
+        ("smoothed:64/256x3:runs/mine", "smoothed-0.25x3-mine", 0.25, 3, "runs/mine"),
+        ("smoothed:1:resnet18:runs/mine/weights.safetensors", "smoothed-1-resnet18-mine", 1, 16, None),
+        ("smoothed:1e-2x16:exported.pt2", "smoothed-0.01-exported.pt2", 0.01, 16, None),
+    ],
+)
+def test_any_form_can_be_smoothed(
+    text: str, name: str, sigma: float, draws: int, run: str | None, place: nn.Module
+) -> None:
+    loaded = load_model(text)
+    assert (loaded.text, loaded.name, loaded.kind) == (text, name, "smoothed")
+    assert (loaded.folder, loaded.run) == (None, None if run is None else Path(run))
+    assert isinstance(loaded.network, SmoothedModel)
+    assert (loaded.network.sigma, loaded.network.draws) == (sigma, draws)
+    with torch.no_grad():
+        torch.testing.assert_close(loaded.network.base(IMAGES), place(IMAGES))
+        torch.testing.assert_close(loaded.network(IMAGES), SmoothedModel(place, sigma, draws)(IMAGES))
+    assert not loaded.network.training
+
+
 @pytest.mark.usefixtures("place")
 def test_a_function_of_the_users_own_module() -> None:
     for text in ("rnas_test_mine:model", "rnas_test_mine:instance"):
@@ -147,6 +171,31 @@ def test_programs_of_equal_weights_are_told_apart(place: nn.Module, tmp_path: Pa
         ("MINE.model", RunError, "; of the module rnas_test_mine: rnas_test_mine:model"),
         (":model", RnasError, "expected a run directory"),
         ("..a:model", RnasError, "expected a run directory"),
+        ("smoothed:runs/mine", ConfigError, "expected smoothed:SIGMA:MODEL or smoothed:SIGMAxDRAWS:MODEL, such as"),
+        ("smoothed:0.25", ConfigError, "expected smoothed:SIGMA:MODEL"),
+        ("smoothed:0.25:", ConfigError, "expected smoothed:SIGMA:MODEL"),
+        ("smoothed::runs/mine", ConfigError, "expected smoothed:SIGMA:MODEL"),
+        ("smoothed:0.25xmany:runs/mine", ConfigError, "expected smoothed:SIGMA:MODEL"),
+        ("smoothed:1:smoothed:1:runs/mine", ConfigError, "expected smoothed:SIGMA:MODEL"),
+        (
+            "smoothed:much:runs/mine",
+            ConfigError,
+            "expected a number or a fraction such as 8/255, got 'much'; smoothed:",
+        ),
+        ("smoothed:-1:runs/mine", ConfigError, "expected a finite distance >= 0 such as 8/255, got '-1'; smoothed:"),
+        (
+            "smoothed:0:runs/mine",
+            ConfigError,
+            "SIGMA: expected a number > 0, the deviation of the noise, got 0; smoothed",
+        ),
+        ("smoothed:1x0:runs/mine", ConfigError, "DRAWS: expected an integer >= 1, got 0; smoothed:SIGMA:MODEL"),
+        (
+            "smoothed:1x999999999:runs/mine",
+            ConfigError,
+            "DRAWS: expected an integer >= 1, at most 100000, got 999999999",
+        ),
+        ("smoothed:1:runs/absent", RunError, "runs/absent holds no trained network"),
+        ("smooothed:1:runs/mine", UnknownNameError, "neither a network nor a module is called 'smooothed'"),
     ],
 )
 def test_wrong_texts_are_told_in_one_line(text: str, error: type[RnasError], says: str) -> None:

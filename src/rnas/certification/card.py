@@ -42,7 +42,7 @@ class CertifierCard:
     source: str
     norm: Norm
     settings: Callable[[CertificationConfig], Settings]
-    prepare: Callable[[nn.Module, tuple[int, ...], CertificationConfig], Prover]
+    prepare: Callable[[nn.Module, tuple[int, int, int], CertificationConfig], Prover]
     certain: bool = True
     smoothed: bool = False
     at_once: Callable[[CertificationConfig], int] = lambda config: config.batch_size

@@ -23,19 +23,19 @@ def bounds_card(rule: str, title: str, source: str) -> CertifierCard:
     """Lower bounds of margins in an L-infinity ball, and the largest ball in which they are above 0.
 
     Args:
-        rule: the function of `rnas.certification.bounds` that bounds the margins.
+        rule: the function of `rnas.certification.program` that bounds the margins.
         title: its name in tables.
         source: where it comes from.
     """
 
-    def prepare(model: nn.Module, shape: tuple[int, ...], config: CertificationConfig) -> Prover:
-        from rnas.certification import bounds
+    def prepare(model: nn.Module, shape: tuple[int, int, int], config: CertificationConfig) -> Prover:
+        from rnas.certification import program
         from rnas.certification.radii import certified_radii
         from rnas.certification.smoothing import SmoothedModel
 
         if isinstance(model, SmoothedModel):
             raise ModelError(f"{title}: a smoothed model has noise, which no bound covers; choose the method smoothing")
-        margins = partial(getattr(bounds, rule), bounds.trace(model, shape))
+        margins = partial(getattr(program, rule), program.trace(model, shape))
         return partial(certified_radii, model, margins, eps=float(config.eps), halvings=config.halvings)
 
     def settings(config: CertificationConfig) -> Settings:
@@ -47,7 +47,7 @@ def bounds_card(rule: str, title: str, source: str) -> CertifierCard:
 def smoothing_card() -> CertifierCard:
     """Votes of a smoothed model, and how far they can be moved."""
 
-    def prepare(model: nn.Module, shape: tuple[int, ...], config: CertificationConfig) -> Prover:  # noqa: ARG001
+    def prepare(model: nn.Module, shape: tuple[int, int, int], config: CertificationConfig) -> Prover:  # noqa: ARG001
         from rnas.certification import smoothing
 
         if not isinstance(model, smoothing.SmoothedModel):

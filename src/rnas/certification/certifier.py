@@ -97,12 +97,13 @@ def certify(
             record.refuse_others(name, card.settings(config))
         total = len(labels) if config.images is None else min(config.images, len(labels))
         chosen = stratified_subset(labels, total, derive(seed, "test images"))
-        provers = {name: card.prepare(model, tuple(images.shape[1:]), config) for name, card in cards.items()}
+        channels, height, width = images.shape[1:]
+        provers = {name: card.prepare(model, (channels, height, width), config) for name, card in cards.items()}
         device = device_of(model, images)
         for name, prove in provers.items():
             recorded = record.begin(name, cards[name].settings(config), total)
             left = chosen[~np.isin(chosen, np.concatenate([np.empty(0, np.int64), *recorded]))]
-            report(progress, name, record, total)
+            report(progress, name, record, total, cards[name].eps(config))
             for number, batch in enumerate(left.split(cards[name].at_once(config)) if len(left) else ()):
                 begun = time.perf_counter()
                 generator = torch.Generator().manual_seed(derive(seed, name, len(recorded) + number))
@@ -117,16 +118,17 @@ def certify(
                     radius=radii.double().cpu().numpy(),
                 )
                 record.append(name, found, time.perf_counter() - begun)
-                report(progress, name, record, total)
+                report(progress, name, record, total, cards[name].eps(config))
     return Certification.of(record, config.eps_l2)
 
 
-def report(progress: Callable[..., None] | None, name: str, record: Record[Certificates], total: int) -> None:
-    """Tell how many images of a method are done, and which share of them is certified."""
+def report(
+    progress: Callable[..., None] | None, name: str, record: Record[Certificates], total: int, eps: float
+) -> None:
+    """Tell how many images of a method are done, and which share of them is certified at eps."""
     certificates = record.outcomes.of(name)
     if progress is not None and len(certificates):
-        radius = record.settings[name].get("eps", 0.0)
-        share = float(certificates.certified(float(radius)).mean())
+        share = float(certificates.certified(eps).mean())
         done = min(len(certificates), total)
         progress(method=CERTIFIERS[name].title, done=done, total=total, certified_accuracy=share)
 

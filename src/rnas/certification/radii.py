@@ -41,21 +41,25 @@ def certified_radii(
     Returns:
         The model's classes, and radii in float64; both of shape (N,). A radius is 0 where no ball was proved.
     """
-    others = torch.ones(len(labels), dtype=torch.bool, device=labels.device)
 
-    def proved(radii: Tensor) -> Tensor:
+    def proved(asked: Tensor) -> Tensor:
         # In the images' precision a radius may be rounded down, and a smaller ball would be proved.
-        rounded = torch.nextafter(radii.to(images.dtype), torch.tensor(math.inf, dtype=images.dtype))
-        bounds = margins(images, labels, rounded).scatter(1, labels[:, None], math.inf)
+        rounded = torch.nextafter(asked.to(taken.dtype), torch.tensor(math.inf, dtype=taken.dtype))
+        bounds = margins(taken, truth, rounded).scatter(1, truth[:, None], math.inf)
         return bounds.amin(dim=1) > 0
 
     with torch.no_grad():
         classes = model(images).argmax(dim=1)
-        whole = proved(torch.full_like(others, eps, dtype=torch.float64)) & (classes == labels)
-        low = torch.where(whole, eps, torch.zeros_like(whole, dtype=torch.float64))
-        high = low + torch.where(classes == labels, eps, 0.0)
-        for _ in range(halvings):
-            middle = (low + high) / 2
-            found = proved(middle) & (classes == labels)
-            low, high = torch.where(found, middle, low), torch.where(found, high, middle)
-    return classes, low
+        radii = torch.zeros(len(images), dtype=torch.float64, device=images.device)
+        right = classes == labels
+        if right.any():
+            taken, truth = images[right], labels[right]  # of the others nothing can be proved
+            low = torch.zeros_like(radii[right])
+            low[proved(low + eps)] = eps
+            high = low + eps
+            for _ in range(halvings):
+                middle = (low + high) / 2
+                found = proved(middle)
+                low, high = torch.where(found, middle, low), torch.where(found, high, middle)
+            radii[right] = low
+    return classes, radii

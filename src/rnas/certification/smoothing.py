@@ -157,7 +157,8 @@ class SmoothedModel(nn.Module):
 
     It stands for g where something needs gradients or one answer, as attacks do (Salman et al. 2019, Eq. 6, with the
     softmax in place of the votes). `certify` and `predict` take its `base`. All images get the same draws, so that no
-    image depends on its batch. A backward pass computes each draw again, so that memory holds one draw at a time.
+    image depends on its batch. They pass the base together, as images of one batch, or where gradients are wanted one
+    after another, and are computed again in the backward pass: so memory holds the feature maps of one draw at a time.
 
     Args:
         base: the base classifier, images to logits.
@@ -179,11 +180,12 @@ class SmoothedModel(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W) to (N, classes): logarithms of probabilities."""
-        noises = self._noises(images)
-        if not torch.is_grad_enabled():
-            return log_mean_softmax(torch.stack([self.base(images + noise) for noise in noises]))
-        passes = [checkpoint(self.base, images + noise, use_reentrant=False) for noise in noises]
-        return log_mean_softmax(torch.stack(passes))
+        noisy = images + self._noises(images).unsqueeze(1)
+        if torch.is_grad_enabled():
+            logits = torch.stack([checkpoint(self.base, drawn, use_reentrant=False) for drawn in noisy])
+        else:
+            logits = self.base(noisy.flatten(0, 1)).unflatten(0, (self.draws, -1))
+        return log_mean_softmax(logits)
 
     def extra_repr(self) -> str:
         return f"sigma={self.sigma:g}, draws={self.draws}, seed={self.seed}"

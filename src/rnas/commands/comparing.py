@@ -15,6 +15,7 @@ from rnas.errors import ConfigError, GenotypeError, RunError
 from rnas.evaluation.fingerprints import images_fingerprint
 from rnas.genotype import Genotype
 from rnas.models.resolve import LoadedModel
+from rnas.objectives.config import UNATTACKED
 from rnas.run.manifest import read_manifest
 from rnas.seeding import derive
 
@@ -72,15 +73,15 @@ def compared_on(
         ConfigError: if nothing says which images, or the models do not agree on them.
         DataError: if they cannot be loaded.
     """
-    trained = [None if model.folder is None else training_data(model.folder) for model in models]
+    trained = [None if model.run is None else training_data(model.run) for model in models]
     known = [choose_data(config, choice) for config in trained if config is not None]
     found: list[ImageDataset] = []
     loaded: dict[tuple[DataConfig, int], ImageDataset] = {}
     for model, config in zip(models, trained, strict=True):
-        if config is not None and model.folder is not None:
+        if config is not None and model.run is not None:
             own = choose_data(config, choice)
             own = replace(own, limit=None) if whole else own
-            key = own, seed if own.limit is None else int(read_manifest(model.folder)["seed"])
+            key = own, seed if own.limit is None else int(read_manifest(model.run)["seed"])
         elif known:
             key = replace(known[0], limit=None), seed
         elif choice.source is not None:
@@ -124,14 +125,14 @@ def trained_eps(model: LoadedModel) -> Distance | None:
     Raises:
         RunError: if the run directory's manifest is damaged.
     """
-    if model.folder is None:
+    if model.run is None:
         return None
-    config = read_manifest(model.folder)["config"]
+    config = read_manifest(model.run)["config"]
     eps = _inside(config, "training", "attack", "eps")
-    # Standard training has settings of an attack, too, and makes none.
-    if eps is None or _inside(config, "training", "objective") == "standard":
+    # Other trainings have settings of that attack, too, and do not make it.
+    if eps is None or _inside(config, "training", "objective") in UNATTACKED:
         return None
-    check_fields({"eps": eps}, {"eps": (str, int, float)}, f"{model.folder}/manifest.json")
+    check_fields({"eps": eps}, {"eps": (str, int, float)}, f"{model.run}/manifest.json")
     return Distance(eps)
 
 
@@ -140,13 +141,13 @@ def bounded_metrics(model: LoadedModel) -> list[str]:
 
     The search is looked for where the training took the genotype from, and, for a run that was moved, beside it.
     """
-    if model.folder is None or not (model.folder / "genotype.json").is_file():
+    if model.run is None or not (model.run / "genotype.json").is_file():
         return []
-    found = _inside(read_manifest(model.folder)["config"], "network", "genotype")
-    for folder in ([Path(found).parent] if isinstance(found, str) else []) + [model.folder.parent / "search"]:
+    found = _inside(read_manifest(model.run)["config"], "network", "genotype")
+    for folder in ([Path(found).parent] if isinstance(found, str) else []) + [model.run.parent / "search"]:
         try:
             search = read_manifest(folder)
-            same = Genotype.load(folder / "genotype.json") == Genotype.load(model.folder / "genotype.json")
+            same = Genotype.load(folder / "genotype.json") == Genotype.load(model.run / "genotype.json")
         except (RunError, GenotypeError):
             continue
         metric = _inside(search["config"], "search", "constraint", "metric")

@@ -14,6 +14,9 @@ __all__ = ["completion", "script"]
 
 SHELLS = ("bash", "zsh")
 
+#: Besides those of `KINDS`.
+WITHOUT_SETTINGS = ("report", "doctor", "completion")
+
 HELP = """\
 usage: rnas completion bash|zsh
 
@@ -71,13 +74,12 @@ def completion(arguments: Sequence[str]) -> int:
 def script(shell: str) -> str:
     """The script of a shell, "bash" or "zsh"."""
     from rnas.arguments import import_algorithms, known_keys
-    from rnas.cli import COMMANDS, DIRECT
     from rnas.commands.kinds import KINDS
     from rnas.search.extending import extended
 
     import_algorithms()
-    settings = []
-    for command in (*COMMANDS, *DIRECT):
+    settings, commands = [], (*KINDS, *WITHOUT_SETTINGS)
+    for command in commands:
         words = first_words(command)
         if command in KINDS:
             kind = KINDS[command]
@@ -85,9 +87,7 @@ def script(shell: str) -> str:
             words += [f"--{key}" for key in (*keys, *(["resume"] if kind.resumable else []))]
         settings.append(case(command, words, indent=8))
     values = [case(option, words, indent=6) for option, words in names().items()]
-    frame = FRAME.format(
-        commands=" ".join((*COMMANDS, *DIRECT)), values="\n".join(values), settings="\n".join(settings)
-    )
+    frame = FRAME.format(commands=" ".join(commands), values="\n".join(values), settings="\n".join(settings))
     return (ZSH if shell == "zsh" else "") + frame
 
 
@@ -100,6 +100,7 @@ def first_words(command: str) -> list[str]:
 
     choices: dict[str, Iterable[str]] = {
         "run": recipe_names(),
+        "tune": recipe_names(),
         "reproduce": STUDIES,
         "benchmark": ALGORITHMS,
         "zoo": known_cards(),
@@ -121,6 +122,7 @@ def names() -> dict[str, list[str]]:
     from rnas.search.projection import SOLVERS
     from rnas.studies import budget_names
     from rnas.supernets.space import SPACES
+    from rnas.tuning.samplers import SAMPLERS
     from rnas.vulnerability import METRICS
 
     choices: dict[str, Iterable[str]] = {
@@ -135,6 +137,7 @@ def names() -> dict[str, list[str]]:
         "--evaluation.attacks": ATTACKS,
         "--certification.methods": CERTIFIERS,
         "--engine": ENGINES,
+        "--sampler": SAMPLERS,
         "--budget": budget_names(),
         "--data|--data.source": ("digits", "cifar10", "cifar100", "svhn"),
         "--device": ("auto", "cpu", "cuda"),

@@ -202,7 +202,7 @@ def gibibytes(size: int) -> str:
 
 def extras() -> Iterator[Finding]:
     """What only some commands need."""
-    uses: dict[str, str] = {"onnx": "ONNX in rnas export", "cluster": "--engine ray"}
+    uses: dict[str, str] = {"onnx": "ONNX in rnas export", "tune": "rnas tune", "cluster": "--engine ray"}
     for extra, use in uses.items():
         missing = [name for name, _ in requirements().get(extra, []) if version_of(name) is None]
         if missing:

@@ -120,11 +120,11 @@ def destinations(models: Sequence[LoadedModel], command: JudgingCommand) -> list
     """The folder of each model's results: its run directory, or one of its name below `command.out`."""
     folders: dict[Path, LoadedModel] = {}
     for model in models:
-        alone = command.data.source is None and all(other.folder is None for other in models)
+        alone = command.data.source is None and all(other.run is None for other in models)
         if model.folder is None and (alone or command.out is None):
-            give = "--data SOURCE and --out FOLDER" if alone else "--out FOLDER"
+            would, give = ("name its images and ", "--data SOURCE and ") if alone else ("", "")
             raise ConfigError(
-                f"{model.text} is no run directory, which would name its images and keep its results: give {give}"
+                f"{model.text} is no run directory, which would {would}keep its results: give {give}--out FOLDER"
             )
         folder = Path(model.folder or "")
         if command.out is not None:

@@ -5,7 +5,7 @@ Nothing here imports torch before an attack runs.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rnas.evaluation.card import AttackCard, Norm, Settings, Strengths
 from rnas.run.attack_results import OTHERS
@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 
     from rnas.attacks.guards import Model
 
-__all__ = ["apgd_card", "autoattack_card", "pgd_card", "cw_card", "cw_search_card", "fgsm_card", "square_card"]
+__all__ = [
+    "apgd_card",
+    "autoattack_card",
+    "pgd_card",
+    "cw_card",
+    "cw_search_card",
+    "deepfool_card",
+    "fgsm_card",
+    "square_card",
+]
 
 AUTOATTACK_SOURCE = "Croce and Hein, ICML 2020"
 AUTOATTACK_PASSES = {"standard": 8200, "plus": 10000, "rand": 4100}
@@ -153,6 +162,25 @@ def cw_search_card() -> AttackCard:
         run=run,
         passes=lambda config: 9 * config.cw_search_steps,
         ladder=("C&W", 1),
+    )
+
+
+def deepfool_card() -> AttackCard:
+    """DeepFool as its paper sets it, with the most steps of its authors' code."""
+    strength: dict[str, Any] = {"steps": 50, "overshoot": 0.02, "classes": 10}
+
+    def run(model: Model, images: Tensor, labels: Tensor, config: Strengths, seed: int) -> Tensor:  # noqa: ARG001
+        from rnas.attacks import deepfool
+
+        return deepfool(model, images, labels, **strength)
+
+    return AttackCard(
+        title="DeepFool",
+        source="Moosavi-Dezfooli et al., CVPR 2016",
+        norm=None,
+        settings=lambda _: {"norm": "L2", **strength},
+        run=run,
+        passes=lambda _: 52,
     )
 
 

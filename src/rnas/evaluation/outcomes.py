@@ -29,7 +29,8 @@ class Outcomes(Columns):
         broken: whether the prediction is not the label; true for every attack where the clean prediction is wrong, as
             such images are not attacked. Corruptions are applied to them too.
         margin: the label's logit minus the largest other one, for the adversarial image: negative where it is broken.
-            Attacks that keep successes only (C&W, Square, APGD, AutoAttack) return the image itself where they fail.
+            Attacks that keep successes only (C&W, DeepFool, Square, APGD, AutoAttack) return the image itself where
+            they fail.
         linf: largest change of a pixel, in units of images in [0, 1].
         l2: Euclidean norm of the change, in the same units.
         denied: whether the attack broke the view of the model that it saw and not the model, which it then attacked.

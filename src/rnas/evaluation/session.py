@@ -170,7 +170,7 @@ class Session:
             clean, targets = self._select(batch[chosen]), labels[chosen]
             adversarial, config = clean, self.config
             if self.constant:
-                # Nothing changes the class, and without room attacks say so at once; only C&W has no ball to close.
+                # Nothing changes the class, and without room attacks say so at once; others have no ball to close.
                 config = replace(config, eps=Distance(0), eps_l2=Distance(0))
             if card.every_image or card.norm is not None or not self.constant:
                 target, on_device = self.targets.of(card), targets.to(self.device)

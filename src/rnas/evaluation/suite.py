@@ -16,6 +16,7 @@ from rnas.evaluation.cards import (
     autoattack_card,
     cw_card,
     cw_search_card,
+    deepfool_card,
     fgsm_card,
     pgd_card,
     square_card,
@@ -61,6 +62,7 @@ ATTACKS.register("fgsm")(fgsm_card())
 ATTACKS.register("pgd20")(pgd_card(20))
 ATTACKS.register("cw")(cw_card())
 ATTACKS.register("cw_search")(cw_search_card())
+ATTACKS.register("deepfool")(deepfool_card())
 ATTACKS.register("square")(square_card("Linf"))
 ATTACKS.register("square_l2")(square_card("L2"))
 ATTACKS.register("apgd")(apgd_card("Linf"))

@@ -33,7 +33,7 @@ class Evaluation:
 
     The worst case counts an image as robust if no attack broke it, over the attacks that eps bounds, on the images that
     all of them saw; its settings name them. There is one for Linf and one for L2, each left out where no such attack
-    ran. C&W, which only keeps the distance small, and corruptions take no part.
+    ran. C&W and DeepFool, which only keep the distance small, and corruptions take no part.
 
     Args:
         outcomes: of the clean images and of every attack.

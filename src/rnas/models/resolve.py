@@ -5,6 +5,7 @@
     path/to/model.pt                        a TorchScript program (torch.jit.save)
     path/to/model.pt2                       an exported program (torch.export.save)
     package.module:function                 a function without arguments that returns a torch model, or a torch model
+    smoothed:0.25:MODEL                     any of these, smoothed by normal noise of deviation 0.25 (`certification`)
 
 Loading run directories, weights and exported files runs no code from them (see `rnas.models.exported_files`), and an
 exported program can only compute. TorchScript runs in an interpreter of torch's, without Python, but also while it is
@@ -27,7 +28,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from rnas.certification.smoothing import SmoothedModel
 from rnas.errors import ConfigError, ModelError, RunError, UnknownNameError, nearest, reason_of
+from rnas.models.smoothed_texts import read_smoothed
 from rnas.models.spec import load_network
 from rnas.models.weight_files import FUNCTION, read_any_weights
 from rnas.models.weight_layouts import load_into_zoo
@@ -36,9 +39,12 @@ from rnas.plugins import beside_the_user
 
 __all__ = ["FORMS", "LoadedModel", "load_model"]
 
-FORMS = "a run directory, NETWORK:weights.safetensors (or .pth), a .pt or .pt2 program, or module:function"
+FORMS = (
+    "a run directory, NETWORK:weights.safetensors (or .pth), a .pt or .pt2 program, module:function, or "
+    "smoothed:SIGMA:MODEL"
+)
 
-Kind = Literal["run", "zoo", "torchscript", "export", "function"]
+Kind = Literal["run", "zoo", "torchscript", "export", "function", "smoothed"]
 
 
 @dataclass(frozen=True)
@@ -50,14 +56,19 @@ class LoadedModel:
         name: a short name for tables and folders; two texts may share one.
         kind: which form the text has.
         network: from images in [0, 1], shape (N, C, H, W), to logits (N, classes); in evaluation mode.
-        folder: the run directory, where the text names one.
+        run: the run directory in which it, or what it smooths, was trained, where the text names one.
     """
 
     text: str
     name: str
     kind: Kind
     network: nn.Module
-    folder: Path | None = None
+    run: Path | None = None
+
+    @property
+    def folder(self) -> Path | None:
+        """The run directory, where that is the whole text: what is found out about the network is kept there."""
+        return self.run if self.kind == "run" else None
 
 
 class Program(nn.Module):
@@ -110,6 +121,10 @@ def load_model(text: str, device: torch.device | str = "cpu") -> LoadedModel:
         ModelError: if weights do not fit their network, or a function gives no model.
         ConfigError: if the text has none of the forms.
     """
+    if (smoothed := read_smoothed(text)) is not None:
+        base = load_model(smoothed.base, device)
+        network = SmoothedModel(base.network, smoothed.sigma, smoothed.draws).eval()
+        return LoadedModel(text, f"{smoothed.name}-{base.name}", "smoothed", network, base.run)
     path = Path(text)
     before, colon, after = text.partition(":")
     if path.is_file() and path.suffix == ".py":

@@ -40,8 +40,9 @@ class AttackResult:
             was broken. It says how much an attack without a bound had to change.
         source: where the attack comes from; empty for the clean images and the worst case.
         order: where its column stands in tables, mildest first.
-        bounded: whether its images lie within a distance that was set, as clean ones do. C&W only keeps the distance
-            small, and corruptions follow severities: their accuracies are no rungs on the ladder of the others.
+        bounded: whether its images lie within a distance that was set, as clean ones do. C&W and DeepFool only
+            keep the distance small, and corruptions follow severities: their accuracies are no rungs on the ladder of
+            the others.
     """
 
     name: str
