@@ -23,6 +23,8 @@ from rnas.networks.cards import NETWORKS
 from rnas.search.extending import extended
 from rnas.search.listing import describe_algorithms
 from rnas.studies.config import budget_names
+from rnas.tuning.objectives import describe_objectives as describe_measures
+from rnas.tuning.samplers import describe_samplers
 
 #: Of every command the same; the page of commands tells them once.
 COMMON = {"help", "config", "print_config", "resume", "plugin"}
@@ -105,6 +107,8 @@ class Names(SphinxDirective):
             "objectives": describe_objectives,
             "networks": lambda: list(NETWORKS),
             "budgets": budget_names,
+            "samplers": describe_samplers,
+            "measures": describe_measures,
         }[self.arguments[0]]()
         items = nodes.bullet_list()
         for line in lines:

@@ -101,7 +101,7 @@ def unknown(words: list[str], known: list[str], usage: str) -> str:
         return f"no setting is called {shorten(word)!r}: it comes first and without a name, {usage}"
     choices = [f"--{name}{in_levels(name, value)}" for name in meant(key, known)]
     hint = f"; did you mean {' or '.join(choices)}?" if choices else ""
-    return f"no setting is called {shorten(word)!r}{hint} (--help lists all)"
+    return f"no setting is called {shorten(word)!r}{hint} (--help all lists them)"
 
 
 def meant(key: str, known: list[str]) -> list[str]:

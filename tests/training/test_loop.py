@@ -151,7 +151,10 @@ def test_an_early_stop_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str
     )
     assert capsys.readouterr().err.splitlines()[-1] == f"rnas: stopped: {words}"
     assert main(["train", "--resume", str(path)]) == 0
-    assert capsys.readouterr() == (f"trained: {path}/weights.safetensors\n", f"rnas: stopped: {words}\n")
+    assert capsys.readouterr() == (
+        f"trained: {path}/weights.safetensors\nnext: rnas evaluate {path}\n",
+        f"rnas: stopped: {words}\n",
+    )
     manifest = json.loads((path / "manifest.json").read_text())
     assert manifest["early_stop"] == {"epoch": epochs, "epochs": 9, "patience": 2, "kept": kept}
     page = report(path).read_text()

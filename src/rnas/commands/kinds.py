@@ -15,6 +15,7 @@ from rnas.commands.config import (
     VulnerabilityCommand,
     ZooCommand,
 )
+from rnas.commands.tune_config import TuneCommand
 from rnas.studies.config import ReproduceCommand
 
 __all__ = ["KINDS", "Kind"]
@@ -42,6 +43,7 @@ class Kind:
 #: By the command's name; a command that is not in here has no settings.
 KINDS = {
     "run": Kind(RecipeCommand, "RECIPE", resumable=True),
+    "tune": Kind(TuneCommand, "RECIPE", resumable=True),
     "search": Kind(SearchCommand, resumable=True),
     "reproduce": Kind(ReproduceCommand, "STUDY"),
     "benchmark": Kind(BenchmarkCommand, "ALGORITHM", resumable=True),
