@@ -25,7 +25,7 @@ commands:
   tune RECIPE        repeat a recipe with other settings, trial by trial; show which trials no other dominates
                      (rnas tune --help lists samplers and objectives)
   reproduce STUDY    repeat table1 to table4 or figure1 to figure3 of the paper: its numbers beside ours
-  benchmark NAME     repeat a search and look what it finds up in NAS-RobBench-201
+  benchmark NAME     repeat a search, and look up in NAS-RobBench-201 what it finds
   train              train a found architecture, or a network of the zoo by name
   evaluate MODEL ... attack networks: run directories, zoo weights, TorchScript, torch.export, module:function
                      (rnas evaluate --help lists all attacks)

@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rnas.attacks import apgd, carlini_wagner_l2, fgsm, pgd_linf, square
+from rnas.attacks import apgd, carlini_wagner_l2, fgsm, pgd_l2, pgd_linf, square
 from rnas.attacks.margins import logit_margin
 
 
@@ -69,6 +69,24 @@ def test_linear_optimum(linear: nn.Sequential, attack: str, eps: float) -> None:
     signed = difference(linear) * (1 - 2 * labels.unsqueeze(1))
     decrease = logit_margin(linear(images), labels) - logit_margin(linear(adversarial), labels)
     torch.testing.assert_close(decrease, best_decrease(images, signed, eps))
+
+
+@pytest.mark.parametrize("eps", [0.05, 0.3])
+def test_linear_optimum_in_l2(linear: nn.Sequential, eps: float) -> None:
+    """Away from the box it is eps along the difference of the weights; at the box PGD stays in both."""
+    images, labels = 0.45 + 0.1 * torch.rand(8, 3, 2, 2, dtype=torch.float64), torch.arange(8) % 2
+    adversarial = pgd_l2(linear, images, labels, eps=eps, step_size=eps / 4, steps=9)
+    decrease = logit_margin(linear(images), labels) - logit_margin(linear(adversarial), labels)
+    torch.testing.assert_close(decrease.detach(), torch.full_like(decrease, eps * float(difference(linear).norm())))
+
+    images = torch.rand(8, 3, 2, 2, dtype=torch.float64).round()
+    adversarial = pgd_l2(linear, images, labels, eps=eps, step_size=eps / 4, steps=200)
+    change = (adversarial - images).flatten(1)
+    assert 0 <= adversarial.min() <= adversarial.max() <= 1
+    assert (change.norm(dim=1) <= eps + 1e-12).all()
+    signed = difference(linear) * (1 - 2 * labels.unsqueeze(1))
+    free = torch.where(images.flatten(1) > 0, signed.clamp(min=0), signed.clamp(max=0))
+    torch.testing.assert_close(change, -eps * free / free.norm(dim=1, keepdim=True), rtol=1e-3, atol=1e-4)
 
 
 def test_linear_optimum_is_the_norm_away_from_the_box(linear: nn.Sequential) -> None:

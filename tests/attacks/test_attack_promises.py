@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from rnas.attacks import apgd, auto_attack, carlini_wagner_l2, deepfool, fgsm, pgd_kl, pgd_linf, square
+from rnas.attacks import apgd, auto_attack, carlini_wagner_l2, deepfool, fgsm, pgd_kl, pgd_l2, pgd_linf, square
 
 Attack = Callable[..., Tensor]
 ATTACKS: dict[str, Attack] = {
     "fgsm": partial(fgsm, eps=0.1),
     "pgd_linf": partial(pgd_linf, eps=0.1, step_size=0.03, steps=4),
+    "pgd_l2": partial(pgd_l2, eps=0.1, step_size=0.03, steps=4),
     "pgd_kl": partial(pgd_kl, eps=0.1, step_size=0.03, steps=4),
     "carlini_wagner_l2": partial(carlini_wagner_l2, steps=5),
     "carlini_wagner_l2 search": partial(carlini_wagner_l2, steps=3, binary_search_steps=3),
@@ -289,6 +290,9 @@ def test_gradients_that_are_not_finite(attack: Attack) -> None:
         (pgd_linf, {"steps": 0}, "steps: expected a finite number >= 1, got 0"),
         (pgd_linf, {"restarts": 0}, "restarts: expected a finite number >= 1, got 0"),
         (pgd_linf, {"loss": "hinge"}, "loss: expected one of cross_entropy, margin, got 'hinge'"),
+        (pgd_l2, {"eps": -1}, "eps: expected a finite distance >= 0, got -1"),
+        (pgd_l2, {"step_size": -1}, "step_size: expected a finite distance >= 0, got -1"),
+        (pgd_l2, {"steps": 0}, "steps: expected a finite number >= 1, got 0"),
         (carlini_wagner_l2, {"c": -1}, "c: expected a finite number >= 0, got -1"),
         (carlini_wagner_l2, {"steps": 0}, "steps: expected a finite number >= 1, got 0"),
         (carlini_wagner_l2, {"learning_rate": -1}, "learning_rate: expected a finite number >= 0, got -1"),
@@ -315,6 +319,7 @@ def test_settings_out_of_range(
     valid: dict[Attack, dict[str, Any]] = {
         fgsm: {"eps": 0.1},
         pgd_linf: {"eps": 0.1, "step_size": 0.1, "steps": 1},
+        pgd_l2: {"eps": 0.1, "step_size": 0.1, "steps": 1},
         auto_attack: {"eps": 0.1},
         square: {"eps": 0.1},
         apgd: {"eps": 0.1},

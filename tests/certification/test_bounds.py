@@ -377,6 +377,11 @@ BAD: list[tuple[nn.Module, str]] = [
     (Saying(lambda x: x.permute(1, 0, 2, 3).reshape(6, 16).view(3, 2, 16).transpose(0, 1).flatten(1)), "their order"),
     (Saying(lambda x: x.flatten(1).sort(dim=1)[0]), "no rule for the operation 'sort'"),
     (Saying(lambda x: torch.where(x > 0.5, x, 0 * x).flatten(1)), "no rule for the operation 'gt'"),
+    (
+        Saying(lambda x: (9 * x).int().float().flatten(1)),
+        "no rule for the operation '_to_copy'",
+    ),
+    (Saying(lambda x: x.sum(1, dtype=torch.int64).flatten(1)), "'sum' from torch.float32 to torch.int64"),
     (Saying(lambda x: torch.zeros(len(x), 3)), "its logits do not depend on the images"),
     (Saying(written), "reads by another name"),
     (Saying(filled), "writes into a tensor of its own what depends on the images"),

@@ -209,6 +209,7 @@ def test_linear_bounds_of_a_greatest_pixel() -> None:
         (lambda x: 1 / x, "reciprocal"),
         (lambda x: x / x.exp(), "'div' by what depends on the images"),
         (lambda x: F.leaky_relu(x, -0.1), "'leaky_relu' with a negative slope"),
+        (lambda x: F.elu(x, -0.5), "'elu' with a negative slope"),
         (lambda x: F.gelu(x, approximate="tanh"), "'gelu' as approximated by tanh"),
         (lambda x: F.conv2d(x[:1], x[:, :, :2, :2]), "'convolution' with weights that depend"),
         (lambda x: F.max_pool2d(x, 2, return_indices=True)[1].reshape(2, -1), "indices"),

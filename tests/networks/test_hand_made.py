@@ -85,6 +85,15 @@ def test_vgg16_is_counted_layer_by_layer() -> None:
     assert zoo.count_parameters(on_meta("vgg16")) == count + 512 * 10 + 10
 
 
+def test_ibp_small_is_counted_layer_by_layer() -> None:
+    """4x4 kernels and biases; the hidden layer sees 32 maps of 4x4."""
+    count = 16 * (16 * 3 + 1) + 32 * (16 * 16 + 1) + 100 * (32 * 16 + 1) + 10 * 101
+    assert zoo.count_parameters(on_meta("ibp_small")) == count
+    network = zoo.build("ibp_small", 10, in_channels=1, channels=1)
+    assert shapes_of(network, network.get_submodule("stages"), 8) == [(1, 4, 4), (2, 4, 4)]
+    assert shapes_of(network, network.get_submodule("stages"), 9) == [(1, 5, 5), (2, 5, 5)]
+
+
 def test_vgg16_has_thirteen_layers_halved_at_each_stage() -> None:
     network = VGG(10, channels=1, in_channels=1)
     assert [name for name, _ in network.named_modules() if name.count(".") == 1][:2] == ["layers.0", "layers.1"]

@@ -43,7 +43,7 @@ SEARCH = SearchConfig(
     batch_size=BATCH,
     learning_rate=0.1,
     alpha_learning_rate=0.1,
-    constraint=ConstraintConfig(bound="60%", images=10, max_iterations=2),
+    constraint=ConstraintConfig(bound="60%", images=4, max_iterations=2),
 )
 CELLS = replace(
     TRAINING,
@@ -163,6 +163,7 @@ CASES: dict[str, Callable[[Path], dict[str, Tensor]]] = {
     "standard": training(replace(TRAINING, objective="standard")),
     "pgd_at": training(TRAINING),
     "fast_at": training(replace(TRAINING, objective="fast_at")),
+    "smooth_adv": training(replace(TRAINING, objective="smooth_adv")),
     "cells": training(CELLS, cells=True),
     # F, of which each process sees the whole sample, is left to the smaller space.
     "darts space": searching(replace(SEARCH, epochs=2, algorithm="adversarial_darts")),

@@ -96,6 +96,18 @@ def test_zico_of_one_layer() -> None:
     assert score("zico", network, images, torch.tensor([0, 1])) == pytest.approx(math.log(2 * 0.2 / 0.2), rel=1e-5)
 
 
+def test_interval_bound_of_a_linear_network() -> None:
+    """A margin moves by |w_y - w_j|_1 an eps: 7 here, of a ball inside [0, 1]. Whatever scales the logits cancels."""
+    images, labels = torch.tensor([[0.5, 0.25], [0.25, 0.5]]).view(2, 1, 1, 2), torch.tensor([0, 1])
+    layer = linear([3.0, 0.0], [0.0, -4.0])
+    network = nn.Sequential(nn.Flatten(), layer)
+    expected = math.log((3 * 0.5 + 4 * 0.25 + 3 * 0.25 + 4 * 0.5) / 2 / 7)
+    assert score("interval_bound", network, images, labels) == pytest.approx(expected, rel=1e-5)
+    layer.weight.data *= 10
+    assert score("interval_bound", network, images, labels) == pytest.approx(expected, rel=1e-5)
+    assert score("interval_bound", nn.Sequential(nn.Flatten(), linear([0.0], [0.0])), images[:, :, :, :1]) == -math.inf
+
+
 def test_jacobian_of_a_linear_network_is_its_matrix() -> None:
     network = nn.Sequential(nn.Flatten(), linear([3.0, 0.0], [0.0, -4.0]))
     assert score("jacobian", network, torch.rand(3, 1, 1, 2)) == pytest.approx(-5)

@@ -10,7 +10,7 @@ from rnas.attacks.carlini_wagner import carlini_wagner_l2
 from rnas.attacks.deepfool import deepfool
 from rnas.attacks.divergence import pgd_kl
 from rnas.attacks.fast_gradient import fgsm
-from rnas.attacks.projected_gradient import pgd_linf
+from rnas.attacks.projected_gradient import pgd_l2, pgd_linf
 from rnas.attacks.square import square
 
-__all__ = ["fgsm", "pgd_linf", "pgd_kl", "carlini_wagner_l2", "deepfool", "square", "apgd", "auto_attack"]
+__all__ = ["fgsm", "pgd_linf", "pgd_l2", "pgd_kl", "carlini_wagner_l2", "deepfool", "square", "apgd", "auto_attack"]

@@ -1,9 +1,11 @@
-"""PGD, projected gradient descent on the negative loss, in the L-infinity ball.
+"""PGD, projected gradient descent on the negative loss, in the L-infinity ball or in that of L2.
 
 Madry, Makelov, Schmidt, Tsipras and Vladu, "Towards Deep Learning Models Resistant to Adversarial Attacks", ICLR 2018,
 section 2.1. From a random point of the ball B = {x' : |x' - x|_inf <= eps, 0 <= x' <= 1}:
 
     x_{t+1} = P_B(x_t + step_size * sign(grad_x L(x_t, y)))
+
+In L2 the step has the direction of the gradient itself.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from rnas.attacks.guards import Model, check_at_least, check_distance, guarded, 
 from rnas.attacks.margins import logit_margin
 from rnas.attacks.noise import draw
 
-__all__ = ["LOSSES", "START", "ascend", "beside", "pgd_linf"]
+__all__ = ["LOSSES", "START", "ascend", "beside", "pgd_l2", "pgd_linf"]
 
 LOSSES = {
     "cross_entropy": lambda logits, labels: F.cross_entropy(logits, labels, reduction="sum"),
@@ -96,6 +98,44 @@ def pgd_linf(
         best = torch.where((margin < best_margin).view(-1, 1, 1, 1), adversarial, best)
         best_margin = margin.minimum(best_margin)
     return best
+
+
+@guarded
+def pgd_l2(model: Model, images: Tensor, labels: Tensor, *, eps: float, step_size: float, steps: int) -> Tensor:
+    """Attack by projected steps along the gradient of the cross-entropy, from the image itself; the last iterate.
+
+    Source: Madry et al. 2018, section 2.1, with the L2 ball. Deviations: an iterate is clipped to [0, 1] before it is
+    drawn back into the ball, which keeps both.
+
+    Args:
+        model: images to logits (N, classes); unchanged afterwards.
+        images: (N, C, H, W), floating point in [0, 1].
+        labels: (N,), int64.
+        eps: radius of the L2 ball, in units of the images, >= 0.
+        step_size: Euclidean length of a step, in the same units, >= 0.
+        steps: gradient steps, >= 1.
+
+    Returns:
+        Adversarial images of the same shape, in [0, 1], at most eps from the images.
+
+    Raises:
+        ValueError: if an input is malformed or the model's logits or gradients are not finite.
+    """
+    check_distance("eps", eps)
+    check_distance("step_size", step_size)
+    check_at_least("steps", steps, 1)
+    adversarial = images
+    for _ in range(steps):
+        shown = adversarial.detach().requires_grad_()
+        gradient = image_gradient(LOSSES["cross_entropy"](model(shown), labels), shown)
+        change = (shown.detach() + step_size * gradient / _norms(gradient)).clamp(0, 1) - images
+        adversarial = images + change * (eps / _norms(change)).clamp(max=1)
+    return adversarial
+
+
+def _norms(changes: Tensor) -> Tensor:
+    """Euclidean norms of changes (N, C, H, W), shape (N, 1, 1, 1), at least 1e-12: no gradient makes no step."""
+    return changes.flatten(1).norm(dim=1).clamp_min(1e-12).view(-1, 1, 1, 1)
 
 
 def beside(images: Tensor, deviation: float, generator: torch.Generator | None) -> Tensor:

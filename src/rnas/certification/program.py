@@ -37,13 +37,11 @@ class Program:
 
     Args:
         model: images (N, C, H, W) in [0, 1] to logits (N, classes), in the mode in which it is.
-        classes: number of logits.
         batch_statistics: whether batch norms may take the statistics of the batch: then those of the images
             themselves, in the middle of the balls, count as constants.
     """
 
     model: nn.Module
-    classes: int
     batch_statistics: bool = False
 
     def tape(self, images: Tensor) -> Tape:
@@ -69,15 +67,17 @@ def trace(model: nn.Module, image_shape: Sequence[int], *, batch_statistics: boo
     tensor = next((tensor for tensor in model.parameters() if tensor.is_floating_point()), torch.zeros(()))
     images = torch.full((2, *image_shape), 0.5, dtype=tensor.dtype, device=tensor.device)
     with torch.no_grad():
-        tape = record(model, images)
-        program = Program(model, tape.shape(tape.logits)[1], batch_statistics)
-        propagate(program.tape(images), box(images, 0.0))
+        program = Program(model, batch_statistics)
+        tape = program.tape(images)
+        propagate(tape, box(images, 0.0))
         if not batch_statistics:
-            _check_images_apart(simplified(tape), images)
+            _check_images_apart(tape, images)
     return program
 
 
-def interval_margins(program: Program, images: Tensor, labels: Tensor, eps: float | Tensor) -> Tensor:
+def interval_margins(
+    program: Program, images: Tensor, labels: Tensor, eps: float | Tensor, tape: Tape | None = None
+) -> Tensor:
     """Lower bounds of all margins by intervals, layer by layer; the last layer and the margins are one matrix.
 
     Args:
@@ -85,12 +85,13 @@ def interval_margins(program: Program, images: Tensor, labels: Tensor, eps: floa
         images: shape (N, C, H, W), in [0, 1].
         labels: shape (N,).
         eps: a radius in the maximum norm, or one for each image, shape (N,); >= 0. Boxes are cut with [0, 1].
+        tape: `program.tape(images)`, for whoever asks for many eps at the same weights; None to record it.
 
     Returns:
         Lower bounds of z_label - z_j on the box, shape (N, classes); 0 for the label itself. They have gradients in
         weights, and in whatever else the model computes with.
     """
-    tape = program.tape(images)
+    tape = tape or program.tape(images)
     last = tape.nodes[tape.logits.node]
     kept = {tape.logits, *last.inputs}
     return _last_layer(tape, labels, propagate(tape, box(images, eps), kept))
@@ -123,7 +124,7 @@ def _linear(
     tape = program.tape(images)
     last = tape.nodes[tape.logits.node]
     intervals = propagation(tape, box(images, eps), {tape.logits, *last.inputs, *bounded_units(tape)})
-    rows = _specification(labels, program.classes, images)
+    rows = _specification(labels, tape.shape(tape.logits)[1], images)
     chunks = rows.split(rows_at_a_time(tape, images))
     linear = torch.cat([lower_bounds(tape, tape.logits, chunk, intervals) for chunk in chunks])
     return torch.maximum(linear.T, _last_layer(tape, labels, intervals))
@@ -148,9 +149,12 @@ def _specification(labels: Tensor, classes: int, like: Tensor) -> Tensor:
 
 def _statistics(tape: Tape, images: Tensor) -> dict[int, tuple[Tensor, Tensor]]:
     """Mean and variance of the batch for each batch norm that takes them, with their gradients."""
+    needed = tape.needed()[1:]
+    if not any(node.name in BATCH_NORMS and takes_the_batch(node) for node in needed):
+        return {}
     values: dict[Part, Tensor] = {Part(0): images}
     found = {}
-    for node in tape.needed()[1:]:
+    for node in needed:
         if node.name in BATCH_NORMS and takes_the_batch(node):
             maps, weight, bias, *_, eps = (values[leaf] if isinstance(leaf, Part) else leaf for leaf in node.arguments)
             dimensions = [0, *range(2, maps.dim())]

@@ -18,9 +18,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils._pytree import tree_leaves, tree_map
 
-from rnas.certification.tape import Node, Part
+from rnas.certification.tape import Node, Part, leaves_of, mapped
 from rnas.errors import ModelError
 
 __all__ = [
@@ -68,7 +67,7 @@ SAME_FOR_BOTH = """
 """
 #: Functions that never fall where an argument rises.
 MONOTONE = """
-    sigmoid tanh elu softplus exp hardsigmoid maximum minimum amax amin adaptive_max_pool2d
+    sigmoid tanh exp hardsigmoid maximum minimum amax amin adaptive_max_pool2d
 """
 #: Functions that fall to one least value, at this argument, and rise from there.
 VALLEYS = {"silu": -1.278464543, "gelu": -0.751791525, "hardswish": -1.5}
@@ -82,7 +81,12 @@ def interval_of(node: Node, values: Values) -> list[Interval]:
     """
     if node.name not in RULES:
         raise _no_rule(node)
-    return RULES[node.name](node, values)
+    found = RULES[node.name](node, values)
+    before, after = values(node.inputs[0]).centre.dtype, found[0].centre.dtype
+    if before != after:
+        # No rule tells how far values move where they are rounded.
+        raise _no_rule(node, f" from {before} to {after}")
+    return found
 
 
 def is_affine(node: Node) -> bool:
@@ -100,8 +104,8 @@ def _both(node: Node, values: Values) -> list[Interval]:
     """The same operation on centres and on radii; of constants among its arguments the radius is 0."""
     centres = node.apply(lambda part: values(part).centre)
     without = node
-    if any(isinstance(leaf, Tensor) and leaf.is_floating_point() for leaf in tree_leaves(node.arguments)):
-        zeros = tree_map(lambda leaf: torch.zeros_like(leaf) if isinstance(leaf, Tensor) else leaf, node.arguments)
+    if any(isinstance(leaf, Tensor) and leaf.is_floating_point() for leaf in leaves_of(node.arguments)):
+        zeros = mapped(lambda leaf: torch.zeros_like(leaf) if isinstance(leaf, Tensor) else leaf, node.arguments)
         without = replace(node, arguments=zeros)
     radii = without.apply(lambda part: values(part).radius)
     return [Interval(*pair) for pair in zip(_listed(centres), _listed(radii), strict=True)]
@@ -193,8 +197,9 @@ def _monotone(node: Node, values: Values) -> list[Interval]:
     return [Interval.between(_listed(low)[0], _listed(high)[0])]
 
 
-def _leaky(node: Node, values: Values) -> list[Interval]:
-    if len(node.arguments) > 1 and node.arguments[1] < 0:
+def _with_slopes(node: Node, values: Values) -> list[Interval]:
+    """Monotone where its settings are >= 0: they are slopes, or factors of them."""
+    if any(number < 0 for number in (*node.arguments[1:], *node.options.values())):
         raise _no_rule(node, " with a negative slope")
     return _monotone(node, values)
 
@@ -297,7 +302,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(MONOTONE.split(), _monotone),
     **dict.fromkeys(VALLEYS, _valley),
     "relu": _relu,
-    "leaky_relu": _leaky,
+    **dict.fromkeys(("leaky_relu", "elu", "softplus"), _with_slopes),
     "abs": _absolute,
     "max_pool2d_with_indices": _max_pool,
 }

@@ -9,10 +9,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
 from rnas.certification.rules import BATCH_NORMS, CONVOLUTIONS, scale_and_shift
-from rnas.certification.tape import Node, Part, Tape
+from rnas.certification.tape import Node, Part, Tape, mapped
 
 __all__ = ["simplified"]
 
@@ -41,7 +40,7 @@ def simplified(tape: Tape, statistics: Mapping[int, tuple[Tensor, Tensor]] | Non
         return add("relu", ATEN.relu.default, (shifted,), shapes)
 
     for node in needed:
-        arguments = tree_map(lambda leaf: moved[leaf] if isinstance(leaf, Part) else leaf, node.arguments)
+        arguments = mapped(lambda leaf: moved[leaf] if isinstance(leaf, Part) else leaf, node.arguments)
         options = {key: moved[value] if isinstance(value, Part) else value for key, value in node.options.items()}
         if statistics is not None and node.index in statistics:
             arguments = (*arguments[:3], *statistics[node.index], False, *arguments[6:])

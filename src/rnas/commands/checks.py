@@ -61,13 +61,15 @@ def check_search(config: SearchConfig) -> None:
 
 
 def check_training(config: TrainingConfig) -> None:
-    """Check the names in a training's settings.
+    """Check the names in a training's settings, and that its objective has what it learns from.
 
     Raises:
         UnknownNameError: if there is no such objective or schedule.
+        RnasError: if the objective cannot be made, as of a teacher that cannot be loaded.
     """
     check_name("training.objective", OBJECTIVES, config.objective)
     check_name("training.schedule.name", SCHEDULES, config.schedule.name)
+    OBJECTIVES[config.objective](config)
 
 
 def check_cells(space: str, config: CellTrainingConfig) -> None:

@@ -15,6 +15,7 @@ from rnas.errors import ConfigError, GenotypeError, RunError
 from rnas.evaluation.fingerprints import images_fingerprint
 from rnas.genotype import Genotype
 from rnas.models.resolve import LoadedModel
+from rnas.objectives.config import UNATTACKED
 from rnas.run.manifest import read_manifest
 from rnas.seeding import derive
 
@@ -128,8 +129,8 @@ def trained_eps(model: LoadedModel) -> Distance | None:
         return None
     config = read_manifest(model.run)["config"]
     eps = _inside(config, "training", "attack", "eps")
-    # Standard training has settings of an attack, too, and makes none.
-    if eps is None or _inside(config, "training", "objective") == "standard":
+    # Other trainings have settings of that attack, too, and do not make it.
+    if eps is None or _inside(config, "training", "objective") in UNATTACKED:
         return None
     check_fields({"eps": eps}, {"eps": (str, int, float)}, f"{model.run}/manifest.json")
     return Distance(eps)

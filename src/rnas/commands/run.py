@@ -23,6 +23,7 @@ from rnas.commands.vulnerability import run_vulnerability
 from rnas.config import Distance
 from rnas.evaluation.config import PAPER_EPS
 from rnas.models.spec import NetworkSpec
+from rnas.objectives.config import UNATTACKED
 from rnas.run.files import read_summary, refuse_link
 from rnas.run.manifest import Changes, has_begun, read_manifest, refuse
 from rnas.run.results import RecipeResults, read_results
@@ -136,5 +137,5 @@ def run_stages(command: RecipeCommand, out: Path) -> RecipeResults:
 def measuring_attack(command: RecipeCommand) -> MeasuringAttack:
     """The PGD-20 that F of the trained networks is measured with: of the radius and step of their evaluation."""
     training = command.training
-    asked = command.evaluation.at(PAPER_EPS if training.objective == "standard" else training.attack.eps)
+    asked = command.evaluation.at(PAPER_EPS if training.objective in UNATTACKED else training.attack.eps)
     return MeasuringAttack(asked.eps, Distance(min(asked.pgd_step, 1.0)), steps=20)

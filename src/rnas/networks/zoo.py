@@ -16,6 +16,7 @@ from rnas.networks.cards import NETWORKS, PUBLISHED_CELLS, PUBLISHED_CHANNELS, B
 from rnas.networks.cells import CellNetwork
 from rnas.networks.counting import count_multiply_accumulates, count_parameters
 from rnas.networks.densenet import DenseNet
+from rnas.networks.ibp_small import IbpSmall
 from rnas.networks.mobilenet_v2 import MobileNetV2
 from rnas.networks.published import genotype_of, genotypes
 from rnas.networks.resnet import ResNet
@@ -56,6 +57,7 @@ BUILDERS: dict[str, Builder] = {
     "squeezenet": SqueezeNet,
     "wide_resnet_28_10": WideResNet,
     "wide_resnet_34_10": partial(WideResNet, depth=34),
+    "ibp_small": IbpSmall,
     "arnas": Arnas,
     "robnet_large": partial(RobNet, ROBNET_LARGE),
     "robnet_free": partial(RobNet, ROBNET_FREE),

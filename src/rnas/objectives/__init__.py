@@ -1,4 +1,4 @@
-"""Losses for the weights: standard training, PGD-AT, TRADES, MART and fast adversarial training."""
+"""Losses for the weights: standard, adversarial, on proved bounds, for smoothed models, and distillation."""
 
 from typing import TYPE_CHECKING
 

@@ -34,7 +34,14 @@ class Objective(ABC):
 
     def __init__(self, settings: ObjectiveConfig) -> None:
         self.settings = settings
+        #: The part of all steps that is done, in [0, 1]; whoever trains keeps it, for losses that change meanwhile.
+        self.progress = 1.0
         self._weighed: tuple[Tensor, str, float, Tensor] | None = None
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """What it learns from besides the images, by name: a fingerprint of each."""
+        return {}
 
     @abstractmethod
     def __call__(

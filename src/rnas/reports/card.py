@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
+from rnas.objectives.config import OWN_SETTINGS
 from rnas.reports.certificates import certificates_markdown
 from rnas.reports.facts import facts
 from rnas.reports.figures.style import cell_name
@@ -139,7 +140,7 @@ def nodes(cell: Cell) -> list[tuple[str, str]]:
 
 def used(training: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a training without those of the objectives that it did not have."""
-    others = {"trades", "mart", "fast_at"} - {training.get("objective")}
+    others = set(OWN_SETTINGS) - {training.get("objective")}
     return {key: value for key, value in training.items() if key not in others}
 
 

@@ -59,6 +59,13 @@ ELSEWHERE = ("out", "device", "checkpoint_every", "genotype", "models", "engine"
 #: Settings that older versions did not have, by group and name, and what those did: their runs can be continued.
 ADDED: dict[tuple[str, str], object] = {
     ("fast_at", "mode"): "evaluation",
+    ("gaussian", "sigma"): "0.25",
+    ("smooth_adv", "sigma"): "0.25",
+    ("smooth_adv", "draws"): 2,
+    ("smooth_adv", "eps"): "64/255",
+    ("smooth_adv", "steps"): 10,
+    ("defensive_distillation", "teacher"): None,
+    ("defensive_distillation", "temperature"): 20.0,
     ("", "deterministic"): False,
     ("shortlist", "rule"): "bound",
     ("shortlist", "rungs"): 1,
@@ -215,12 +222,16 @@ def identity(manifest: Mapping[str, Any]) -> str:
 
 
 def identifying(config: Mapping[str, Any], group: str = "") -> dict[str, Any]:
-    """The part of a configuration, or of a group of its settings, that decides the results."""
-    return {
+    """The part of a configuration, or of a group of its settings, that decides the results.
+
+    Older versions had no group of which nothing is left.
+    """
+    decisive = {
         key: identifying(value, key) if isinstance(value, Mapping) else value
         for key, value in config.items()
         if key not in ELSEWHERE and ((group, key) not in ADDED or value != ADDED[group, key])
     }
+    return {key: value for key, value in decisive.items() if value != {}}
 
 
 def _part(manifest: Mapping[str, Any], key: str) -> Mapping[str, Any]:

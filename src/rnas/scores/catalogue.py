@@ -2,6 +2,7 @@
 # ruff: noqa: F401 - they register
 
 import rnas.scores.croze
+import rnas.scores.interval_bound
 import rnas.scores.jacobian
 import rnas.scores.nwot
 import rnas.scores.parameters

@@ -12,6 +12,7 @@ from rnas.evaluation.config import EvaluationSettings
 from rnas.executors.config import ExecutorConfig
 from rnas.named_files import file_names, named_file
 from rnas.networks.config import NetworkConfig
+from rnas.objectives.config import UNATTACKED
 from rnas.search.config import SearchConfig, parse_bound
 from rnas.training.config import TrainingConfig
 
@@ -76,13 +77,13 @@ class ReproduceCommand(ExecutorConfig, RunCommand):
     Args:
         out: the folder of the CSV file and the figure of each study, and of all runs in its folder runs.
         budget: smoke (tiny networks on digits, minutes on a CPU), short (15 epochs) or paper (300 epochs).
-        networks: of the study's networks those to train now, by their names in the zoo; empty for all.
+        networks: which of the study's networks to train now, by their names in the zoo; empty for all.
         bounds: figure3: the bounds H on the vulnerability; numbers, or percentages of F at the end of the warm-up.
         data: the images.
         network: width and depth of all networks; null for the published ones.
         search: the searches of figure2 and figure3; in figure3 each with its bound.
-        training: how networks are trained; standard training keeps all of it but the objective.
-        evaluation: how networks are attacked; a study runs those of the attacks that it shows.
+        training: how networks are trained; standard training takes all of it but the objective.
+        evaluation: how networks are attacked; a study runs only the attacks that it shows.
         layers: how figure1 measures.
     """
 
@@ -110,7 +111,7 @@ class ReproduceCommand(ExecutorConfig, RunCommand):
             parse_bound(bound, "bounds")
         came = self.network.name or self.network.genotype
         require(came is None, "network", "null for name and genotype: the study names its networks", came)
-        adversarial = self.training.objective != "standard"
+        adversarial = self.training.objective not in UNATTACKED
         require(adversarial, "training.objective", "an adversarial one, such as pgd_at", self.training.objective)
 
 

@@ -85,6 +85,8 @@ def train(
         cutout=config.cutout,
     )
     objective = OBJECTIVES[config.objective](config)
+    for name, content in objective.inputs.items():
+        run.record(name, parallel.agreed(name, content))
     steps = config.epochs * len(batches)
     # Copies of the network are made before it gets hooks, which are for its own training passes.
     step_loss = TrainingStep(network, objective, config)
@@ -120,6 +122,7 @@ def train(
                 generator = parallel.generator(device, derive(seed, "training", step))
                 if drop_path is not None:
                     drop_path.set(step / steps, parallel.generator(device, derive(seed, "drop path", step)))
+                objective.progress = step / steps
                 loss, logits = step_loss.loss(batch, labels, generator, auxiliary)
                 if step == start and logits.shape != (len(batch), data.num_classes):
                     raise ModelError(

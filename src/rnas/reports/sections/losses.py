@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rnas.objectives.config import UNATTACKED
 from rnas.reports.blocks import figure
 from rnas.reports.figures.curves import search_figure, training_figure
 from rnas.reports.gallery import Picture
@@ -42,4 +43,4 @@ def _pictures(page: Page) -> list[Picture]:
 def _curves(part: Part) -> Figure | None:
     if part.kind == "search":
         return search_figure(part.metrics)
-    return training_figure(part.metrics, attacked=part.setting("training", "objective") not in (None, "standard"))
+    return training_figure(part.metrics, attacked=part.setting("training", "objective") not in (None, *UNATTACKED))
