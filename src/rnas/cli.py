@@ -20,7 +20,7 @@ usage: rnas COMMAND ...
 Find and prove adversarially robust neural networks.
 
 commands:
-  run RECIPE         search, train, attack and report: quickstart, small-cifar10 or paper-cifar10
+  run RECIPE         search, train, attack and report: smoke, quickstart, small-cifar10 or paper-cifar10
   search             search for a robust architecture under a bound on its vulnerability, or in another way
                      (rnas search --help lists all algorithms)
   tune RECIPE        repeat a recipe with other settings, trial by trial; show which trials no other dominates
