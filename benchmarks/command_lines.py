@@ -36,7 +36,7 @@ from unittest.mock import patch
 from rnas import plugins
 from rnas.arguments import known_keys
 from rnas.cli import COMMANDS, main
-from rnas.commands import VulnerabilityCommand, config
+from rnas.commands import TuneCommand, VulnerabilityCommand, config
 from rnas.models.spec import NetworkSpec
 from rnas.recipes import recipe_names
 from rnas.reports.ledger import csv_text
@@ -49,6 +49,7 @@ CHUNK = 500
 
 KINDS: dict[str, type] = {
     "run": config.RecipeCommand,
+    "tune": TuneCommand,
     "search": config.SearchCommand,
     "reproduce": ReproduceCommand,
     "benchmark": config.BenchmarkCommand,
@@ -62,6 +63,7 @@ KINDS: dict[str, type] = {
 #: What each command takes before its settings.
 FIRST: dict[str, list[str]] = {
     "run": recipe_names(),
+    "tune": recipe_names(),
     "reproduce": ["table1", "table4", "figure1", "figure3"],
     "benchmark": ["rnas", "largest"],
     "certify": ["made", "resnet18:w.safetensors", "smoothed:0.25:made", "smoothed:x:made", "absent"],
@@ -72,6 +74,7 @@ FIRST: dict[str, list[str]] = {
     "zoo": ["rnas_l", "resnet18", "dsrna"],
 }
 SOUND = {
+    "tune": ["--space", "search.constraint.bound=40%..95%"],
     "train": ["--network.name", "resnet18"],
     "benchmark": ["--table", "missing.parquet"],
 }
@@ -116,6 +119,15 @@ ODD = [
     ),
     *("*a", "&a [*a]", "!!python/object/apply:os.system [x]", "- x", "a: b: c", "# comment", "|", ">", "@", "? x"),
     *("true", "null", "~", "yes", "None", "2020-01-01", "1:30", "0o17", ".inf", ".nan"),
+    *(
+        "40%..95%",
+        "95%..40%",
+        "1..",
+        "..1",
+        "0.01..0.2:log",
+        "search.channels=2..8:step=2",
+        "training.epochs=1..2:points",
+    ),
     *("-", "--", "---", "-x", "=", "==", "..", "../..", "/", ".", "~", "~nobody", "//", "/dev/null", "/proc/self/mem"),
     *("a" * 300, "a" * 10_000, "x/" * 2000, "b" * 250 + ".json", "\U0001f600" * 200, "-" * 600, "a " * 3000),
     *("resnet81", "RESNET-18", "digit", "own/er", "own/er:x/y", "a:b", ":", "a:", ":b", "cuda:99", "meta", "cpu:0"),
@@ -171,6 +183,7 @@ def stopped() -> Iterator[None]:
     report = reports.report
     places = (
         *("commands.search.stage", "commands.train.stage", "commands.run.stage", "commands.benchmark.stage"),
+        *("commands.tune.stage", "commands.tune.load_data"),
         *(
             "commands.evaluate.evaluate_model",
             "commands.certify.certify_model",

@@ -26,7 +26,6 @@ import signal
 import sys
 import tempfile
 import time
-import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from multiprocessing.sharedctypes import RawValue
@@ -36,6 +35,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import sklearn.datasets  # noqa: F401 (imported before the forks)
 import torch
+from forking import fork, wait_for
 from rich.console import Console
 from rich.progress import track
 
@@ -76,30 +76,6 @@ TIMES = {"created", "finished", "seconds", "sessions", "files", KEY}
 SPOKEN_TIMES = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\+00:00| UTC)?|\b\d+ min \d+ s\b|\b\d+(\.\d+)? s\b|\b[0-9a-f]{64}\b"
 )
-
-
-def fork(work: Callable[[], int], said: Path) -> int:
-    """Begin work in a process of its own, whose words go to a file; returns its number."""
-    process = os.fork()
-    if process == 0:
-        descriptor = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(descriptor, 1)
-        os.dup2(descriptor, 2)
-        status = 1
-        try:
-            status = work()
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(status)
-    return process
-
-
-def wait_for(process: int) -> int:
-    """The exit status of a process."""
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
 def count_calls(number: Any, kill_at: int | None) -> None:
@@ -166,7 +142,7 @@ def run(folder: Path, command: str, said: Path, *, number: Any = None, kill_at: 
         sys.argv = ["rnas", *command.split()]
         return rnas_command()
 
-    return fork(work, said)
+    return fork(work, said, said)
 
 
 def without_times(value: Any) -> Any:
@@ -232,7 +208,7 @@ class Campaign:
         whole.mkdir()
         if "benchmark" in names:
             make_table = importlib.import_module("mutations").make_table  # a script beside this one
-            self.must(fork(lambda: make_table(whole / "table.parquet") or 0, self.said), "the table")
+            self.must(fork(lambda: make_table(whole / "table.parquet") or 0, self.said, self.said), "the table")
         for name in COMMANDS:
             if name not in names and name not in ("train", "evaluate"):
                 continue
@@ -268,7 +244,7 @@ class Campaign:
             found.write_text(json.dumps(differences(self.place / f"after-{name}", folder)), encoding="utf-8")
             return 0
 
-        self.must(fork(compare, self.said), "the comparison")
+        self.must(fork(compare, self.said, self.said), "the comparison")
         apart += json.loads(found.read_text(encoding="utf-8"))
         shutil.rmtree(folder)
         return killed, apart

@@ -95,7 +95,7 @@ def main() -> None:
             continue
         default = BenchmarkCommand()
         seeds = MORE_SEEDS.get(name, SEEDS)
-        document = run_benchmark(
+        means = run_benchmark(
             replace(
                 default,
                 out=str(Path(arguments.out) / name.replace(" ", "_").replace(",", "").replace("%", "")),
@@ -105,11 +105,10 @@ def main() -> None:
                 seeds=seeds,
                 threads=1,
             )
-        )
-        mean = document["means"]
+        ).means
         print(
-            f"{name}: percentile {mean['robust_percentile']['mean']:.1f}, "
-            f"at its size {mean['robust_percentile_at_its_size']['mean']:.1f}, passes {mean['passes']['mean']:.0f}"
+            f"{name}: percentile {means['robust_percentile'].mean:.1f}, "
+            f"at its size {means['robust_percentile_at_its_size'].mean:.1f}, passes {means['passes'].mean:.0f}"
         )
 
 

@@ -27,6 +27,7 @@ from rnas.reports.benchmark import FEW
 from rnas.reports.figures.palette import MODEL_COLOURS
 from rnas.reports.figures.style import INK, MUTED, save, style
 from rnas.reports.ledger import csv_text, recorded_origin
+from rnas.run.benchmark_results import Interval
 from rnas.run.manifest import read_manifest
 from rnas.search.config import ShortlistConfig
 from rnas.search.race import ORDERS
@@ -58,8 +59,7 @@ def main() -> None:
     summary = {name: means([{key: row[key] for key in FIGURES} for row in group]) for name, group in groups.items()}
     for name, group in groups.items():
         if len(group) < FEW:  # an interval would say less than the values
-            for value in summary[name].values():
-                value |= {"low": None, "high": None}
+            summary[name] = {key: Interval(value.mean) for key, value in summary[name].items()}
     print(markdown(groups, summary))
     correlations = results / "nas_robbench_201_correlations.csv"
     found = list(csv.DictReader(correlations.open(encoding="utf-8"))) if correlations.exists() else []
@@ -119,21 +119,20 @@ def rows_of(method: str, run: Path, benchmark: Benchmark) -> Iterator[dict[str, 
         }
 
 
-def markdown(groups: dict[str, list[dict[str, Any]]], summary: dict[str, Any]) -> str:
+def markdown(groups: dict[str, list[dict[str, Any]]], summary: dict[str, dict[str, Interval]]) -> str:
     """The means with half of their 95% intervals, where there are seeds enough for one."""
 
     def cell(name: str, key: str) -> str:
         value = summary[name][key]
-        half = "" if value["high"] is None else f" +- {value['high'] - value['mean']:.1f}"
-        return f"{value['mean']:.1f}{half}"
+        return f"{value.mean:.1f}{'' if value.half is None else f' +- {value.half:.1f}'}"
 
     lines = [
         "| method | searches | in the limit | of equal size | among all | clean, among all | parameters | passes |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
-    for name in sorted(summary, key=lambda name: -summary[name]["robust_percentile_within_limit"]["mean"]):
+    for name in sorted(summary, key=lambda name: -summary[name]["robust_percentile_within_limit"].mean):
         figures = " | ".join(cell(name, f"robust_percentile{part}") for part in ("_within_limit", "_at_equal_size", ""))
-        parameters, passes = (summary[name][key]["mean"] for key in ("parameters", "passes"))
+        parameters, passes = (summary[name][key].mean for key in ("parameters", "passes"))
         lines.append(
             f"| {name} | {len(groups[name])} | {figures} | {cell(name, 'clean_percentile')} "
             f"| {parameters:,.0f} | {passes:,.0f} |"
@@ -141,9 +140,9 @@ def markdown(groups: dict[str, list[dict[str, Any]]], summary: dict[str, Any]) -
     return "\n".join(lines)
 
 
-def figure(summary: dict[str, Any], correlations: list[dict[str, str]]) -> Figure:
+def figure(summary: dict[str, dict[str, Interval]], correlations: list[dict[str, str]]) -> Figure:
     """Percentiles of the methods on the left, rank correlations of the measures on the right."""
-    names = sorted(summary, key=lambda name: summary[name]["robust_percentile_within_limit"]["mean"])
+    names = sorted(summary, key=lambda name: summary[name]["robust_percentile_within_limit"].mean)
     with style():
         drawn = Figure(figsize=(11, 0.34 * len(names) + 1.9), layout="constrained")
         left, right = drawn.subplots(1, 2, width_ratios=(1, 0.9))
@@ -153,8 +152,8 @@ def figure(summary: dict[str, Any], correlations: list[dict[str, str]]) -> Figur
         )
         for (part, label, marker, shift), colour in zip(parts, MODEL_COLOURS, strict=False):
             values = [summary[name][f"robust_percentile{part}"] for name in names]
-            middle = np.array([value["mean"] for value in values])
-            spread = np.array([0.0 if value["high"] is None else value["high"] - value["mean"] for value in values])
+            middle = np.array([value.mean for value in values])
+            spread = np.array([value.half or 0.0 for value in values])
             # A percentile ends at 0 and 100, Student's interval does not.
             ends = np.stack([np.minimum(spread, middle), np.minimum(spread, 100 - middle)])
             heights = np.arange(len(names)) + shift

@@ -10,14 +10,20 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+#: Where `forking` is.
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
 PATIENCE = 120.0
 """Seconds that any single step may take on a busy machine."""
 
 # Importing torch takes seconds. A process that has imported everything, but has started no thread, can be forked in
-# milliseconds; "fresh" replaces the fork by a new interpreter all the same. torch imports its compiler with the first
-# optimiser, and a search counts the operations of its space once.
+# milliseconds. torch imports its compiler with the first optimiser, and a search counts the operations of its space
+# once. tests/parallel/test_torchrun.py kills interpreters that began anew.
 SERVER = """
-import json, os, runpy, signal, sys, traceback
+import json, os, runpy, signal, sys
+from functools import partial
+sys.path.append(sys.argv[1])
+from forking import fork, wait_for
 import torch._dynamo, torch.distributed, tensorboard.summary.writer.record_writer
 import rnas.commands.evaluate, rnas.commands.run, rnas.commands.vulnerability, rnas.reports.page
 from rnas.cli import main
@@ -29,12 +35,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 style._encode = lambda figure, kind: b"not drawn"
 
 def work(order):
-    for descriptor, name in ((1, "said"), (2, "errors")):
-        os.dup2(os.open(order[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND), descriptor)
     os.environ.update(order["environment"])
-    if order["fresh"]:
-        code = "import sys; from rnas.cli import main; sys.exit(main())"
-        os.execv(sys.executable, [sys.executable, "-c", code, *order["arguments"]])
     if order["script"]:
         sys.argv = [order["script"], *order["arguments"]]
         runpy.run_path(order["script"], run_name="__main__")
@@ -44,19 +45,9 @@ def work(order):
 for line in sys.stdin:
     order = json.loads(line)
     if "process" in order:
-        answer = os.waitstatus_to_exitcode(os.waitpid(order["process"], 0)[1])
-    elif (answer := os.fork()) == 0:
-        status = 1
-        try:
-            status = work(order)
-        except SystemExit as ended:
-            status = ended.code
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(status)
+        answer = wait_for(order["process"])
+    else:
+        answer = fork(partial(work, order), order["said"], order["errors"])
     print(answer, flush=True)
 """
 
@@ -72,22 +63,29 @@ class Commands:
         self.folder, self.said, self.process = folder, folder / "said", 0
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         self.server = subprocess.Popen(
-            [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+            [sys.executable, "-c", SERVER, str(BENCHMARKS)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
         )
 
     def ask(self, order: dict[str, object]) -> int:
-        """What the server answers to an order."""
+        """What the server answers to an order; the files of words begin anew."""
+        for name in ("said", "errors"):
+            if name in order:
+                Path(str(order[name])).write_bytes(b"")
         assert self.server.stdin is not None
         assert self.server.stdout is not None
         self.server.stdin.write(json.dumps(order) + "\n")
         self.server.stdin.flush()
         return int(self.server.stdout.readline())
 
-    def start(self, arguments: Sequence[str | Path], *, fresh: bool = False) -> int:
+    def start(self, arguments: Sequence[str | Path]) -> int:
         """Begin a command; returns the process's number."""
         words = [str(word) for word in arguments]
         places = {"said": str(self.said), "errors": str(self.said)}
-        self.process = self.ask({"arguments": words, "script": None, "fresh": fresh, "environment": {}, **places})
+        self.process = self.ask({"arguments": words, "script": None, "environment": {}, **places})
         return self.process
 
     def answer(self) -> int:
@@ -98,6 +96,15 @@ class Commands:
         """Run a command to its end, which must be a good one."""
         self.start(arguments)
         assert self.answer() == 0, self.said.read_text()
+
+    def run_script(self, script: Path, *arguments: str | Path) -> str:
+        """Run a file as Python runs a script, to its end, which must be a good one; what it said."""
+        words = [str(word) for word in arguments]
+        places = {"said": str(self.said), "errors": str(self.folder / "errors")}
+        order: dict[str, object] = {"arguments": words, "script": str(script), "environment": {}, **places}
+        process = self.ask(order)
+        assert self.ask({"process": process}) == 0, (self.folder / "errors").read_text()
+        return self.said.read_text()
 
     def group(
         self, arguments: Sequence[Sequence[str | Path]], *, script: Path | None = None
@@ -123,7 +130,7 @@ class Commands:
                 "MASTER_PORT": str(port),
             }
             places = {name: str(self.folder / f"{name}-{rank}") for name in ("said", "errors")}
-            order = {"arguments": [str(word) for word in given], "script": script and str(script), "fresh": False}
+            order = {"arguments": [str(word) for word in given], "script": script and str(script)}
             begun.append((self.ask({**order, "environment": environment, **places}), given, places))
         return [
             subprocess.CompletedProcess(

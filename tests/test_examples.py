@@ -1,23 +1,14 @@
 """Each example is short and runs as its first lines say."""
 
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from tests.processes import Commands
 
 FOLDER = Path(__file__).parents[1] / "examples"
 EXAMPLES = sorted(FOLDER.glob("*.py"))
-
-
-def run(name: str, *arguments: str) -> str:
-    """What an example prints in a process of its own."""
-    answer = subprocess.run(
-        [sys.executable, str(FOLDER / name), *arguments], capture_output=True, text=True, check=False, timeout=300
-    )
-    assert answer.returncode == 0, answer.stderr
-    return answer.stdout
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
@@ -45,8 +36,9 @@ def test_search_in_python_leaves_a_network_that_attack_a_run_takes(
     assert "under AutoAttack: " in said
 
 
-def test_own_network_learns(tmp_path: Path) -> None:
-    said = run("own_network.py", "--out", str(tmp_path / "own"), "--epochs", "3")
+def test_own_network_learns(commands: Commands, tmp_path: Path) -> None:
+    """In a process of its own, for it registers names."""
+    said = commands.run_script(FOLDER / "own_network.py", "--out", tmp_path / "own", "--epochs", "2")
     accuracy = float(said.split(":")[1].split("%")[0])
     assert accuracy > 30
 

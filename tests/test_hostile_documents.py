@@ -9,15 +9,14 @@ from typing import Any
 
 import pytest
 
-from rnas.commands.benchmark import read_benchmark
 from rnas.commands.comparing import training_data
 from rnas.commands.each_model import earlier_results, eps_of
 from rnas.config import Distance
 from rnas.errors import RunError
 from rnas.models.resolve import LoadedModel
 from rnas.models.spec import NetworkSpec
-from rnas.reports.benchmark import COLUMNS
 from rnas.reports.layers import LayerRow, layers_csv, read_layers
+from rnas.run.benchmark_results import FoundCell, Interval, read_benchmark_results
 from rnas.run.contents import read_folder
 from rnas.run.manifest import describe, read_manifest
 from rnas.run.results import read_results
@@ -26,18 +25,15 @@ from rnas.run.search_results import read_search_results
 CALL = {"command": "rnas evaluate m", "seed": 0, "hardware": {"cpu": "c", "cores": 2}, "versions": {"torch": "2"}}
 ROW = {"name": "fgsm", "images": 10, "accuracy": 0.5, "low": 0.2, "high": 0.8, "call": 0}
 RESULTS = {"model": {"name": "m"}, "data": {}, "eps": {"value": "8/255", "from": "training"}, "attacks": [ROW]}
-SEARCH = {
-    "algorithm": "random",
-    "seed": 0,
-    **dict.fromkeys(COLUMNS, 1),
-}
+FIGURES = [name for name in FoundCell.__dataclass_fields__ if name not in ("algorithm", "seed", "cell")]
+SEARCH = {"algorithm": "random", "seed": 0, "cell": "", **dict.fromkeys(FIGURES, 1)}
 DOCUMENTS: dict[str, dict[str, Any]] = {
     "results.json": RESULTS | {"calls": [CALL]},
     "model.json": {"network": "resnet18", "num_classes": 10, "in_channels": 1, "image_size": [8, 8]},
     "manifest.json": describe(
         "train", {"data": {"source": "digits"}, "training": {"attack": {"eps": "8/255"}}}, seed=0, device="cpu"
     ),
-    "benchmark": {"searches": [SEARCH], "means": {key: {"mean": 1, "low": None, "high": None} for key in COLUMNS}},
+    "benchmark": {"searches": [SEARCH], "means": dict.fromkeys(FIGURES, Interval(1).to_json())},
     "found": {"F": 1e-4, "H": None, "parameters": 3, "passes": 2, "size_limit": None},
 }
 
@@ -55,7 +51,7 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "manifest": ("manifest.json", read_manifest),
     "data": ("manifest.json", training_data),
     "eps": ("manifest.json", eps_in),
-    "benchmark": ("benchmark", read_benchmark),
+    "benchmark": ("benchmark", read_benchmark_results),
     "found": ("found", read_search_results),
 }
 
@@ -88,6 +84,9 @@ BREAK: list[tuple[str, str, Any]] = [
     ("benchmark", "searches", []),
     ("benchmark", "searches", [1]),
     ("benchmark", "searches.0.robust_accuracy", "x"),
+    ("benchmark", "searches.0.cell", 1),
+    ("benchmark", "searches.0.robust_rank", 1.5),
+    ("benchmark", "means", []),
     ("benchmark", "means.passes", None),
     ("benchmark", "means.passes.mean", None),
     ("found", "H", "x"),

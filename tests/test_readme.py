@@ -24,7 +24,7 @@ def test_the_python_block_runs(
     (tmp_path / "block.py").write_text(block, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     whole = loading._digits()
-    monkeypatch.setattr(loading, "_digits", lambda: replace(whole, train=whole.train.select(range(150))))
+    monkeypatch.setattr(loading, "_digits", lambda: replace(whole, train=whole.train.select(range(60))))
     runpy.run_path("block.py", run_name="__main__")
     said = capsys.readouterr().out
     assert "Cell(nodes=" in said

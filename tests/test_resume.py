@@ -16,7 +16,7 @@ from tests.processes import PATIENCE, Commands, runs
 from rnas.cli import main
 from rnas.reports import read_layers
 
-KILLS = 4
+KILLS = 3
 
 TINY = ["--data.limit", "60", "--checkpoint_every", "2", "--threads", "1"]
 ATTACK = ["eps=0.1", "step_size=0.1", "steps=1"]
@@ -31,7 +31,7 @@ SEARCH = [
     *TINY,
     *settings("search", "channels=2", "cells=3", "epochs=3", "warmup_epochs=1", "batch_size=10"),
     *settings("search.attack", *ATTACK),
-    *settings("search.constraint", "bound=80%", "images=10", "max_iterations=1"),
+    *settings("search.constraint", "bound=80%", "images=4", "max_iterations=1"),
 ]
 TRAINING = [
     "train",
@@ -49,14 +49,13 @@ EXTRAS = [
 ]
 RECIPE = [
     *["run", "quickstart", *TINY],
-    *settings("search", "channels=2", "cells=3", "epochs=1", "warmup_epochs=0", "batch_size=20"),
+    *settings("search", "space=nasbench201", "channels=2", "cells=1", "epochs=1", "warmup_epochs=0", "batch_size=20"),
     *settings("search.attack", "steps=1"),
     *settings("search.constraint", "bound=1", "images=10", "max_iterations=1"),
     *settings("search.shortlist", "count=2", "epochs=1"),
-    *settings("network", "channels=2", "cells=3"),
+    *settings("network", "channels=2", "cells=1"),
     "--baseline.channels=2",
     *settings("training", "epochs=1", "batch_size=20", "attack.steps=1"),
-    "--training.cells.drop_path=0.1",  # which the baseline, not made of cells, is trained without
     *settings("evaluation", "attacks=[fgsm]", "images=20"),
 ]
 
@@ -99,16 +98,14 @@ def wait_for_line(process: int, folder: Path, line: int) -> None:
         time.sleep(0.003)
 
 
-def run_with_kills(
-    commands: Commands, arguments: Sequence[str | Path], folder: Path, lines: int, seed: int, *, fresh: bool = False
-) -> None:
-    """Run a command that logs so many lines, killed at random ones, to its end; `fresh`: first in a new interpreter."""
+def run_with_kills(commands: Commands, arguments: Sequence[str | Path], folder: Path, lines: int, seed: int) -> None:
+    """Run a command that logs so many lines, killed at random ones, to its end."""
     rng = random.Random(seed)
     for left in range(KILLS, 0, -1):
         # A moment that this attempt, and no earlier one, reaches, and that leaves room for the kills to come.
         reached = logged(folder)
         line = reached + rng.randint(1, max(1, 2 * (lines - 1 - reached) // (left + 1)))
-        process = commands.start(arguments, fresh=fresh and left == KILLS)
+        process = commands.start(arguments)
         wait_for_line(process, folder, line)
         os.kill(process, signal.SIGKILL)
         assert commands.answer() == -signal.SIGKILL, "the run ended before it was killed"
@@ -131,7 +128,7 @@ def test_a_search_killed_often(commands: Commands, whole_search: Path, tmp_path:
 
 def test_a_training_of_a_named_network_killed_often(commands: Commands, whole_training: Path, tmp_path: Path) -> None:
     folder = tmp_path / "killed"
-    run_with_kills(commands, [*RESNET, "--out", folder], folder, logged(whole_training), seed=2, fresh=True)
+    run_with_kills(commands, [*RESNET, "--out", folder], folder, logged(whole_training), seed=2)
     assert_same_files(whole_training, folder, TRAINING_FILES)
 
 

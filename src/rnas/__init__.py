@@ -1,5 +1,8 @@
 """rnas: find and prove adversarially robust neural networks.
 
+`search`, `train`, `evaluate`, `certify` and `report` are the commands as functions; `load` gives a trained network as a
+torch module, `zoo` builds untrained ones.
+
 Data flows one way: spaces -> supernets -> search -> Genotype -> networks -> training -> evaluation -> reports.
 The subpackages are imported when they are first used, so that `import rnas` stays free of torch.
 """
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
     from rnas import (
         attacks,
+        certification,
         commands,
         corruptions,
         data,
@@ -27,7 +31,6 @@ if TYPE_CHECKING:
         networks,
         recipes,
         reports,
-        search,
         spaces,
         studies,
         supernets,
@@ -35,12 +38,23 @@ if TYPE_CHECKING:
         training,
         vulnerability,
     )
+    from rnas.search.package import SearchPackage
+    from rnas.surface import certify, evaluate, report, train, zoo
+
+    search: SearchPackage
 
 __version__ = "0.1.0"
 __all__ = [
     "Genotype",
     "load",
+    "search",
+    "train",
+    "evaluate",
+    "certify",
+    "report",
+    "zoo",
     "attacks",
+    "certification",
     "commands",
     "corruptions",
     "data",
@@ -49,7 +63,6 @@ __all__ = [
     "networks",
     "recipes",
     "reports",
-    "search",
     "spaces",
     "studies",
     "supernets",
@@ -59,8 +72,9 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-    _SUBPACKAGES = [name for name in __all__ if name not in ("Genotype", "load")]
-    __getattr__, __dir__ = lazily(__name__, dict.fromkeys(_SUBPACKAGES, ()))
+    _FUNCTIONS = ("train", "evaluate", "certify", "report", "zoo")
+    _SUBPACKAGES = [name for name in __all__ if name not in ("Genotype", "load", *_FUNCTIONS)]
+    __getattr__, __dir__ = lazily(__name__, {**dict.fromkeys(_SUBPACKAGES, ()), "surface": _FUNCTIONS})
 
 
 def load(model: str | Path, device: torch.device | str = "cpu") -> nn.Module:

@@ -22,8 +22,10 @@ commands:
   run RECIPE         search, train, attack and report: quickstart, small-cifar10 or paper-cifar10
   search             search for a robust architecture under a bound on its vulnerability, or in another way
                      (rnas search --help lists all algorithms)
+  tune RECIPE        repeat a recipe with other settings, trial by trial; show which trials no other dominates
+                     (rnas tune --help lists samplers and objectives)
   reproduce STUDY    repeat table1 to table4 or figure1 to figure3 of the paper: its numbers beside ours
-  benchmark NAME     repeat a search and look what it finds up in NAS-RobBench-201
+  benchmark NAME     repeat a search, and look up in NAS-RobBench-201 what it finds
   train              train a found architecture, or a network of the zoo by name
   evaluate MODEL ... attack networks: run directories, zoo weights, TorchScript, torch.export, module:function
                      (rnas evaluate --help lists all attacks)
@@ -36,13 +38,13 @@ commands:
 
 Every command has --help; all but report take --print_config and --config FILE. Each takes --plugin MODULE, a module or
 a .py file of your own that registers networks, search algorithms, attacks, objectives or metrics; repeatable.
-A killed run is continued by the same command; run, search, train and benchmark also by --resume RUN_DIRECTORY alone.
+A killed run is continued by the same command; run, tune, search, train and benchmark also by --resume RUN alone.
 """
 
 
 #: Commands, each a function of that name in `rnas.commands.doors`.
 COMMANDS = (
-    *("run", "search", "reproduce", "benchmark", "train"),
+    *("run", "tune", "search", "reproduce", "benchmark", "train"),
     *("evaluate", "certify", "vulnerability", "report", "export", "zoo"),
 )
 

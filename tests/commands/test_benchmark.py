@@ -16,6 +16,7 @@ from rnas.commands.benchmark import means
 from rnas.config import PgdConfig
 from rnas.data.config import DataConfig
 from rnas.errors import ConfigError, DataError
+from rnas.run.benchmark_results import Interval
 from rnas.search.config import ShortlistConfig
 from rnas.spaces import nasbench201
 from rnas.tabular.benchmark import Benchmark
@@ -58,47 +59,48 @@ def command(out: Path, table: Path, **changes: Any) -> BenchmarkCommand:
 
 
 def test_the_largest_cell_stands_at_the_top(tmp_path: Path, table: Path) -> None:
-    document = run_benchmark(command(tmp_path / "run", table, algorithm="largest", size_limit=None))
+    results = run_benchmark(command(tmp_path / "run", table, algorithm="largest", size_limit=None))
     cells = len(Benchmark.load(table).cells)
-    for search in document["searches"]:
-        assert search["parameters"] == nasbench201.count_parameters(["nor_conv_3x3"] * 6)
-        assert search["robust_rank"] == 1
+    for search in results.searches:
+        assert search.parameters == nasbench201.count_parameters(["nor_conv_3x3"] * 6)
+        assert search.robust_rank == 1
         # Half of itself is not worse.
-        assert search["robust_percentile"] == pytest.approx(100 * (1 - 0.5 / cells))
-        assert search["robust_percentile_at_its_size"] == search["robust_percentile"]
-        assert search["clean_rank"] == cells
-    assert document["means"]["robust_percentile"]["low"] == document["means"]["robust_percentile"]["high"]
+        assert search.robust_percentile == pytest.approx(100 * (1 - 0.5 / cells))
+        assert search.robust_percentile_at_its_size == search.robust_percentile
+        assert search.clean_rank == cells
+    assert results.means["robust_percentile"].low == results.means["robust_percentile"].high
 
 
 def test_a_limit_makes_a_smaller_world(tmp_path: Path, table: Path) -> None:
-    (search, _) = run_benchmark(command(tmp_path / "run", table, algorithm="largest", size_limit="40%"))["searches"]
-    assert search["robust_percentile"] < 90
-    assert search["robust_percentile_within_limit"] == search["robust_percentile_at_its_size"] > 90
+    (search, _) = run_benchmark(command(tmp_path / "run", table, algorithm="largest", size_limit="40%")).searches
+    assert search.robust_percentile < 90
+    assert search.robust_percentile_within_limit == search.robust_percentile_at_its_size > 90
 
 
 def test_seeds_are_searches_of_their_own_and_nothing_finished_is_repeated(
     tmp_path: Path, table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = command(tmp_path / "run", table, algorithm="rnas")
-    document = run_benchmark(settings)
-    assert [search["seed"] for search in document["searches"]] == [0, 1]
+    results = run_benchmark(settings)
+    assert [search.seed for search in results.searches] == [0, 1]
     passes = [json.loads((tmp_path / "run" / f"seed-{seed}" / "results.json").read_text())["passes"] for seed in (0, 1)]
-    assert [search["passes"] for search in document["searches"]] == passes
+    assert [search.passes for search in results.searches] == passes
     assert all(count > 0 for count in passes)
     rows = (tmp_path / "run" / "benchmark.csv").read_text().splitlines()
     assert len(rows) == 3
     assert "commit" in rows[0]
     monkeypatch.delattr(benchmark, "run_search")
-    assert run_benchmark(settings) == document
+    assert run_benchmark(settings) == results
 
 
 def test_intervals_are_students() -> None:
-    found = means([{"seed": seed, "cell": "", "figure": value} for seed, value in enumerate((1.0, 2.0, 6.0))])
+    found = means([{"figure": value} for value in (1.0, 2.0, 6.0)])
     assert set(found) == {"figure"}
     half = student.ppf(0.975, 2) * (7 / 3) ** 0.5  # the variance of the mean: (4 + 1 + 9) / 2 / 3
-    assert found["figure"]["mean"] == 3
-    assert found["figure"]["high"] == pytest.approx(3 + half)
-    assert means([{"figure": 1.0}])["figure"] == {"mean": 1.0, "low": None, "high": None}
+    assert found["figure"].mean == 3
+    assert found["figure"].high == pytest.approx(3 + half)
+    assert found["figure"].half == pytest.approx(half)
+    assert means([{"figure": 1.0}])["figure"] == Interval(1.0, None, None)
 
 
 def test_the_command_prints_the_table(tmp_path: Path, table: Path, capsys: pytest.CaptureFixture[str]) -> None:

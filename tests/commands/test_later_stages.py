@@ -1,4 +1,4 @@
-"""The settings of a recipe's stages that have not begun can be changed, those of the others cannot."""
+"""What a recipe's stages are given; settings of those that have not begun can be changed, those of others cannot."""
 
 import json
 from dataclasses import replace
@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 import yaml
 
-from rnas.commands import RecipeCommand
-from rnas.commands.run import change_later_stages
+from rnas.commands import RecipeCommand, SearchCommand, TrainCommand, run
+from rnas.commands.run import change_later_stages, run_stages
 from rnas.config import plain
 from rnas.errors import RunError
 from rnas.evaluation.config import EvaluationSettings
+from rnas.networks import NETWORKS
 from rnas.networks.config import NetworkConfig
 from rnas.run.opening import open_run
 from rnas.search.config import SearchConfig
-from rnas.training.config import TrainingConfig
+from rnas.training.config import CellTrainingConfig, TrainingConfig
 
 RECIPE = RecipeCommand(out="run")
 CHANGES: dict[str, Any] = {
@@ -71,3 +72,28 @@ def test_what_can_be_changed(stages: list[str], free: set[str], tmp_path: Path) 
             assert json.loads((path / "manifest.json").read_text())["config"] == plain(RECIPE)
         if key in free and stages:
             open_recipe(path, RECIPE)  # and back
+
+
+def test_the_baseline_is_trained_without_what_is_for_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = []
+
+    def search(command: SearchCommand) -> Path:
+        folder = Path(command.out)
+        folder.mkdir()
+        genotype = NETWORKS["darts_v2"].genotype
+        assert genotype is not None
+        (folder / "genotype.json").write_text(genotype.to_json())
+        return folder
+
+    def train(command: TrainCommand) -> Path:
+        trained.append(command)
+        return Path(command.out)
+
+    monkeypatch.setattr(run, "run_search", search)
+    monkeypatch.setattr(run, "run_training", train)
+    monkeypatch.setattr(run, "run_evaluation", lambda *_: [])
+    monkeypatch.setattr(run, "run_vulnerability", lambda command: Path(command.out))
+    cells = CellTrainingConfig(auxiliary_weight=0.4, drop_path=0.1)
+    run_stages(replace(RECIPE, training=TrainingConfig(cells=cells)), tmp_path)
+    assert [Path(command.out).name for command in trained] == ["searched", "resnet18"]
+    assert [command.training.cells for command in trained] == [cells, CellTrainingConfig()]

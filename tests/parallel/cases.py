@@ -43,7 +43,7 @@ SEARCH = SearchConfig(
     batch_size=BATCH,
     learning_rate=0.1,
     alpha_learning_rate=0.1,
-    constraint=ConstraintConfig(bound="60%", images=10, max_iterations=2),
+    constraint=ConstraintConfig(bound="60%", images=4, max_iterations=2),
 )
 CELLS = replace(
     TRAINING,

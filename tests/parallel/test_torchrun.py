@@ -26,7 +26,7 @@ TRAIN = [
     # So slow that the rounding of float32 is not blown up.
     *["--training.batch_size", "9", "--training.learning_rate", "0.0001", "--training.epochs"],
 ]
-EPOCHS = "6"
+EPOCHS = "4"
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "rnas"]
 
 pytestmark = pytest.mark.skipif(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rnas.run.attack_results import AttackResult, Check
+from rnas.run.benchmark_results import BenchmarkResults
 from rnas.run.integrity import KEY, seal_document
 from rnas.run.results import ModelResults, RecipeResults, read_results
 from rnas.run.search_results import SearchResults
@@ -35,6 +36,17 @@ def test_a_search_writes_the_same_document_as_before() -> None:
     before = written(Path(__file__).parent / "search_results_of_before.json")
     assert len(before["candidates"]) > 1
     assert json.dumps(SearchResults.from_json(before, "results.json").to_json()) == json.dumps(before)
+
+
+def test_a_benchmark_writes_the_same_document_as_before() -> None:
+    before = written(Path(__file__).parent / "benchmark_results_of_before.json")
+    assert len(before["searches"]) > 1
+    assert json.dumps(BenchmarkResults.from_json(before, "results.json").to_json()) == json.dumps(before)
+    for part in (*before["searches"], before["means"]):  # still older
+        del part["robust_percentile_at_equal_size"], part["clean_percentile_at_equal_size"]
+    older = BenchmarkResults.from_json(before, "results.json")
+    assert {search.robust_percentile_at_equal_size for search in older.searches} == {None}
+    assert json.dumps(older.to_json()) == json.dumps(before)
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_the_answer_is_the_most_robust_after_its_training(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("reward", ["training", "supernet"])
 def test_a_killed_evolution_goes_on(reward: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    own = {"candidates": 5, "population": 2, "tournament": 2, "reward": reward, "epochs": 8}
+    own = {"candidates": 5, "population": 2, "tournament": 2, "reward": reward, "epochs": 5}
     whole = run(tmp_path / "whole", "evolution", own)
     measured: list[object] = []
     train, inherited = training_loop.train, Subnets.inherited_accuracy

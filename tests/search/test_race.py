@@ -59,8 +59,14 @@ def command(out: Path, **changes: Any) -> SearchCommand:
     )
 
 
-def test_the_answer_is_the_best_candidate_and_the_passes_are_counted(tmp_path: Path) -> None:
-    folder = run_search(command(tmp_path / "run"))
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A search that was not interrupted; to be read only."""
+    return run_search(command(tmp_path_factory.mktemp("race") / "whole"))
+
+
+def test_the_answer_is_the_best_candidate_and_the_passes_are_counted(whole: Path) -> None:
+    folder = whole
     results = json.loads((folder / "results.json").read_text())
     measured = results["candidates"]
     assert len(measured) == 3
@@ -72,14 +78,14 @@ def test_the_answer_is_the_best_candidate_and_the_passes_are_counted(tmp_path: P
     assert results["passes"] == 3 * (2 * 2 + 2 * 5)
 
 
-def test_candidates_differ(tmp_path: Path) -> None:
-    folder = run_search(command(tmp_path / "run"))
-    found = {Genotype.load(path) for path in folder.glob("candidates/*/genotype.json")}
+def test_candidates_differ(whole: Path) -> None:
+    found = {Genotype.load(path) for path in whole.glob("candidates/*/genotype.json")}
     assert len(found) == 3
 
 
-def test_a_choice_killed_between_candidates_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = run_search(command(tmp_path / "whole"))
+def test_a_choice_killed_between_candidates_goes_on(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     trained: list[Path] = []
     train = training_loop.train
 

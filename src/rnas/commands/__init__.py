@@ -14,6 +14,7 @@ from rnas.commands.config import (
     TrainCommand,
     VulnerabilityCommand,
 )
+from rnas.commands.tune_config import TuneCommand
 from rnas.lazy import lazily
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from rnas.commands.run import run_recipe
     from rnas.commands.search import run_search
     from rnas.commands.train import run_training
+    from rnas.commands.tune import run_tuning
     from rnas.commands.vulnerability import run_vulnerability
 else:
     __getattr__, __dir__ = lazily(
@@ -36,6 +38,7 @@ else:
             "run": ("run_recipe",),
             "search": ("run_search",),
             "train": ("run_training",),
+            "tune": ("run_tuning",),
             "vulnerability": ("run_vulnerability",),
         },
     )
@@ -48,6 +51,7 @@ __all__ = [
     "RecipeCommand",
     "SearchCommand",
     "TrainCommand",
+    "TuneCommand",
     "VulnerabilityCommand",
     "run_benchmark",
     "run_certification",
@@ -56,5 +60,6 @@ __all__ = [
     "run_recipe",
     "run_search",
     "run_training",
+    "run_tuning",
     "run_vulnerability",
 ]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,11 @@ from scipy.stats import t as student
 from rnas.commands.config import BenchmarkCommand, SearchCommand
 from rnas.commands.search import run_search
 from rnas.commands.stage import stage
-from rnas.documents import check_fields
-from rnas.errors import ConfigError, RunError
+from rnas.errors import ConfigError
 from rnas.genotype import Genotype
-from rnas.reports.benchmark import COLUMNS, EQUAL_SIZE
 from rnas.reports.ledger import csv_text, recorded_origin
-from rnas.run.files import read_summary, refuse_link
+from rnas.run.benchmark_results import BenchmarkResults, FoundCell, Interval, read_benchmark_results
+from rnas.run.files import refuse_link
 from rnas.run.manifest import read_manifest
 from rnas.run.search_results import read_search_results
 from rnas.spaces import nasbench201
@@ -26,19 +24,12 @@ from rnas.tabular.benchmark import Benchmark
 
 __all__ = ["means", "run_benchmark", "standings"]
 
-#: What every version has written of a search.
-WRITTEN = [name for name in COLUMNS if name != EQUAL_SIZE]
 
-
-def run_benchmark(command: BenchmarkCommand) -> dict[str, Any]:
+def run_benchmark(command: BenchmarkCommand) -> BenchmarkResults:
     """Search once for each seed and compare what is found with all cells of the benchmark.
 
     Writes results.json and benchmark.csv into the run directory, and each search into a folder below it; searches that
     are finished are not repeated.
-
-    Returns:
-        The content of results.json: "searches", one entry a seed, and "means", with the mean of each figure over the
-        seeds and the ends of its 95% interval (Student's t), null with one seed.
 
     Raises:
         ConfigError: if no table is given, or the search is not in the benchmark's space.
@@ -52,37 +43,19 @@ def run_benchmark(command: BenchmarkCommand) -> dict[str, Any]:
     for column in (command.column, command.clean_column):
         benchmark.values(column)  # before the searches, not after
     with stage(command, "benchmark") as (run, _):
-        if not run.complete(read_benchmark):
+        if not run.complete(read_benchmark_results):
             seeds = range(command.seed, command.seed + command.seeds)
             searches = [search_once(command, seed, benchmark) for seed in seeds]
-            document = {"searches": searches, "means": means(searches)}
-            manifests = [read_manifest(run.path / f"seed-{search['seed']}") for search in searches]
-            rows = [search | recorded_origin(manifest) for search, manifest in zip(searches, manifests, strict=True)]
+            origins = [recorded_origin(read_manifest(run.path / f"seed-{search.seed}")) for search in searches]
+            rows = [search.to_json() | origin for search, origin in zip(searches, origins, strict=True)]
             run.write("benchmark.csv", csv_text(rows))
-            run.write_json("results.json", document)
+            results = BenchmarkResults(tuple(searches), means([search.figures() for search in searches]))
+            run.write_json("results.json", results.to_json())
             run.finish()
-    return read_benchmark(Path(command.out))
+    return read_benchmark_results(Path(command.out))
 
 
-def read_benchmark(folder: Path) -> dict[str, Any]:
-    """The results of a benchmark; raises RunError if they are missing or damaged."""
-    where = str(folder / "results.json")
-    document = read_summary(folder, {"searches": (list,), "means": (dict,)})
-    for search in document["searches"]:
-        check_fields({"search": search}, {"search": (dict,)}, where)
-        check_fields(search, {"algorithm": (str,), "seed": (int,), **dict.fromkeys(WRITTEN, (int, float))}, where)
-        check_fields(search, {EQUAL_SIZE: (int, float, NoneType)}, where)
-    check_fields(document["means"], {**dict.fromkeys(WRITTEN, (dict,)), EQUAL_SIZE: (dict, NoneType)}, where)
-    ends = (int, float) if len(document["searches"]) > 1 else (int, float, NoneType)
-    for mean in document["means"].values():
-        check_fields({"mean": mean}, {"mean": (dict,)}, where)
-        check_fields(mean, {"mean": (int, float), "low": ends, "high": ends}, where)
-    if not document["searches"]:
-        raise RunError(f"{where} is damaged: it has no searches")
-    return document
-
-
-def search_once(command: BenchmarkCommand, seed: int, benchmark: Benchmark) -> dict[str, Any]:
+def search_once(command: BenchmarkCommand, seed: int, benchmark: Benchmark) -> FoundCell:
     """What one search found and where it stands."""
     settings = {**command.run_settings(), "seed": seed}
     out = Path(command.out) / f"seed-{seed}"
@@ -91,18 +64,18 @@ def search_once(command: BenchmarkCommand, seed: int, benchmark: Benchmark) -> d
     genotype = Genotype.load(folder / "genotype.json")
     results = read_search_results(folder)
     columns = {"robust": command.column, "clean": command.clean_column}
-    return {
-        "algorithm": command.search.algorithm,
-        "seed": seed,
+    return FoundCell(
+        algorithm=command.search.algorithm,
+        seed=seed,
+        passes=results.passes,
         **standings(benchmark, genotype, columns, results.size_limit),
-        "passes": results.passes,
-    }
+    )
 
 
 def standings(
     benchmark: Benchmark, genotype: Genotype, columns: Mapping[str, str], at_most: int | None
 ) -> dict[str, Any]:
-    """Where a cell stands by each measure: among all cells, within the size limit, and among those of its size.
+    """Where a cell stands by each measure, under the names of `rnas.run.benchmark_results.FoundCell`.
 
     Args:
         benchmark: the ground truth.
@@ -125,20 +98,18 @@ def standings(
     return found
 
 
-def means(searches: list[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
-    """Mean and 95% interval of every figure but the seed."""
+def means(figures: Sequence[Mapping[str, float]]) -> dict[str, Interval]:
+    """Mean and 95% interval of every figure over seeds.
+
+    Args:
+        figures: of each seed, by name; all have the same names.
+    """
     summary = {}
-    for key, value in searches[0].items():
-        if isinstance(value, str) or key == "seed":
-            continue
-        values = np.array([search[key] for search in searches], dtype=np.float64)
-        half = None
+    for name in figures[0]:
+        values = np.array([seed[name] for seed in figures], dtype=np.float64)
+        mean = float(values.mean())
+        summary[name] = Interval(mean)
         if len(values) > 1:
             half = float(student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
-        mean = float(values.mean())
-        summary[key] = {
-            "mean": mean,
-            "low": None if half is None else mean - half,
-            "high": None if half is None else mean + half,
-        }
+            summary[name] = Interval(mean, mean - half, mean + half)
     return summary

@@ -56,7 +56,7 @@ class RunCommand(ComputeConfig):
 class SearchCommand(ExecutorConfig, RunCommand):
     """Search for an architecture.
 
-    With --engine ray the candidates of a shortlist are trained several at a time.
+    With --workers 2 or more, or --engine ray, the candidates of a shortlist are trained several at a time.
 
     Args:
         out: the run directory; the same command again continues a killed run and repeats nothing that is finished.
@@ -76,7 +76,7 @@ class SearchCommand(ExecutorConfig, RunCommand):
 
 @dataclass(frozen=True)
 class BenchmarkCommand(RunCommand):
-    """Repeat a search over seeds and look what it finds up in NAS-RobBench-201.
+    """Repeat a search over several seeds, and look up in NAS-RobBench-201 what it finds.
 
     The defaults are the settings of the study in docs/nas_robbench_201.md, which a CPU can do.
 
@@ -87,7 +87,7 @@ class BenchmarkCommand(RunCommand):
         table: the benchmark: its parquet file, or the JSON file of its results with meta.json beside it.
         column: the measure of robust accuracy.
         clean_column: the measure of clean accuracy.
-        seeds: number of searches, with the seeds seed, seed + 1, ..., at least 1.
+        seeds: how many searches to run, at least 1; their seeds are seed, seed + 1, ...
     """
 
     out: str = "runs/benchmark"
@@ -141,7 +141,7 @@ class JudgingCommand(ComputeConfig):
     """What every command takes that judges any models on test images.
 
     Args:
-        out: a folder that gets a folder for each model and one report; null for the models' own run directories.
+        out: where to write a folder for each model and one report; null writes into the models' own run directories.
         data: the test images.
     """
 
@@ -164,12 +164,12 @@ class EvaluateCommand(JudgingCommand):
     probabilities. All but run directories need --out and, where no run directory stands
     beside them, --data. TorchScript can do more than compute: name only files that you trust.
 
-    All models are attacked on one set of test images, or the command is refused.
+    All models must take the same test images; otherwise the command is refused.
 
     Args:
         evaluation: which attacks, on how many images.
-        save_images: images of each attack to keep, exact, and to show in the report; corrupted ones are only kept.
-        out: a folder that gets a folder for each model and one report; null for the models' own run directories.
+        save_images: how many images of each attack to keep and to show in the report; corrupted ones are not shown.
+        out: where to write a folder for each model and one report; null writes into the models' own run directories.
         data: the test images.
     """
 
@@ -191,7 +191,7 @@ class CertifyCommand(JudgingCommand):
 
     Args:
         certification: by which methods, on how many images.
-        out: a folder that gets a folder for each model and one report; null for the models' own run directories.
+        out: where to write a folder for each model and one report; null writes into the models' own run directories.
         data: the test images.
     """
 
@@ -200,14 +200,14 @@ class CertifyCommand(JudgingCommand):
 
 @dataclass(frozen=True)
 class RecipeCommand(RunCommand):
-    """The whole chain: search, train the found network and a baseline, attack both, report.
+    """Run the whole chain: search, train the found network and a baseline, attack both, report.
 
     Args:
         out: the run directory; the same command again continues a killed run and repeats nothing that is finished.
         data: the images.
         search: the search.
-        network: width and depth of the network made of the found cells; its name and genotype stay null.
-        baseline: the network to compare with.
+        network: width and depth of the network made of the found cells; leave its name and genotype null.
+        baseline: the network to compare with; null for its name and genotype leaves it out.
         training: how both are trained.
         evaluation: how both are attacked.
     """

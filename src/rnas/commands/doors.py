@@ -25,6 +25,7 @@ from rnas.commands.config import (
     VulnerabilityCommand,
     ZooCommand,
 )
+from rnas.commands.tune_config import TuneCommand
 from rnas.data.finding import check
 from rnas.errors import ConfigError, nearest
 from rnas.evaluation.suite import describe_attacks
@@ -33,9 +34,13 @@ from rnas.networks.cards import known_cards
 from rnas.networks.catalogue import card_sheet, card_table
 from rnas.run.contents import load_results
 from rnas.run.search_results import read_search_results
+from rnas.run.study_results import read_study
 from rnas.search.listing import describe_algorithms
 from rnas.studies.config import ReproduceCommand
 from rnas.terminal import tell, warn
+from rnas.tuning.objectives import describe_objectives
+from rnas.tuning.samplers import describe_samplers
+from rnas.tuning.words import one_space
 
 if TYPE_CHECKING:
     from rnas.run.results import ModelResults
@@ -50,6 +55,7 @@ __all__ = [
     "run",
     "search",
     "train",
+    "tune",
     "vulnerability",
     "zoo",
 ]
@@ -210,6 +216,28 @@ def run(arguments: list[str]) -> None:
     show(load_results(page.parent))
     if words := read_search_results(page.parent / "search").bound_in_words():
         tell(words)
+    tell(f"report: {page}")
+
+
+def tune(arguments: list[str]) -> None:
+    """`rnas tune RECIPE`: the trials that no other dominates, and where the page is."""
+    names, rest = positionals(arguments)
+    resumed = any(argument.partition("=")[0] == "--resume" for argument in rest)
+    asked = {"-h", "--help"} & set(rest)
+    if len(names) != (0 if resumed else 1) and not (asked and not names):
+        raise ConfigError(f"expected one recipe: rnas tune RECIPE{nearest(' '.join(names), recipes.recipe_names())}")
+    file = recipes.recipe_file(names[0]) if names else None
+    rest = [*(["--recipe", names[0], "--out", f"runs/tune-{names[0]}"] if names else []), *one_space(rest)]
+    try:
+        command: TuneCommand = parse("tune RECIPE", TuneCommand, rest, recipe=file, resumable=True)
+    except SystemExit:
+        if asked:
+            print("\nsamplers:", *describe_samplers(), "\nobjectives:", *describe_objectives(), sep="\n  ")
+        raise
+    refuse_early(command.out, command.data.source)
+    page = commands.run_tuning(command)
+    Console().print(reports.front_table(read_study(page.parent)))
+    tell(f"trials: {page.parent}/trials.csv")
     tell(f"report: {page}")
 
 

@@ -30,7 +30,7 @@ from rnas.run.results import RecipeResults, read_results
 from rnas.training.config import CellTrainingConfig
 from rnas.training.loop import check_images
 
-__all__ = ["run_recipe"]
+__all__ = ["complete_recipe", "run_recipe"]
 
 #: Test images on which F of the trained networks is measured: PGD-20 on them costs less than that of an evaluation.
 MEASURED_IMAGES = 256
@@ -58,20 +58,31 @@ def run_recipe(command: RecipeCommand) -> Path:
     Returns:
         The report, an HTML page.
     """
+    return reports.report(complete_recipe(command))
+
+
+def complete_recipe(command: RecipeCommand) -> Path:
+    """All of `run_recipe` but the report; returns the run directory."""
     check_search(command.search)
-    check_network(command.baseline, "baseline")
+    if compares(command):
+        check_network(command.baseline, "baseline")
     check_training(command.training)
     check_cells(command.search.space, command.training.cells)
     with stage(command, "run", change_later_stages) as (run, _):
         if not run.complete(partial(read_stages, networks_of(command))):
             run.write_json("results.json", run_stages(command, run.path).to_json())
             run.finish()
-    return reports.report(run.path)
+    return run.path
+
+
+def compares(command: RecipeCommand) -> bool:
+    """Whether a recipe has a baseline."""
+    return command.baseline.name is not None or command.baseline.genotype is not None
 
 
 def networks_of(command: RecipeCommand) -> list[str]:
-    """The folders of a recipe's networks: the found one's and the baseline's."""
-    return ["searched", command.baseline.name or "baseline"]
+    """The folders of a recipe's networks: the found one's and, where there is one, the baseline's."""
+    return ["searched", command.baseline.name or "baseline"] if compares(command) else ["searched"]
 
 
 def read_stages(networks: Sequence[str], folder: Path) -> None:
@@ -96,7 +107,7 @@ def run_stages(command: RecipeCommand, out: Path) -> RecipeResults:
     common = command.run_settings()
     searched = run_search(SearchCommand(out=str(out / "search"), data=command.data, search=command.search, **common))
     found = replace(command.network, genotype=str(searched / "genotype.json"))
-    networks = dict(zip(networks_of(command), (found, command.baseline), strict=True))
+    networks = dict(zip(networks_of(command), (found, command.baseline), strict=False))
     folders = []
     for name, network in networks.items():
         training = command.training

@@ -60,8 +60,9 @@ def engine(command: SearchCommand) -> AbstractContextManager[Execute | None]:
     Raises:
         ConfigError: if an engine is to do what several processes already share.
     """
-    if command.engine == "local" or command.search.shortlist.count == 1:
+    if (command.engine == "local" and command.workers == 1) or command.search.shortlist.count == 1:
         return nullcontext()
     expected = "local where several processes search together"
-    require(parallel.size() == 1, "engine", expected, command.engine)
+    require(parallel.size() == 1 or command.engine == "local", "engine", expected, command.engine)
+    require(parallel.size() == 1, "workers", "1 where several processes search together", command.workers)
     return open_executor(command)

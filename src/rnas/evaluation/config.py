@@ -25,19 +25,19 @@ class EvaluationSettings:
         eps: radius of the L-infinity ball, in units of images in [0, 1], for every attack in that norm; null takes that
             of the network's training, 8/255 where none is recorded.
         eps_l2: radius of the L2 ball of the attacks that end in _l2, in the same units.
-        step_size: length of a step of PGD, which transfer makes too, in the same units; null takes a quarter of eps.
+        step_size: length of a step of PGD, also of that of transfer, in the same units; null takes a quarter of eps.
         cw_c: weight of the margin against the squared distance in cw, >= 0.
         cw_steps: steps of cw.
         cw_search_steps: steps of cw_search for each of its 9 values of c, which it searches for each image.
-        cw_learning_rate: of both.
+        cw_learning_rate: learning rate of cw and cw_search.
         square_queries: queries that Square spends on an image that withstands.
         query_precision: float32, or bfloat16 for Square's queries, also those in AutoAttack, under autocast; successes
             are confirmed in float32, and what that denies is attacked again in it. The search is coarser: it may miss
             an image that float32 breaks.
         apgd_steps: steps of each of the up to 10 runs of APGD.
-        transfer_from: MODEL that the attack transfer is made on, in any form that `rnas evaluate` takes.
+        transfer_from: the MODEL on which transfer makes its images, in any form that `rnas evaluate` takes.
         images: test images to attack, a stratified subset; null takes all.
-        autoattack_images: of those, how many AutoAttack gets, again stratified; null takes all.
+        autoattack_images: how many of those AutoAttack attacks, again stratified; null takes all.
         batch_size: images attacked at once.
     """
 
@@ -99,7 +99,7 @@ class EvaluationSettings:
 
 @dataclass(frozen=True)
 class EvaluationConfig(EvaluationSettings):
-    """The same for one network, with its eps: what an evaluation works with.
+    """Settings of the evaluation of one network: those of `EvaluationSettings` with its eps.
 
     Args:
         save_images: adversarial images of each attack to keep in the folder, as `rnas.evaluation.examples` says.

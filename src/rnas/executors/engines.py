@@ -10,6 +10,7 @@ from rnas.errors import UnknownNameError
 from rnas.executors.config import ExecutorConfig
 from rnas.executors.jobs import Job, Outcome, attempt
 from rnas.executors.registry import ENGINES, Execute
+from rnas.executors.workers import several_workers
 
 __all__ = ["open_executor"]
 
@@ -30,12 +31,17 @@ def open_executor(config: ExecutorConfig) -> AbstractContextManager[Execute]:
 
 @ENGINES.register("local")
 @contextmanager
-def local_engine(config: ExecutorConfig) -> Iterator[Execute]:  # noqa: ARG001 - one signature for all
-    """One job after another, in this process."""
+def local_engine(config: ExecutorConfig) -> Iterator[Execute]:
+    """One job after another in this process, or several at a time in worker processes."""
+    if config.workers > 1:
+        with several_workers(config.workers) as execute:
+            yield execute
+    else:
+        yield one_by_one
 
-    def execute(jobs: Sequence[Job]) -> Iterator[Outcome]:
-        for number, job in enumerate(jobs, start=1):
-            print(f"run {number} of {len(jobs)}: {job.name}", file=sys.stderr, flush=True)
-            yield Outcome(job, attempt(job))
 
-    yield execute
+def one_by_one(jobs: Sequence[Job]) -> Iterator[Outcome]:
+    """Jobs in their order, in this process."""
+    for number, job in enumerate(jobs, start=1):
+        print(f"run {number} of {len(jobs)}: {job.name}", file=sys.stderr, flush=True)
+        yield Outcome(job, attempt(job))

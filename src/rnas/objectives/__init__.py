@@ -1,4 +1,4 @@
-"""Losses for the weights: standard, adversarial (PGD-AT, TRADES, MART, fast), for proofs, and distillation."""
+"""Losses for the weights: standard, adversarial, on proved bounds, for smoothed models, and distillation."""
 
 from typing import TYPE_CHECKING
 

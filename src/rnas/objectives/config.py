@@ -83,6 +83,43 @@ class FastAtConfig:
 
 
 @dataclass(frozen=True)
+class IbpConfig:
+    """Settings of the objective "ibp".
+
+    Args:
+        warmup: part of all steps in which the loss is that of clean images alone, in [0, 1].
+        ramp: part of all steps, after those, in which eps rises from 0 to the attack's and kappa falls from 1; above 0.
+        kappa: weight of the loss on clean images in the end, in [0, 1]; the bounds have the rest.
+    """
+
+    warmup: float = 0.1
+    ramp: float = 0.5
+    kappa: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        require(0 <= self.warmup <= 1, "warmup", "a number in [0, 1]", self.warmup)
+        require(0 < self.ramp <= 1, "ramp", "a number in (0, 1]", self.ramp)
+        require(0 <= self.kappa <= 1, "kappa", "a number in [0, 1]", self.kappa)
+
+
+@dataclass(frozen=True)
+class CrownIbpConfig(IbpConfig):
+    """Settings of the objective "crown_ibp".
+
+    Args:
+        beta: weight of the linear bounds in the end, in [0, 1], falling from 1 as eps rises; intervals have the rest.
+    """
+
+    beta: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        super().__post_init__()
+        require(0 <= self.beta <= 1, "beta", "a number in [0, 1]", self.beta)
+
+
+@dataclass(frozen=True)
 class GaussianConfig:
     """Settings of the objective "gaussian".
 
@@ -139,43 +176,6 @@ class DistillationConfig:
 
 
 @dataclass(frozen=True)
-class IbpConfig:
-    """Settings of the objective "ibp".
-
-    Args:
-        warmup: part of all steps in which the loss is that of clean images alone, in [0, 1].
-        ramp: part of all steps, after those, in which eps rises from 0 to the attack's and kappa falls from 1; above 0.
-        kappa: weight of the loss on clean images in the end, in [0, 1]; the bounds have the rest.
-    """
-
-    warmup: float = 0.1
-    ramp: float = 0.5
-    kappa: float = 0.5
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        require(0 <= self.warmup <= 1, "warmup", "a number in [0, 1]", self.warmup)
-        require(0 < self.ramp <= 1, "ramp", "a number in (0, 1]", self.ramp)
-        require(0 <= self.kappa <= 1, "kappa", "a number in [0, 1]", self.kappa)
-
-
-@dataclass(frozen=True)
-class CrownIbpConfig(IbpConfig):
-    """Settings of the objective "crown_ibp".
-
-    Args:
-        beta: weight of the linear bounds in the end, in [0, 1], falling from 1 as eps rises; intervals have the rest.
-    """
-
-    beta: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        super().__post_init__()
-        require(0 <= self.beta <= 1, "beta", "a number in [0, 1]", self.beta)
-
-
-@dataclass(frozen=True)
 class ObjectiveConfig:
     """What an objective is made with; each reads what it needs.
 
@@ -185,11 +185,11 @@ class ObjectiveConfig:
         trades: settings of TRADES.
         mart: settings of MART.
         fast_at: settings of fast adversarial training.
+        ibp: settings of training on interval bounds.
+        crown_ibp: settings of training on linear bounds.
         gaussian: settings of noise augmentation.
         smooth_adv: settings of adversarial training of a smoothed model.
         defensive_distillation: settings of defensive distillation.
-        ibp: settings of training on interval bounds.
-        crown_ibp: settings of training on linear bounds.
     """
 
     attack: PgdConfig = field(default_factory=PgdConfig)
@@ -197,11 +197,11 @@ class ObjectiveConfig:
     trades: TradesConfig = field(default_factory=TradesConfig)
     mart: MartConfig = field(default_factory=MartConfig)
     fast_at: FastAtConfig = field(default_factory=FastAtConfig)
+    ibp: IbpConfig = field(default_factory=IbpConfig)
+    crown_ibp: CrownIbpConfig = field(default_factory=CrownIbpConfig)
     gaussian: GaussianConfig = field(default_factory=GaussianConfig)
     smooth_adv: SmoothAdvConfig = field(default_factory=SmoothAdvConfig)
     defensive_distillation: DistillationConfig = field(default_factory=DistillationConfig)
-    ibp: IbpConfig = field(default_factory=IbpConfig)
-    crown_ibp: CrownIbpConfig = field(default_factory=CrownIbpConfig)
 
     def __post_init__(self) -> None:
         """Check the ranges."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rnas.reports.figures.layers import layer_figure
     from rnas.reports.figures.studies import layers_figure, sweep_figure, table_figure
     from rnas.reports.figures.style import save
+    from rnas.reports.front import front_table, trial_rows
     from rnas.reports.layers import ONE_POSITION, LayerRow, layer_quotients, layer_tables, layers_csv, read_layers
     from rnas.reports.page import report
     from rnas.reports.studies import StudyRow, study_csv, study_table
@@ -31,6 +32,7 @@ else:
             "tables": ("html_table", "markdown_table", "rich_table"),
             "figures.layers": ("layer_figure",),
             "card": ("model_card",),
+            "front": ("front_table", "trial_rows"),
             "page": ("report",),
             "figures.style": ("save",),
             "figures.dots": ("save_comparison",),
@@ -47,6 +49,7 @@ __all__ = [
     "draw_cell",
     "draw_genotype",
     "draw_genotypes",
+    "front_table",
     "html_table",
     "layer_figure",
     "layer_quotients",
@@ -64,4 +67,5 @@ __all__ = [
     "study_table",
     "sweep_figure",
     "table_figure",
+    "trial_rows",
 ]

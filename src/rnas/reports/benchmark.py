@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 from rich.table import Table
 from rich.text import Text
 
-from rnas.errors import RunError
+from rnas.run.benchmark_results import BenchmarkResults
 from rnas.terminal import printable
 
 if TYPE_CHECKING:
@@ -18,16 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = ["COLUMNS", "benchmark_html", "benchmark_table"]
 
-#: A figure that older versions did not write.
-EQUAL_SIZE = "robust_percentile_at_equal_size"
-
 #: Figure -> heading and how a value is written.
 COLUMNS = {
     "parameters": ("size", "{:,.0f}"),
     "robust_accuracy": ("robust", "{:.4f}"),
     "robust_percentile": ("percentile", "{:.1f}"),
     "robust_percentile_within_limit": ("in limit", "{:.1f}"),
-    EQUAL_SIZE: ("equal size", "{:.1f}"),
+    "robust_percentile_at_equal_size": ("equal size", "{:.1f}"),
     "robust_percentile_at_its_size": ("at most its size", "{:.1f}"),
     "clean_percentile": ("clean", "{:.1f}"),
     "passes": ("passes", "{:,.0f}"),
@@ -37,18 +34,18 @@ COLUMNS = {
 FEW = 3
 
 
-def benchmark_table(document: Mapping[str, Any]) -> Table:
+def benchmark_table(results: BenchmarkResults) -> Table:
     """A row a seed, then the means; from three seeds on also half of their 95% intervals.
 
     Args:
-        document: what `rnas.commands.run_benchmark` returns.
+        results: what `rnas.commands.run_benchmark` returns.
     """
-    title = Text(f"{printable(str(document['searches'][0]['algorithm']))} on NAS-RobBench-201")
+    title = Text(f"{printable(results.searches[0].algorithm)} on NAS-RobBench-201")
     shown = Table(title=title, title_justify="left")
     shown.add_column("seed")
     for heading, _ in COLUMNS.values():
         shown.add_column(heading, justify="right")
-    searches, summary = _lines(document)
+    searches, summary = _lines(results)
     for line in searches:
         shown.add_row(*line)
     shown.add_section()
@@ -66,12 +63,7 @@ def benchmark_html(part: Part) -> Markup:
     Raises:
         RunError: if its results.json holds something else.
     """
-    try:
-        searches, summary = _lines(part.summary)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise RunError(
-            f"{part.path / 'results.json'} is damaged: not the results of a benchmark ({error!r})"
-        ) from error
+    searches, summary = _lines(BenchmarkResults.from_json(part.summary, str(part.path / "results.json")))
     heads = ["seed", *(heading for heading, _ in COLUMNS.values())]
     head = Markup("").join(Markup('<th scope="col">{}</th>').format(text) for text in heads)
     rows = [
@@ -83,22 +75,18 @@ def benchmark_html(part: Part) -> Markup:
     return Markup("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>").format(head, Markup("\n").join(rows))
 
 
-def _cell(value: float | None, form: str) -> str:
-    """A figure as text; a dash where there is none."""
-    return "-" if value is None else form.format(value)
+def _line(name: str, values: Mapping[str, float | None]) -> list[str]:
+    """A row's cells; a dash where there is no value."""
+    shown = [(values.get(key), form) for key, (_, form) in COLUMNS.items()]
+    return [name, *("-" if value is None else form.format(value) for value, form in shown)]
 
 
-def _lines(document: Mapping[str, Any]) -> tuple[list[list[str]], list[list[str]]]:
+def _lines(results: BenchmarkResults) -> tuple[list[list[str]], list[list[str]]]:
     """The rows of the searches, and those that sum them up; with one search nothing is left to sum up."""
-    searches, means = document["searches"], document["means"]
-    lines = [
-        [printable(str(search["seed"])), *(_cell(search.get(key), form) for key, (_, form) in COLUMNS.items())]
-        for search in searches
-    ]
-    if len(searches) == 1:
+    lines = [_line(str(search.seed), search.figures()) for search in results.searches]
+    if len(lines) == 1:
         return lines, []
-    summary = [["mean", *(_cell(means.get(key, {}).get("mean"), form) for key, (_, form) in COLUMNS.items())]]
-    if len(searches) >= FEW:
-        spread = {key: mean["high"] - mean["mean"] for key, mean in means.items() if key in COLUMNS}
-        summary.append(["+-", *(_cell(spread.get(key), form) for key, (_, form) in COLUMNS.items())])
+    summary = [_line("mean", {name: interval.mean for name, interval in results.means.items()})]
+    if len(lines) >= FEW:
+        summary.append(_line("+-", {name: interval.half for name, interval in results.means.items()}))
     return lines, summary

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from typing import TYPE_CHECKING
 
-import jinja2
-
-from rnas.reports.blocks import code
 from rnas.reports.facts import facts, headline, sources
 from rnas.reports.gallery import Gallery
 from rnas.reports.ledger import results_csv
+from rnas.reports.rendering import render
 from rnas.reports.sections import SECTIONS, Page
+from rnas.reports.study_page import study_page
 from rnas.run.contents import read_folder
-from rnas.run.files import refuse_link, write_atomically
+from rnas.run.files import manifest_in, refuse_link, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +25,8 @@ def report(folder: Path) -> Path:
     The same content gives the same files, byte for byte. A section without data is left out, and says why.
 
     Args:
-        folder: a run's folder, finished or not; or a folder with a search and models, or one of these alone.
+        folder: a run's folder, finished or not; or a folder with a search and models, or one of these alone; or a
+            study's, whose page is of its front.
 
     Returns:
         The path of the page.
@@ -35,18 +34,17 @@ def report(folder: Path) -> Path:
     Raises:
         RunError: if the folder does not exist, has nothing to report, cannot be written, or a file in it is damaged.
     """
+    if manifest_in(folder).get("kind") == "tune":
+        return study_page(folder)
     contents = read_folder(folder)
     refuse_link(folder / "figures")
     manifest, of, made_by = sources(contents)
     page = Page(contents, Gallery(folder / "figures"), manifest)
-    text = _template().render(
+    text = render(
         title=headline(contents),
         unfinished=page.unfinished,
         unevaluated=[part.name for part in contents.parts if not part.complete],
-        facts=[
-            (name, code(value) if name in ("Command", "Commit") else value)
-            for name, value in facts(contents, manifest, of, made_by)
-        ],
+        facts=facts(contents, manifest, of, made_by),
         sections=[section for make in SECTIONS if (section := make(page)) is not None],
     )
     if contents.results:
@@ -54,11 +52,3 @@ def report(folder: Path) -> Path:
     path = folder / "report.html"
     write_atomically(path, text)
     return path
-
-
-def _template() -> jinja2.Template:
-    text = resources.files("rnas.reports").joinpath("page.html.jinja").read_text(encoding="utf-8")
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.from_string(text)

@@ -54,7 +54,7 @@ SEALED = ("alpha.safetensors", "genotype.json", "model.json", "splits.json", "we
 
 #: Settings that say where and how comfortably, not what: a run may be continued with others. A genotype's path is one,
 #: and those of models, because `Run.record` keeps what the files hold.
-ELSEWHERE = ("out", "device", "checkpoint_every", "genotype", "models", "engine", "address", "cpus", "gpus")
+ELSEWHERE = ("out", "device", "checkpoint_every", "genotype", "models", "engine", "address", "cpus", "gpus", "workers")
 
 #: Settings that older versions did not have, by group and name, and what those did: their runs can be continued.
 ADDED: dict[tuple[str, str], object] = {

@@ -133,8 +133,12 @@ def compare_sessions(path: Path, manifest: Mapping[str, Any]) -> str:
 
 
 def has_begun(path: Path, manifest: Mapping[str, Any]) -> bool:
-    """Whether a run, or a stage in a folder of it, has logged a step or saved a state."""
-    files = [file for name in ("metrics.jsonl", "checkpoint.pt") for file in (path / name, *path.glob(f"*/{name}"))]
+    """Whether a run, or a stage in a folder of it, has logged a step, saved a state, or suggested a trial."""
+    files = [
+        file
+        for name in ("metrics.jsonl", "checkpoint.pt", "journal.log")
+        for file in (path / name, *path.glob(f"*/{name}"))
+    ]
     return manifest["finished"] is not None or any(file.exists() and file.stat().st_size > 0 for file in files)
 
 

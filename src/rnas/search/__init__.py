@@ -1,5 +1,7 @@
 """Gradient search for architectures: one bilevel loop, one file an algorithm, and the projection of Eq. 9."""
 
+import sys
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from rnas.lazy import lazily
@@ -19,5 +21,7 @@ else:
             "projection": (),
         },
     )
+    # `rnas.search(...)` is the command, beside `rnas.train(...)`, and `rnas.search` stays this package.
+    sys.modules[__name__].__class__ = import_module("rnas.search.package").SearchPackage
 
 __all__ = ["ALGORITHMS", "ConstraintConfig", "SearchConfig", "projection", "search"]

@@ -33,8 +33,7 @@ from rnas.attacks.guards import evaluation_mode
 from rnas.config import require
 from rnas.search.algorithm import ALGORITHMS, Batch, SearchState
 from rnas.search.darts import Darts
-from rnas.supernets.base import CellSupernet, SupernetAt
-from rnas.supernets.space import SearchSpace
+from rnas.supernets.base import SupernetAt
 
 __all__ = ["AdvRush", "AdvRushConfig", "curvature"]
 
@@ -67,9 +66,7 @@ class AdvRushConfig:
 class AdvRush(Darts):
     """DARTS with a penalty on the curvature of the input loss landscape."""
 
-    def supernet(self, space: SearchSpace) -> Callable[..., CellSupernet]:
-        """The one whose passes can be differentiated twice: the fast one's cannot."""
-        return space.path_supernet
+    needs_modules = True
 
     def penalties(
         self,

@@ -205,13 +205,15 @@ class SupernetAlgorithm(Algorithm):
     relaxation: ClassVar[Relaxation] = MIXTURE
     #: Whether there are steps on alpha; if not, all epochs are spent on the weights, as in a warm-up.
     trains_alpha: ClassVar[bool] = True
+    #: Whether it needs a supernet whose operations are modules: to hook them, or to differentiate its passes twice.
+    needs_modules: ClassVar[bool] = False
 
     def __init__(self, config: SearchConfig, sample: Batch) -> None:
         super().__init__(config, sample)
         self.trainer = self
 
     def supernet(self, space: SearchSpace) -> Callable[..., CellSupernet]:
-        return space.path_supernet if self.relaxation.sparse else space.supernet
+        return space.path_supernet if self.relaxation.sparse or self.needs_modules else space.supernet
 
     def begin(self, state: SearchState, generator: torch.Generator) -> None:
         """Add to a fresh state what the algorithm alone keeps.

@@ -79,9 +79,9 @@ class ConstraintConfig:
         bound: H: a number as in the paper, or a percentage of F at the end of the warm-up, such as 50%.
         metric: how a map's deviation is measured; a name in rnas.vulnerability.metrics.METRICS.
         solver: "linearised" or "dual_ascent".
-        images: validation images on which F is defined, a fixed sample, at least 1.
+        images: how many validation images F is measured on, a fixed sample, at least 1.
         tolerance: on F / H - 1 and on the KKT residual, > 0.
-        max_iterations: of a projection, at least 1; null for T - u, what Algorithm 1 leaves of an epoch.
+        max_iterations: most iterations of a projection, at least 1; null takes T - u, the rest of an epoch.
     """
 
     bound: float | str = "80%"
@@ -108,21 +108,21 @@ class ShortlistConfig:
     is trained anew there, `eta` times as long.
 
     Args:
-        count: candidates of the first rung, at least 1; with 1 the derived network is the answer, and untrained.
-        epochs: of a training of the first rung, on the theta half, at least 1.
-        learning_rate: the highest of a training, whose schedule is one cycle, > 0.
+        count: candidates in the first rung, at least 1; with 1 the derived network is the answer, untrained.
+        epochs: epochs of a training in the first rung, on the theta half, at least 1.
+        learning_rate: highest learning rate of a training, whose schedule is one cycle, > 0.
         images: validation images on which the candidates are compared, a fixed sample, at least 1.
-        rule: what orders the candidates of a rung: "bound", as Eq. 8 says: those whose F is low come first, and among
-            them the lowest adversarial loss; "ranks": the mean of the ranks by F and by adversarial loss; "F"; "loss".
+        rule: how the candidates of a rung are ordered: "bound", as in Eq. 8: those with a low F first, and among them
+            the lowest adversarial loss; "ranks": the mean of the ranks by F and by adversarial loss; "F"; "loss".
         keep: share of the candidates that the bound on F keeps, in (0, 1], where the rule is "bound".
-        metric: of F, a name in rnas.vulnerability.metrics.METRICS.
-        rungs: at least 1; with 1 the first rung decides.
-        eta: at least 2.
-        generations: of the first rung, at least 1 and at most `count`: those after the first are mutants of the best
-            candidates so far.
-        least_size: of a candidate, in percent of the largest network within the size limit, from 0% to 100%.
-        channels: of the first cells of the networks that are trained, a positive even number; null for the supernet's.
-        cells: their number, as `search.cells`; null for the supernet's. Depth matters most: docs/fidelity.md.
+        metric: how F is measured; a name in rnas.vulnerability.metrics.METRICS.
+        rungs: how many rungs, at least 1; with 1 the first one decides.
+        eta: a rung is an `eta`-th as large as the one before, at least 2.
+        generations: generations of the first rung, at least 1 and at most `count`: those after the first are mutants of
+            the best candidates so far.
+        least_size: least size of a candidate, in percent of the largest network within the size limit, from 0% to 100%.
+        channels: channels of the first cells of a candidate, a positive even number; null for the supernet's.
+        cells: cells of a candidate, as `search.cells`; null for the supernet's. Depth matters most: docs/fidelity.md.
     """
 
     count: int = 1
@@ -169,16 +169,16 @@ class SearchConfig(WeightConfig):
 
     Args:
         algorithm: "rnas", the paper's Algorithm 1, or another: the end of ``rnas search --help`` says what each does.
-        space: where it searches: "darts" as in the paper, or "nasbench201", of which every cell's accuracy is known.
+        space: where it searches: "darts" as in the paper, or "nasbench201", where every cell's accuracy is known.
         channels: channels of the supernet's first cells (C), a positive even number.
-        cells: number of cells, in the space darts at least 3; in nasbench201 those of each of its three stages.
+        cells: number of cells, at least 3 in the space darts; in nasbench201 the number in each of three stages.
         epochs: passes over the half of the training images that trains the weights, at least 1.
         warmup_epochs: of these, epochs that train the weights only (Phase I).
         unconstrained_fraction: u / T, the part of an epoch's iterations before the projection, in (0, 1].
         hypergradient: the gradient of the validation objective in alpha: "first_order", or "unrolled" through one step
             on the weights (four times the passes).
-        alpha_learning_rate: of the architecture parameters (Adam), > 0.
-        alpha_weight_decay: on the architecture parameters, >= 0.
+        alpha_learning_rate: learning rate of the architecture parameters (Adam), > 0.
+        alpha_weight_decay: weight decay of the architecture parameters, >= 0.
         attack: the PGD of adversarial training, of the validation objective, and of F.
         constraint: the bound on the vulnerability.
         size_limit: most parameters of the found network in the space's published form (darts: 20 cells, 36 channels;

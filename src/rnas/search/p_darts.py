@@ -23,7 +23,7 @@ Deviations:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +37,7 @@ from rnas.search.adversarial_darts import AdversarialDarts
 from rnas.search.algorithm import ALGORITHMS, Batch, SearchState
 from rnas.search.config import SearchConfig
 from rnas.search.relaxations import rival
-from rnas.supernets.base import CellSupernet, MixedOperation
+from rnas.supernets.base import MixedOperation
 from rnas.supernets.space import SearchSpace
 
 __all__ = ["PDarts", "PDartsConfig"]
@@ -74,14 +74,12 @@ class PDartsConfig:
 class PDarts(AdversarialDarts):
     """Adversarial DARTS in three stages. It keeps which operations are left (1 or 0), and the alpha to start from."""
 
+    needs_modules = True
+
     @classmethod
     def check(cls, config: SearchConfig, space: SearchSpace) -> None:  # noqa: ARG003
         fits = SKIP in space.operations and space.chooses
         require(fits, "space", f"one with {SKIP} and named edges for p_darts", space.name)
-
-    def supernet(self, space: SearchSpace) -> Callable[..., CellSupernet]:
-        """The one whose skip connections are modules."""
-        return space.path_supernet
 
     def begin(self, state: SearchState, generator: torch.Generator) -> None:  # noqa: ARG002
         self.at_most = state.space.at_most(self.config.size_limit)

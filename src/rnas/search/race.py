@@ -38,12 +38,10 @@ from rnas.run.search_results import Candidate
 from rnas.search.algorithm import Algorithm, Preparation, SearchState
 from rnas.search.candidates import Trial, measures_of, perform
 from rnas.search.config import ShortlistConfig
+from rnas.search.random import DRAWS
 from rnas.seeding import derive
 
 __all__ = ["ORDERS", "Race"]
-
-#: Draws for each candidate that is wanted; in a small space or under a tight limit there may be no more of them.
-DRAWS = 50
 
 #: What a rung measured of one candidate, by name.
 Measures = Mapping[str, float]

@@ -15,7 +15,10 @@ from rnas.genotype import Genotype
 from rnas.search.algorithm import ALGORITHMS, Algorithm, SearchState
 from rnas.supernets.space import SearchSpace
 
-__all__ = ["RandomSearch", "random_genotype"]
+__all__ = ["DRAWS", "RandomSearch", "random_genotype"]
+
+#: Draws for each distinct genotype that is wanted: in a small space or under a tight limit there may be no more.
+DRAWS = 50
 
 
 @ALGORITHMS.register("random")

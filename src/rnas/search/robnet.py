@@ -47,16 +47,13 @@ from rnas.genotype import Genotype
 from rnas.hypergradients.registry import unchanged
 from rnas.search.algorithm import ALGORITHMS, Batch, Preparation, SearchState
 from rnas.search.measurements import Measurements
-from rnas.search.random import random_genotype
+from rnas.search.random import DRAWS, random_genotype
 from rnas.search.subnets import Subnets, attacked, robust_accuracy
 from rnas.seeding import derive
 from rnas.training.advice import advise_weights
 from rnas.training.optimiser import WeightOptimiser
 
 __all__ = ["RobNet", "RobNetConfig", "fsp_loss", "fsp_matrix"]
-
-#: Draws for each subnet that is wanted; in a small space or under a tight limit there may be no more of them.
-DRAWS = 50
 
 
 @dataclass(frozen=True)

@@ -77,13 +77,13 @@ class ReproduceCommand(ExecutorConfig, RunCommand):
     Args:
         out: the folder of the CSV file and the figure of each study, and of all runs in its folder runs.
         budget: smoke (tiny networks on digits, minutes on a CPU), short (15 epochs) or paper (300 epochs).
-        networks: of the study's networks those to train now, by their names in the zoo; empty for all.
+        networks: which of the study's networks to train now, by their names in the zoo; empty for all.
         bounds: figure3: the bounds H on the vulnerability; numbers, or percentages of F at the end of the warm-up.
         data: the images.
         network: width and depth of all networks; null for the published ones.
         search: the searches of figure2 and figure3; in figure3 each with its bound.
-        training: how networks are trained; standard training keeps all of it but the objective.
-        evaluation: how networks are attacked; a study runs those of the attacks that it shows.
+        training: how networks are trained; standard training takes all of it but the objective.
+        evaluation: how networks are attacked; a study runs only the attacks that it shows.
         layers: how figure1 measures.
     """
 

@@ -21,11 +21,11 @@ class ScheduleConfig:
     """The learning rate over the steps of a training.
 
     Args:
-        name: "cosine": a half cosine from the rate to zero; "one_cycle": linearly up to the rate, then down to zero;
+        name: "cosine": a half cosine from the rate to zero; "one_cycle": linear up to the rate, then down to zero;
             "piecewise": divided at milestones.
         warmup: one_cycle: the part of all steps in which the rate rises, in (0, 1).
         milestones: piecewise: parts of all steps after which the rate is divided, increasing, in (0, 1).
-        divisor: piecewise: what by, > 1.
+        divisor: piecewise: what the rate is divided by, > 1.
     """
 
     name: str = "cosine"
@@ -44,10 +44,10 @@ class ScheduleConfig:
 
 @dataclass(frozen=True)
 class ValidationConfig:
-    """Which epoch's weights are kept, by the accuracy under PGD on images held out of the training set.
+    """Keep the weights of the epoch with the highest accuracy under PGD on images held out of the training set.
 
     Args:
-        images: how many are held out, stratified over the classes; 0 for none: then the last weights are kept.
+        images: how many to hold out, stratified over the classes; with 0 the last weights are kept.
         patience: stop after so many epochs without a higher accuracy, at least 1; null trains to the end.
     """
 
@@ -63,11 +63,12 @@ class ValidationConfig:
 
 @dataclass(frozen=True)
 class CellTrainingConfig:
-    """What only networks made of cells can be trained with; DARTS uses 0.4 and 0.2.
+    """Settings of trainings of networks that are made of cells; DARTS uses 0.4 and 0.2.
 
     Args:
-        auxiliary_weight: of the loss of a second classifier at two thirds of the depth, >= 0; 0 for none.
-        drop_path: probability, at the end, that an image's signal on an edge is dropped, in [0, 1); it rises linearly.
+        auxiliary_weight: weight of the loss of a second classifier at two thirds of the depth, >= 0; 0 for none.
+        drop_path: probability that an image's signal on an edge is dropped, in [0, 1); it rises linearly to this at the
+            end.
     """
 
     auxiliary_weight: float = 0.0
@@ -84,16 +85,17 @@ class TrainingConfig(WeightConfig, ObjectiveConfig):
     """Settings of a training; those of its optimiser are in `WeightConfig`, those of its loss in `ObjectiveConfig`.
 
     Args:
-        objective: the loss: "pgd_at" (adversarial training), "trades", "mart", "fast_at" or "standard"; for proofs
-            "ibp", "crown_ibp", or with smoothed models "gaussian", "smooth_adv"; or "defensive_distillation".
+        objective: the loss: "pgd_at" (adversarial training), "trades", "mart", "fast_at" or "standard"; "ibp" or
+            "crown_ibp" for networks that can be proved robust; "gaussian" or "smooth_adv" for smoothed models; or
+            "defensive_distillation".
         epochs: passes over the training images, at least 1.
         schedule: the learning rate over the steps.
-        average_decay: of an exponential moving average of the weights, which then is what is validated and kept; in
-            [0, 1), null for none. It looks back about 1 / (1 - average_decay) steps, but at most over the last ninth of
-            the steps so far.
-        cutout: side of a black square at a random place of each training image, in pixels, at most the images' side; 0
+        average_decay: decay of an exponential moving average of the weights, in [0, 1); null for none. The average is
+            validated and kept in their place. It looks back about 1 / (1 - average_decay) steps, but at most over the
+            last ninth of the steps so far.
+        cutout: side in pixels of a black square at a random place of each training image, at most the images' side; 0
             for none.
-        cells: what only networks made of cells can be trained with.
+        cells: settings for networks that are made of cells.
         validation: which epoch's weights are kept, and when to stop.
         precision: float32, or bfloat16 for passes under autocast.
     """

@@ -1,0 +1,284 @@
+"""What `rnas tune` does: trials of a recipe, each a run directory, as a sampler suggests them, and their front."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rnas import reports
+from rnas.commands.checks import check_attacks, check_cells, check_search, check_training
+from rnas.commands.comparing import load_data
+from rnas.commands.config import RecipeCommand
+from rnas.commands.run import complete_recipe
+from rnas.commands.stage import stage
+from rnas.commands.tune_config import TuneCommand
+from rnas.config import require
+from rnas.errors import ConfigError, RnasError, RunError, UnknownNameError
+from rnas.executors import Job, open_executor
+from rnas.recipes import recipe_file
+from rnas.reports.ledger import csv_text
+from rnas.run.directory import Run
+from rnas.run.files import make_folder, read_bytes, refuse_link, write_atomically
+from rnas.run.manifest import Changes, read_manifest, refuse
+from rnas.run.study_results import Objective, State, StudyResults, TrialResult, read_study
+from rnas.training.loop import check_images
+from rnas.tuning.changing import changed, check_dimensions, typed
+from rnas.tuning.front import chosen, standings
+from rnas.tuning.journal import Journal, state_of
+from rnas.tuning.objectives import check_objectives, measure, objective
+from rnas.tuning.samplers import SAMPLERS, Sampler, grid_size
+from rnas.tuning.space import Dimension, parse_space, readable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from optuna.trial import FrozenTrial
+
+__all__ = ["run_tuning"]
+
+#: In the folder of a trial that failed for good: why.
+FAILURE = "failure.txt"
+
+#: Who judges the importance of settings.
+EVALUATOR = "fANOVA over the finished trials (Hutter et al. 2014), as Optuna computes it, for each objective alone"
+
+
+def run_tuning(command: TuneCommand) -> Path:
+    """Try settings until there are as many trials as asked for; what is finished is not repeated.
+
+    Args:
+        command: the study.
+
+    Returns:
+        The page with the front.
+
+    Raises:
+        ConfigError: if a name, the space or a setting cannot be; then nothing has run.
+        RunError: if the folder cannot be used, or trials could not be ended; the same command tries those again.
+    """
+    tuning = Tuning(command)
+    tuning.check()
+    with open_executor(command) as execute, stage(command, "tune", change_trials) as (run, _):
+        if not run.complete(partial(read_ended, command.trials)):
+            tuning.open(run)
+            while jobs := tuning.next_jobs():
+                failures: dict[str, str] = {}
+                for outcome in execute(jobs):
+                    if outcome.failure is not None:
+                        failures[outcome.job.name] = outcome.failure
+                    tuning.settle()
+                if failures:
+                    first, reason = next(iter(failures.items()))
+                    raise RunError(
+                        f"{len(failures)} of {len(jobs)} trials did not end, the first of them {first}: {reason}; "
+                        "the same command tries these again"
+                    )
+            tuning.write(importance=True)
+            run.finish()
+    return reports.report(run.path)
+
+
+def change_trials(path: Path, manifest: Mapping[str, Any], changed: Changes) -> None:
+    """Let a study go on with another number of trials, and with nothing else that decides them."""
+    if fixed := {key: value for key, value in changed.items() if key != "trials"}:
+        refuse(path, manifest, fixed)
+
+
+def read_ended(trials: int, folder: Path) -> None:
+    """Make sure that a study's results can be read and are complete; raises RunError if not."""
+    if not read_study(folder).ended:
+        raise RunError(f"{folder} has not all of its {trials} trials")
+
+
+def run_trial(command: RecipeCommand) -> None:
+    """The work of a trial. What would happen again is noted in its folder; anything else is raised."""
+    try:
+        complete_recipe(command)
+    except RunError:
+        raise
+    except RnasError as error:
+        make_folder(Path(command.out))
+        write_atomically(Path(command.out) / FAILURE, f"{error}\n")
+
+
+class Tuning:
+    """A study at work.
+
+    Args:
+        command: the study.
+
+    Raises:
+        ConfigError: if there is no such sampler, or space and objectives cannot be read.
+    """
+
+    def __init__(self, command: TuneCommand) -> None:
+        self.command = command
+        recipe_file(command.recipe)
+        try:
+            self.sampler: Sampler = SAMPLERS[command.sampler]
+        except UnknownNameError as error:
+            raise UnknownNameError(f"sampler: {error}") from error
+        if importlib.util.find_spec("optuna") is None:
+            raise ConfigError("optuna is not installed, which rnas tune needs: pip install 'rnas[tune]'")
+        self.dimensions: tuple[Dimension, ...] = parse_space(command.space)
+        self.wanted = command.trials
+        check_objectives(command.objectives, command.evaluation.attacks)
+        self.objectives: list[Objective] = [objective(name) for name in command.objectives]
+        self.run: Run
+        self.journal: Journal
+
+    def check(self) -> None:
+        """Refuse, before anything is made, settings that no trial could have, or that would make trials incomparable.
+
+        Raises:
+            ConfigError: naming the setting.
+        """
+        command, kind = self.command, type(self.command)
+        check_dimensions(kind, self.dimensions)
+        if command.sampler == "grid":
+            self.wanted = min(self.wanted, grid_size(self.dimensions))
+        keys = {dimension.key for dimension in self.dimensions}
+        if command.evaluation.eps is None and keys & {"training.attack.eps", "training.objective"}:
+            raise ConfigError("evaluation.eps: expected a distance where the space varies the attack of the training")
+        metrics = "search.constraint.metric"
+        require("F" not in command.objectives or metrics not in keys, "objectives", f"no F where {metrics} varies", "F")
+        side_by_side = command.workers if command.engine == "local" else 1
+        if not self.sampler.alone and side_by_side > command.batch:
+            raise ConfigError(
+                f"workers: expected at most batch ({command.batch}) with the sampler {command.sampler}, which waits "
+                f"for results: --batch {side_by_side}, or --sampler random; got {side_by_side}"
+            )
+        base = RecipeCommand(**command.recipe_settings())
+        check_recipe(base)
+        for dimension in self.dimensions:
+            for value in dimension.ends():
+                try:
+                    check_recipe(changed(base, {dimension.key: typed(kind, dimension.key, value)}))
+                except ConfigError as error:
+                    raise ConfigError(f"space: {dimension.key} cannot be {readable(value)}: {error}") from error
+        data = load_data(command.data, command.seed)
+        check_attacks(command.evaluation, data)
+        check_images(data, command.training)
+
+    def open(self, run: Run) -> None:
+        """Read what is there of the study, and settle what ended while nobody noted it."""
+        self.run = run
+        refuse_link(run.path / "trials")
+        self.journal = Journal(run.path, self.dimensions, self.objectives)
+        self.settle()
+
+    def trial_command(self, trial: FrozenTrial) -> RecipeCommand:
+        """The run of a trial; raises ConfigError if its settings do not go together."""
+        kind = type(self.command)
+        base = RecipeCommand(**self.command.recipe_settings() | {"out": str(self.place(trial.number))})
+        settings = self.journal.settings(trial)
+        return changed(base, {key: typed(kind, key, value) for key, value in settings.items()})
+
+    def place(self, number: int) -> Path:
+        """The run directory of a trial."""
+        return Path(self.command.out) / "trials" / f"{number:04d}"
+
+    def next_jobs(self) -> list[Job]:
+        """The trials that can run now: those of the batch that has begun, or of the next one; none when all ended.
+
+        A batch is suggested as a whole, so that no suggestion depends on which of its trials ended first.
+        """
+        batch = self.wanted if self.sampler.alone else self.command.batch
+        while True:
+            trials = self.journal.trials()
+            running = [trial for trial in trials if state_of(trial) is State.RUNNING]
+            begun = running[0].number if running else len(trials)
+            if begun >= self.wanted:
+                return []
+            for _ in range(len(trials), min(begun - begun % batch + batch, self.wanted)):
+                command = self.command
+                running.append(
+                    self.journal.suggest(
+                        self.sampler, command.seed, batch, startup=command.startup, population=command.population
+                    )
+                )
+            if jobs := [job for trial in running if (job := self.job(trial)) is not None]:
+                return jobs
+
+    def job(self, trial: FrozenTrial) -> Job | None:
+        """What there is to do for a trial; None where its settings do not go together, which is then noted."""
+        refuse_link(self.place(trial.number))
+        words = ", ".join(f"{key} {readable(value)}" for key, value in self.journal.settings(trial).items())
+        try:
+            command = self.trial_command(trial)
+            check_recipe(command)
+        except ConfigError as error:
+            self.journal.fail(trial, str(error))
+            return None
+        return Job(f"trial {trial.number}: {words}", partial(run_trial, command))
+
+    def settle(self) -> None:
+        """Note in the journal what became of trials that have ended."""
+        for trial in self.journal.trials():
+            if state_of(trial) is not State.RUNNING:
+                continue
+            folder = self.place(trial.number)
+            if (folder / FAILURE).is_file():
+                self.journal.fail(trial, read_bytes(folder / FAILURE).decode(errors="replace").strip())
+            elif is_ended(folder):
+                names = [one.name for one in self.objectives]
+                found = measure(folder, names, self.trial_command(trial).search.constraint.metric)
+                self.journal.finish(trial, found)
+                told = ", ".join(f"{one.name} {one.words(found[one.name].value)}" for one in self.objectives)
+                print(f"trial {trial.number}: {told}", file=sys.stderr, flush=True)
+        self.write()
+
+    def write(self, *, importance: bool = False) -> None:
+        """Write results.json and trials.csv from the journal."""
+        results = self.results(importance=importance)
+        self.run.write_json("results.json", results.to_json())
+        self.run.write("trials.csv", csv_text(reports.trial_rows(results, Path(self.command.out))))
+
+    def results(self, *, importance: bool) -> StudyResults:
+        """What there is so far."""
+        trials = [self.result(trial) for trial in self.journal.trials()]
+        finished = [trial for trial in trials if trial.state is State.FINISHED]
+        points = [[trial.values[one.name] for one in self.objectives] for trial in finished]
+        signs = [one.sign for one in self.objectives]
+        where = dict(zip([trial.number for trial in finished], standings(points, signs), strict=True))
+        choice = chosen(points, signs)
+        shares = self.journal.importance(self.command.seed) if importance else {}
+        return StudyResults(
+            recipe=self.command.recipe,
+            sampler=self.command.sampler,
+            space={dimension.key: dimension.words for dimension in self.dimensions},
+            objectives=tuple(self.objectives),
+            trials=tuple(replace(trial, standing=where.get(trial.number)) for trial in trials),
+            wanted=self.wanted,
+            chosen=None if choice is None else finished[choice].number,
+            importance=shares,
+            evaluator=EVALUATOR if shares else "",
+        )
+
+    def result(self, trial: FrozenTrial) -> TrialResult:
+        """A trial, as far as it is."""
+        state = state_of(trial)
+        return TrialResult(
+            number=trial.number,
+            settings=self.journal.settings(trial),
+            state=state,
+            values=self.journal.values(trial) if state is State.FINISHED else {},
+            run=str(self.place(trial.number).relative_to(self.command.out)),
+            reason=str(trial.user_attrs.get("reason", "")),
+        )
+
+
+def check_recipe(command: RecipeCommand) -> None:
+    """Check the names in a trial's settings, and what a search and a training cannot be."""
+    check_search(command.search)
+    check_training(command.training)
+    check_cells(command.search.space, command.training.cells)
+
+
+def is_ended(folder: Path) -> bool:
+    """Whether a trial's run has ended."""
+    return (folder / "manifest.json").is_file() and read_manifest(folder)["finished"] is not None
