@@ -169,7 +169,7 @@ def check_other(words: list[str]) -> None:
         extras = re.findall(r"\[(\w+)\]", " ".join(rest))
         assert all(f"\n{extra} = [" in (ROOT / "pyproject.toml").read_text() for extra in extras), words
     else:
-        assert first in ("cd", "git", "eval"), words
+        assert first in ("cd", "git", "eval", "ray"), words
 
 
 #: Options of other programs, and those that are no settings.
@@ -181,6 +181,8 @@ OTHERS = {
     "print_config",
     "version",
     "nproc-per-node",
+    "head",  # of ray start
+    "port",
     "GROUP",
     "setting",
     "only",
@@ -193,7 +195,7 @@ def test_every_option_that_is_named_exists(page: Path) -> None:
     import_algorithms()
     known = {key for kind in KINDS.values() for key in known_keys(extended(kind.settings))} | OTHERS
     known |= {"search.smallest.draws", "search.fewest_skips.draws"}  # of examples
-    text = re.sub(r"^```(?:diff|python|\{).*?^```$", "", TEXTS[page], flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"^```(?:diff|python|bash|\{).*?^```$", "", TEXTS[page], flags=re.DOTALL | re.MULTILINE)
     # Lines of benchmarks are checked with their scripts.
     text = "\n".join(line for line in text.splitlines() if "benchmarks/" not in line and "examples/" not in line)
     named = set(re.findall(r"(?<![\w-])--([A-Za-z][\w.-]*\w)", text))
