@@ -86,23 +86,23 @@ def test_any_other_value_anywhere_is_a_study_or_one_line() -> None:
 
 
 def test_the_page_of_any_such_study_can_be_written_or_says_why_not(tmp_path: Path) -> None:
-    document, refused = STUDY.to_json(), []
-    for number, (way, odd) in enumerate(
-        [
-            (("trials", 0, "settings", "training.learning_rate"), "0.1"),
-            (("trials", 0, "settings", "training.learning_rate"), None),
-            (("trials", 0, "settings", "training.learning_rate"), {"a": 1}),
-            (("trials", 0, "settings"), {}),
-            (("trials", 0, "standing"), None),
-            (("chosen",), 2),
-            (("chosen",), 77),
-            (("chosen",), None),
-            (("importance", "clean"), {}),
-            (("importance",), {"F": {"unknown": 0.5}}),
-            (("trials",), []),
-            (("space",), {}),
-        ]
-    ):
+    refused: list[str] = []
+    document = STUDY.to_json()
+    changes: list[tuple[tuple[Any, ...], Any]] = [
+        (("trials", 0, "settings", "training.learning_rate"), "0.1"),
+        (("trials", 0, "settings", "training.learning_rate"), None),
+        (("trials", 0, "settings", "training.learning_rate"), {"a": 1}),
+        (("trials", 0, "settings"), {}),
+        (("trials", 0, "standing"), None),
+        (("chosen",), 2),
+        (("chosen",), 77),
+        (("chosen",), None),
+        (("importance", "clean"), {}),
+        (("importance",), {"F": {"unknown": 0.5}}),
+        (("trials",), []),
+        (("space",), {}),
+    ]
+    for number, (way, odd) in enumerate(changes):
         folder = tmp_path / str(number)
         folder.mkdir()
         changed = copy.deepcopy(document)
