@@ -36,30 +36,17 @@ from unittest.mock import patch
 from rnas import plugins
 from rnas.arguments import known_keys
 from rnas.cli import COMMANDS, main
-from rnas.commands import TuneCommand, VulnerabilityCommand, config
+from rnas.commands import config, kinds
 from rnas.models.spec import NetworkSpec
 from rnas.recipes import recipe_names
 from rnas.reports.ledger import csv_text
 from rnas.run.files import write_atomically
 from rnas.run.provenance import origin
-from rnas.studies.config import ReproduceCommand
 
 PATIENCE = 30
 CHUNK = 500
 
-KINDS: dict[str, type] = {
-    "run": config.RecipeCommand,
-    "tune": TuneCommand,
-    "search": config.SearchCommand,
-    "reproduce": ReproduceCommand,
-    "benchmark": config.BenchmarkCommand,
-    "train": config.TrainCommand,
-    "evaluate": config.EvaluateCommand,
-    "certify": config.CertifyCommand,
-    "vulnerability": VulnerabilityCommand,
-    "export": config.ExportCommand,
-    "zoo": config.ZooCommand,
-}
+KINDS = {command: kind.settings for command, kind in kinds.KINDS.items()}
 #: What each command takes before its settings.
 FIRST: dict[str, list[str]] = {
     "run": recipe_names(),

@@ -22,6 +22,7 @@ from rnas.genotype_texts import is_print
 from rnas.reproducibility import choose_kernels
 from rnas.search.extending import extended
 from rnas.settings_files import check_settings, config_files, group_files, groups, hints, load_settings
+from rnas.short_help import asks_for_all, chosen_algorithm, shorten_help
 from rnas.suggestions import explain
 
 __all__ = ["parse", "positionals"]
@@ -85,7 +86,9 @@ def import_algorithms() -> None:
 
 def parse_as(kind: type, command: str, arguments: list[str], recipe: Path | None, *, resumable: bool) -> Any:
     """A configuration of exactly this kind; arguments and errors are those of `parse`."""
-    parser = parser_for(command, kind, recipe, resumable)
+    helps = bool({"-h", "--help"} & set(arguments)) and not asks_for_all(arguments)
+    short = chosen_algorithm(arguments) if helps else None
+    parser = parser_for(command, kind, recipe, resumable, short)
     expanded = expand(arguments, kind, resumable=resumable)
     for file in config_files(expanded):
         check_settings(Path(file), kind)
@@ -107,8 +110,18 @@ def parse_as(kind: type, command: str, arguments: list[str], recipe: Path | None
 
 
 @cache
-def parser_for(command: str, kind: type, recipe: Path | None, resumable: bool) -> ArgumentParser:
-    """The parser of a command; arguments as of `parse`."""
+def parser_for(
+    command: str, kind: type, recipe: Path | None, resumable: bool, short: str | None = None
+) -> ArgumentParser:
+    """The parser of a command.
+
+    Args:
+        command: as of `parse`.
+        kind: the configuration's dataclass.
+        recipe: as of `parse`.
+        resumable: as of `parse`.
+        short: None for help with every setting; else the search algorithm whose own settings are among those shown.
+    """
     parser = ArgumentParser(
         prog=f"rnas {command}",
         description=inspect.cleandoc(kind.__doc__ or "").partition("\n\nArgs:")[0],
@@ -128,9 +141,11 @@ def parser_for(command: str, kind: type, recipe: Path | None, resumable: bool) -
     for action in parser._actions:
         if action.dest in named:
             # A group's own help is that of any file of settings.
-            short = SHORT.get(action.dest)
-            action.metavar = short[0].upper() if short else "FILE"
-            action.help = short[1] if short else "a YAML file with the settings of this group"
+            word = SHORT.get(action.dest)
+            action.metavar = word[0].upper() if word else "FILE"
+            action.help = word[1] if word else "a YAML file with the settings of this group"
+    if short is not None:
+        shorten_help(parser, parser._actions, short)
     return parser
 
 

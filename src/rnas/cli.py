@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
@@ -35,9 +36,12 @@ commands:
   report RUN         write the page and the figures of a run
   export RUN         write a trained network as a torch.export program, as ONNX, and its model card
   zoo [NETWORK]      list all networks of the paper's tables; show one and draw its cells
+  doctor             look at this installation and this machine, and say what to type about each problem
+  completion SHELL   print what completes commands, settings and names in bash or zsh
 
-Every command has --help; all but report take --print_config and --config FILE. Each takes --plugin MODULE, a module or
-a .py file of your own that registers networks, search algorithms, attacks, objectives or metrics; repeatable.
+Every command has --help, which shows the settings that one changes; --help all shows the rest. Those that have settings
+take --print_config and --config FILE, and --plugin MODULE: a module or a .py file of your own that registers networks,
+search algorithms, attacks, objectives or metrics; repeatable.
 A killed run is continued by the same command; run, tune, search, train and benchmark also by --resume RUN alone.
 """
 
@@ -47,6 +51,9 @@ COMMANDS = (
     *("run", "tune", "search", "reproduce", "benchmark", "train"),
     *("evaluate", "certify", "vulnerability", "report", "export", "zoo"),
 )
+
+#: Commands that look at the installation, each a function of that name in a module of that name; they need no parser.
+DIRECT = ("doctor", "completion")
 
 #: Commands that torchrun may start in several processes.
 DIVIDED = ("search", "train")
@@ -59,7 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what follows the program's name; None for this process's own.
 
     Returns:
-        0; or 2 after an error that the user can mend, told in one line; or 130 after Ctrl-C.
+        0; or 2 after an error that the user can mend, told in one line; or 130 after Ctrl-C; or 1 where `rnas doctor`
+        found a problem.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -74,10 +82,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(__version__)
         elif command.partition("=")[0] == "--resume":
             raise ConfigError(f"expected a command before --resume, such as rnas run {' '.join(given)}")
+        elif command in DIRECT:
+            plugins.load(named)
+            code: int = getattr(importlib.import_module(f"rnas.commands.{command}"), command)(rest)
+            return code
         elif command in COMMANDS:
             perform(command, rest, named)
         else:
-            raise ConfigError(f"no command is called {command!r}{nearest(command, COMMANDS)}")
+            raise ConfigError(f"no command is called {command!r}{nearest(command, (*COMMANDS, *DIRECT))}")
     except RnasError as error:
         return fail(str(error))
     except OSError as error:
@@ -104,7 +116,7 @@ def perform(command: str, arguments: list[str], named: list[str]) -> None:
 
     with parallel.launched() as several:
         if several and command not in DIVIDED:
-            raise ConfigError(f"rnas {command} is the work of one process; of several: {', '.join(DIVIDED)}")
+            raise ConfigError(f"rnas {command} runs in one process; these run in several: {', '.join(DIVIDED)}")
         plugins.load(named)
         plugins.load_installed()
         try:
@@ -114,7 +126,7 @@ def perform(command: str, arguments: list[str], named: list[str]) -> None:
 
 
 def out_of_memory(error: Exception) -> str | None:
-    """What to do about memory that is used up, in a line; None for any other error.
+    """Say in a line what to do when memory is used up; None for any other error.
 
     numpy's, Python's and Arrow's errors are MemoryErrors. torch raises a RuntimeError, without a class of its own on a
     CPU; torch may not be imported here.

@@ -1,4 +1,4 @@
-"""What each command does with its arguments: parse, check, run, print. The work stands in modules beside this."""
+"""The door of each command: parse its arguments, check, run, print. The work stands in modules beside this."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -88,6 +89,7 @@ def search(arguments: list[str]) -> None:
     if words := parallel.from_first(lambda: read_search_results(out).bound_in_words()):
         tell(words)
     tell(f"found: {out}/genotype.json")
+    tell(f"next: rnas train --network.genotype {quote(str(out))} --data {quote(command.data.source)} --out runs/found")
 
 
 def benchmark(arguments: list[str]) -> None:
@@ -122,7 +124,9 @@ def train(arguments: list[str]) -> None:
     """`rnas train`: where the weights are."""
     command: TrainCommand = parse("train", TrainCommand, arguments, resumable=True)
     refuse_early(command.out, command.data.source)
-    tell(f"trained: {commands.run_training(command)}/weights.safetensors")
+    out = commands.run_training(command)
+    tell(f"trained: {out}/weights.safetensors")
+    tell(f"next: rnas evaluate {quote(str(out))}")
 
 
 def evaluate(arguments: list[str]) -> None:
@@ -132,6 +136,8 @@ def evaluate(arguments: list[str]) -> None:
     results = commands.run_evaluation(models, command)
     show(results)
     tell_where(models, command, results)
+    if command.out is None and len(models) == 1:
+        tell(f"next: rnas report {quote(models[0])}")
 
 
 def certify(arguments: list[str]) -> None:
@@ -192,7 +198,7 @@ def vulnerability(arguments: list[str]) -> None:
 
 def report(arguments: list[str]) -> None:
     """`rnas report RUN`: where the page is."""
-    if arguments in (["-h"], ["--help"]):
+    if arguments[:1] in (["-h"], ["--help"]):
         print("usage: rnas report RUN\n\nWrite report.html, results.csv and figures/ into a run directory.")
         return
     folders, rest = positionals(arguments)
@@ -204,7 +210,7 @@ def report(arguments: list[str]) -> None:
 def run(arguments: list[str]) -> None:
     """`rnas run RECIPE`: the table of accuracies, and where the page is."""
     names, rest = positionals(arguments)
-    if arguments in (["-h"], ["--help"]):
+    if arguments[:1] in (["-h"], ["--help"]):
         parse("run RECIPE", RecipeCommand, arguments, resumable=True)
     resumed = any(argument.partition("=")[0] == "--resume" for argument in rest)
     if len(names) != (0 if resumed else 1):
