@@ -1,6 +1,6 @@
 """Studies under kills, and the front of TPE against that of random search.
 
-    python benchmarks/tuning.py kills --out FOLDER [--kills 20] [--longest 20] [-- SETTINGS ...]
+    python benchmarks/tuning.py kills --out FOLDER [--kills 20] [--longest 2] [-- SETTINGS ...]
     python benchmarks/tuning.py hypervolume --out FOLDER [--seeds 5] [--trials 24] [-- SETTINGS ...]
 
 `kills` makes a study undisturbed, and once more while it is killed (kill -9) at random moments, and compares the two
@@ -45,28 +45,36 @@ def finish(out: Path, settings: Sequence[str]) -> StudyResults:
     return read_study(out)
 
 
+def length(journal: Path) -> int:
+    """How many lines a journal has; 0 where there is none."""
+    return len(journal.read_bytes().splitlines()) if journal.is_file() else 0
+
+
 def kills(out: Path, count: int, longest: float, settings: Sequence[str]) -> bool:
     """Whether a study that is killed so many times is the undisturbed one; prints when it was killed.
 
     Args:
         out: a folder for both studies.
         count: kills.
-        longest: seconds from a start to its kill, at most.
+        longest: seconds at most from the moment when the journal has its share of lines to the kill.
         settings: of the study.
     """
     begun = time.monotonic()
     undisturbed = finish(out / "undisturbed", settings)
     print(f"undisturbed: {len(undisturbed.finished)} trials in {time.monotonic() - begun:.0f} s", flush=True)
     draw = random.Random(0)
+    journal = out / "killed" / "journal.log"
+    lines = len((out / "undisturbed" / "journal.log").read_bytes().splitlines())
     for number in range(count):
         process = begin(out / "killed", settings)
+        while length(journal) < lines * number // count and process.poll() is None:
+            time.sleep(0.02)
         time.sleep(draw.uniform(0.0, longest))
         ended = process.poll()
         process.kill()
         process.wait()
-        journal = out / "killed" / "journal.log"
-        lines = len(journal.read_bytes().splitlines()) if journal.is_file() else 0
-        print(f"kill {number + 1}: {lines} lines of the journal{'' if ended is None else ', had ended'}", flush=True)
+        words = "" if ended is None else ", had ended"
+        print(f"kill {number + 1}: {length(journal)} of {lines} lines of the journal{words}", flush=True)
     same = finish(out / "killed", settings).to_json() == undisturbed.to_json()
     print("the same study" if same else "ANOTHER STUDY", flush=True)
     return same
@@ -99,7 +107,7 @@ if __name__ == "__main__":
     parser.add_argument("campaign", choices=["kills", "hypervolume"])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--longest", type=float, default=20.0)
+    parser.add_argument("--longest", type=float, default=2.0)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--trials", type=int, default=24)
     given = sys.argv[1:]
