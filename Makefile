@@ -18,13 +18,13 @@ test: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(MAKE) --jobs 2 types tests
 
-types:
+types: $(VENV)/installed-dev
 	$(BIN)/mypy
 
 # Each worker computes on one thread: more of them than cores slow each other down many times over.
 # Tests of one file stay together as long as both workers have some: what they share is then made once.
 # Every process that they start reads the package as it was compiled for the first of them.
-tests:
+tests: $(VENV)/installed-dev
 	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 # A warning is an error. The notebooks are run, once for each change of them.

@@ -23,7 +23,7 @@ from rnas.networks.cards import NETWORKS
 from rnas.search.extending import extended
 from rnas.search.listing import describe_algorithms
 from rnas.studies.config import budget_names
-from rnas.tuning.objectives import describe_objectives as describe_measures
+from rnas.tuning.objectives import describe_objectives as tuning_objectives
 from rnas.tuning.samplers import describe_samplers
 
 #: Of every command the same; the page of commands tells them once.
@@ -108,7 +108,7 @@ class Names(SphinxDirective):
             "networks": lambda: list(NETWORKS),
             "budgets": budget_names,
             "samplers": describe_samplers,
-            "measures": describe_measures,
+            "measures": tuning_objectives,
         }[self.arguments[0]]()
         items = nodes.bullet_list()
         for line in lines:

@@ -20,7 +20,7 @@ usage: rnas COMMAND ...
 Find and prove adversarially robust neural networks.
 
 commands:
-  run RECIPE         search, train, attack and report: quickstart, small-cifar10 or paper-cifar10
+  run RECIPE         search, train, attack and report: smoke, quickstart, small-cifar10 or paper-cifar10
   search             search for a robust architecture under a bound on its vulnerability, or in another way
                      (rnas search --help lists all algorithms)
   tune RECIPE        repeat a recipe with other settings, trial by trial; show which trials no other dominates
@@ -116,7 +116,7 @@ def perform(command: str, arguments: list[str], named: list[str]) -> None:
 
     with parallel.launched() as several:
         if several and command not in DIVIDED:
-            raise ConfigError(f"rnas {command} is the work of one process; of several: {', '.join(DIVIDED)}")
+            raise ConfigError(f"rnas {command} runs in one process; these run in several: {', '.join(DIVIDED)}")
         plugins.load(named)
         plugins.load_installed()
         try:
@@ -126,7 +126,7 @@ def perform(command: str, arguments: list[str], named: list[str]) -> None:
 
 
 def out_of_memory(error: Exception) -> str | None:
-    """What to do about memory that is used up, in a line; None for any other error.
+    """Say in a line what to do when memory is used up; None for any other error.
 
     numpy's, Python's and Arrow's errors are MemoryErrors. torch raises a RuntimeError, without a class of its own on a
     CPU; torch may not be imported here.

@@ -1,4 +1,4 @@
-"""What the typed configurations share: checks, distances written as in the papers ("8/255"), PGD, SGD.
+"""Shared by the typed configurations: checks, distances written as in the papers ("8/255"), PGD, SGD.
 
 A configuration is a frozen dataclass beside the thing it configures; it imports no torch, so that `rnas --help` and the
 parsing of a command line stay fast.
@@ -152,9 +152,9 @@ class ComputeConfig:
         seed: decides everything random, >= 0. The same seed gives the same numbers, bit for bit, on the same kind of
             processor with as many threads and the same versions; elsewhere a search may find another cell.
         device: auto, cpu, or an accelerator such as cuda:0.
-        threads: of the CPU; null for torch's choice. Sums depend on it in their last bits.
-        deterministic: whether the numbers are to be the same on every x86-64 processor with AVX2, or on every GPU of a
-            kind; slower. In one process and thread, in float32.
+        threads: CPU threads to compute with; null leaves torch's choice. Sums depend on it in their last bits.
+        deterministic: compute the same numbers on every x86-64 processor with AVX2, or on every GPU of a kind. It is
+            slower, and takes one process, one thread and float32.
     """
 
     seed: int = 0
@@ -230,9 +230,9 @@ class WeightConfig:
     """The optimiser of network weights: SGD with momentum under a cosine schedule that ends at zero.
 
     Args:
-        batch_size: images a step, at least 2; all of them where there are fewer. An epoch is of whole batches only.
-        learning_rate: of the weights at the start, > 0.
-        momentum: in [0, 1).
+        batch_size: images a step, at least 2; all images where there are fewer. An epoch has whole batches only.
+        learning_rate: learning rate of the weights at the start, > 0.
+        momentum: momentum of SGD, in [0, 1).
         weight_decay: L2 penalty on the weights, >= 0.
         gradient_clip: largest norm of the gradient of all weights, > 0.
     """

@@ -82,7 +82,7 @@ def parse_json(content: bytes | str, where: str, *, finite: bool = True) -> Any:
             json.dumps(value, ensure_ascii=False).encode()
         return value
     except UnicodeEncodeError as error:
-        raise RunError(f"{where} is damaged: it holds halves of letters") from error
+        raise RunError(f"{where} is damaged: half of a character stands alone in it") from error
     except json.JSONDecodeError as error:
         place = f" (line {error.lineno}, column {error.colno})"
         raise RunError(f"{where} is damaged: not JSON: {error.msg}{place}") from error

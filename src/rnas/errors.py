@@ -45,7 +45,7 @@ class UnknownNameError(ConfigError, KeyError):
 
 
 class DataError(RnasError):
-    """A data set is missing, malformed or too small for what is asked of it."""
+    """A data set is missing, malformed or too small for its use."""
 
 
 class GenotypeError(RnasError, ValueError):

@@ -114,7 +114,7 @@ def load_installed() -> None:
 
 
 def recorded() -> dict[str, list[str]]:
-    """What a manifest keeps: the plug-ins that the command named, and those that were there anyway; empty for none."""
+    """The record for a manifest: plug-ins that the command named, and installed ones; empty if there are none."""
     return {key: list(names) for key, names in (("plugins", ASKED), ("plugins_installed", INSTALLED)) if names}
 
 
@@ -143,7 +143,7 @@ def require(folder: Path) -> None:
 
 
 def module(name: str) -> str:
-    """What a plug-in is known by, wherever its file lies."""
+    """The name that a plug-in is known by, wherever its file lies."""
     return Path(name).name if name.endswith(".py") else name
 
 

@@ -23,7 +23,7 @@ TITLE = 24
 
 
 class Reporter:
-    """What a loop tells of its progress."""
+    """Tells how far a loop has come."""
 
     def __init__(self, title: str, total: int, start: int, unit: str, bar: Progress | None) -> None:
         self.title, self.total, self.start, self.unit = shorten(printable(title), TITLE), total, start, unit

@@ -109,7 +109,7 @@ class Named(Lookup[Item]):
     """The items are made by what is decorated: a class that is called with the name."""
 
     def register(self, *names: str) -> Callable[[Callable[[str], Item]], Callable[[str], Item]]:
-        """Decorate a class to make an instance of it available under each name.
+        """Decorate a class: an instance becomes available under each name.
 
         Raises:
             ConfigError: if a name is taken.

@@ -1,4 +1,4 @@
-"""What repeats exactly, and arithmetic that repeats on other processors too (`--deterministic`).
+"""Arithmetic that repeats: on this processor, and on other ones too (`--deterministic`).
 
 The same command gives the same numbers, bit for bit, on processors of one kind, with as many threads and the same
 versions; also if it was killed and continued. Elsewhere sums are taken in another order. They differ in their last bits
@@ -74,7 +74,7 @@ def same_elsewhere(device: str) -> Iterator[None]:
     import torch
 
     if parallel.size() > 1:
-        raise ConfigError(f"deterministic: expected one process, got {parallel.size()}: they sum in an order of theirs")
+        raise ConfigError(f"deterministic: expected one process, got {parallel.size()}: they add in another order")
     known = {name: os.environ.get(name) for name in KERNELS}
     choose_kernels()
     late = known["ATEN_CPU_CAPABILITY"] == "default" and known["MKL_CBWR"] != "COMPATIBLE"
@@ -116,7 +116,7 @@ def replace_sqrt(library: Any) -> None:
 
 
 def arithmetic(device: str) -> dict[str, Any]:
-    """What decides the last bits of this process's numbers, for a manifest.
+    """All that decides the last bits of this process's numbers, for a manifest.
 
     Args:
         device: where the work is done.
@@ -133,7 +133,7 @@ def arithmetic(device: str) -> dict[str, Any]:
 
 
 def differences(before: object, here: dict[str, Any]) -> str:
-    """How the arithmetic of this process differs from that of an earlier one, in words; empty if numbers are the same.
+    """Say how this process computes otherwise than an earlier one; empty if both give the same numbers.
 
     Args:
         before: what `arithmetic` said then; anything else in the manifest of an older version.

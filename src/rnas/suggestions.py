@@ -1,4 +1,4 @@
-"""What a wrong command line is told: the parser's errors in one line, and the setting that was meant."""
+"""Answer a wrong command line: the parser's errors in one line, and the setting that was meant."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def explain(message: str, known: list[str], arguments: Sequence[str] = (), usage
 
 
 def refused(message: str) -> str:
-    """What the parser says of one value: it lists every type it tried; what was expected and what came is enough."""
+    """Shorten what the parser says of one value, a list of all types it tried, to what was expected and what came."""
     if "'NestedArg'" in message:
         return "it has no settings of its own"
     if own := re.search(r"Not of type \w+: (expected .*)", message):
@@ -90,7 +90,7 @@ def refused(message: str) -> str:
 
 
 def unknown(words: list[str], known: list[str], usage: str) -> str:
-    """What is said of arguments that no setting takes, by the first of them that looks like one."""
+    """Answer arguments that no setting takes, by the first of them that looks like one."""
     place = next((index for index, word in enumerate(words) if word.startswith("--")), 0)
     word = words[place]
     if not word.startswith("-"):

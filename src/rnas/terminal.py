@@ -1,4 +1,4 @@
-"""What a terminal may be sent: text without control characters, and messages of one short line."""
+"""Make text fit for a terminal: no control characters, and messages of one short line."""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnas.attacks import pgd_linf
-from rnas.certification.intervals import box, propagate
+from rnas.certification.boxes import box
+from rnas.certification.intervals import propagate
 from rnas.certification.program import (
     Program,
     crown_ibp_margins,
@@ -302,6 +303,17 @@ def test_tiny_boxes_have_bounds_of_their_size() -> None:
     torch.testing.assert_close(widths[0] * 1e-12, widths[1], rtol=1e-3, atol=0)
 
 
+def test_a_box_holds_both_ends_however_small() -> None:
+    """Also where the middle of the box is no number of float32, as beside 1."""
+    images = torch.tensor([0.0, 1e-9, 0.3, 0.7, 1.0]).view(5, 1, 1, 1)
+    for eps in (1e-30, 1e-12, 1e-7, 0.1, 2.0):
+        centre, radius = (tensor.double() for tensor in box(images, eps))
+        low, high = (images.double() - eps).clamp(min=0), (images.double() + eps).clamp(max=1)
+        assert bool((centre - radius <= low + 1e-7 * eps).all())
+        assert bool((centre + radius >= high - 1e-7 * eps).all())
+        assert bool((radius <= min(eps, 1) * (1 + 1e-6)).all())
+
+
 def test_the_model_is_left_as_it_was() -> None:
     network = zoo.build("resnet18", 3, channels=2)
     network.eval()
@@ -356,10 +368,24 @@ def written(images: Tensor) -> Tensor:
     return copied.flatten(1)
 
 
+def looked_at(images: Tensor) -> Tensor:
+    copied = images * 1
+    piece = copied[:, 0]
+    copied.mul_(2)
+    return piece.flatten(1)
+
+
 def filled(images: Tensor) -> Tensor:
     fresh = torch.zeros(len(images), 3, 4, 4)
     fresh[:, 0] = images[:, 0]
     return fresh.flatten(1)
+
+
+def counting(images: Tensor) -> Tensor:
+    count = torch.ones(())
+    first = images * count
+    count += 1
+    return (first + images * count).flatten(1)
 
 
 BAD: list[tuple[nn.Module, str]] = [
@@ -384,6 +410,8 @@ BAD: list[tuple[nn.Module, str]] = [
     (Saying(lambda x: x.sum(1, dtype=torch.int64).flatten(1)), "'sum' from torch.float32 to torch.int64"),
     (Saying(lambda x: torch.zeros(len(x), 3)), "its logits do not depend on the images"),
     (Saying(written), "reads by another name"),
+    (Saying(counting), "changes a tensor of its own after computing with it"),
+    (Saying(looked_at), "reads by another name"),
     (Saying(filled), "writes into a tensor of its own what depends on the images"),
     (Saying(lambda x: x), r"expected logits of shape \(2, classes\) from the model, got \(2, 3, 4, 4\)"),
     (nn.Conv2d(4, 2, 3), "cannot bound the model: RuntimeError: "),

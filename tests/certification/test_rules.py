@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rnas.certification.intervals import box, propagate
+from rnas.certification.affine_rules import AFFINE_RULES
+from rnas.certification.boxes import Interval, box
+from rnas.certification.intervals import RULES, propagate
 from rnas.certification.linear import bounded_units, lower_bounds
-from rnas.certification.rules import AFFINE, PRODUCTS, RULES, Interval
+from rnas.certification.recording import record
 from rnas.certification.simplified import simplified
-from rnas.certification.tape import record
 from rnas.errors import ModelError
 
 ATEN = torch.ops.aten
@@ -172,7 +173,7 @@ def test_an_interval_is_the_least_that_holds_all_values(name: str) -> None:
     torch.testing.assert_close(interval.high, values.amax(dim=0), atol=2e-3, rtol=0)
 
 
-LINEAR = [name for name in USES if name in AFFINE | PRODUCTS]
+LINEAR = [name for name in USES if name in AFFINE_RULES]
 
 
 @pytest.mark.parametrize("name", LINEAR)
@@ -203,6 +204,15 @@ def test_linear_bounds_of_a_greatest_pixel() -> None:
     assert float(apart.high.min()) > 0.7
 
 
+@pytest.mark.parametrize("middle", [0.4, -0.4])
+def test_the_lower_line_of_a_unit_is_the_nearer_one(middle: float) -> None:
+    """relu(h) - h / 2 where h spans a width of 1: by the nearer of h and 0 at least -0.05, by the other one -0.45."""
+    images = torch.full((2, 3, 4, 4), (middle + 2) / 4, dtype=torch.float64)
+    _, linear = bounds(lambda x: F.relu(x) - 0.5 * x, images, 0.125)
+    torch.testing.assert_close(linear.low, torch.full_like(linear.low, -0.05))
+    assert float(linear.high.max()) < 0.5
+
+
 @pytest.mark.parametrize(
     ("function", "words"),
     [
@@ -220,3 +230,13 @@ def test_what_has_no_rule_is_named(function: Callable[[Tensor], Tensor], words: 
     images = torch.rand(2, 3, 4, 4, dtype=torch.float64)
     with pytest.raises(ModelError, match=f"^cannot bound the model: .*{words}"):
         bounds(function, images, 0.1)
+
+
+def test_what_is_computed_twice_is_bounded_once() -> None:
+    """Equal operations on equal arguments are one node; those with other numbers, or weights, are not."""
+    images = torch.rand(2, 3, 4, 4, dtype=torch.float64)
+    model = Applied(lambda x: F.relu(x) + F.relu(x) + F.leaky_relu(x, 0.1) + F.leaky_relu(x, 0.2))
+    names = [node.name for node in simplified(record(model, images)).nodes]
+    assert (names.count("relu"), names.count("leaky_relu")) == (1, 2)
+    convolved = Applied(lambda x: F.conv2d(x, KERNEL) - F.conv2d(x, KERNEL.flip(0)))
+    assert [node.name for node in simplified(record(convolved, images)).nodes].count("convolution") == 2

@@ -12,10 +12,12 @@ from tests.processes import Commands
 from tests.tuning import fake_recipe
 from tests.tuning.killing import Killed, killing
 
+import rnas
 import rnas.commands.tune as tuning
 from rnas.cli import main
 from rnas.commands import RecipeCommand
 from rnas.errors import RunError
+from rnas.networks.zoo import count_multiply_accumulates
 from rnas.run.study_results import StudyResults, read_study
 
 optuna = pytest.importorskip("optuna")
@@ -199,3 +201,33 @@ def test_four_workers_make_the_study_of_one(tmp_path: Path, commands: Commands) 
         found.append(content(read_study(tmp_path / str(count))))
     assert found[0] == found[1]
     assert len(found[0]["trials"]) == 8
+
+
+def test_a_real_trial_is_a_run_and_its_numbers_are_those_of_its_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    objectives = "clean,fgsm,worst_case,parameters,multiply_accumulates,published_parameters,F,passes"
+    small = (
+        "--data.limit 40 --search.epochs 1 --search.warmup_epochs 0 --search.constraint.images 8 --training.epochs 1 "
+    )
+    small += "--evaluation.attacks fgsm --evaluation.images 4 --search.attack.steps 1 --training.attack.steps 1"
+    line = f"tune smoke --space network.channels=2,4 {small} --objectives {objectives} --trials 1 --out study"
+    assert main(line.split()) == 0
+    (trial,) = read_study(Path("study")).trials
+    network = rnas.load(str(Path("study") / trial.run / "searched"))
+    values = {name: one.value for name, one in trial.values.items()}
+    assert values["parameters"] == sum(parameter.numel() for parameter in network.parameters())
+    assert values["multiply_accumulates"] == count_multiply_accumulates(network, (1, 8, 8))
+    search = json.loads((Path("study") / trial.run / "search" / "results.json").read_text())
+    assert (values["published_parameters"], values["passes"]) == (search["parameters"], search["passes"])
+    lines = (Path("study") / trial.run / "vulnerability" / "vulnerability.csv").read_text().splitlines()
+    layers = [row for row in csv.DictReader(lines) if row["metric"] == "kl_per_position"]
+    told = [float(row["vulnerability"]) for row in layers if int(row["height"]) * int(row["width"]) > 1]
+    assert values["F"] == pytest.approx(sum(told) / len(told))
+    assert values["worst_case"] == values["fgsm"] <= values["clean"]
+    # The same settings, as the page says it; no network is made again.
+    config = Path("study") / trial.run / "config.yaml"
+    assert main(["run", "smoke", "--config", str(config), "--out", f"study/{trial.run}"]) == 0
+    assert (Path("study") / trial.run / "report.html").is_file()
+    assert not (Path("study") / trial.run / "resnet18").exists()

@@ -102,6 +102,8 @@ def test_every_form_is_the_same_network(text: str, name: str, kind: str, place: 
         ("smoothed:64/256x3:runs/mine", "smoothed-0.25x3-mine", 0.25, 3, "runs/mine"),
         ("smoothed:1:resnet18:runs/mine/weights.safetensors", "smoothed-1-resnet18-mine", 1, 16, None),
         ("smoothed:1e-2x16:exported.pt2", "smoothed-0.01-exported.pt2", 0.01, 16, None),
+        ("smoothed:0.5x2:frozen.pt", "smoothed-0.5x2-frozen.pt", 0.5, 2, None),
+        ("smoothed:0.5x2:traced.pt", "smoothed-0.5x2-traced.pt", 0.5, 2, None),
     ],
 )
 def test_any_form_can_be_smoothed(
@@ -115,6 +117,13 @@ def test_any_form_can_be_smoothed(
     with torch.no_grad():
         torch.testing.assert_close(loaded.network.base(IMAGES), place(IMAGES))
         torch.testing.assert_close(loaded.network(IMAGES), SmoothedModel(place, sigma, draws)(IMAGES))
+    gradients = []
+    # TorchScript compiles a program anew when it has run once or twice.
+    for network in (SmoothedModel(place, sigma, draws), *3 * [loaded.network]):
+        images = IMAGES.clone().requires_grad_()
+        gradients.append(torch.autograd.grad(network(images).square().sum(), images)[0])
+    for found in gradients[1:]:
+        torch.testing.assert_close(found, gradients[0], rtol=1e-4, atol=1e-5)
     assert not loaded.network.training
 
 

@@ -16,16 +16,16 @@ from tests.refusals import Refused
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rnas.commands import TrainCommand, run_training
 from rnas.config import Distance
-from rnas.data import load
+from rnas.data import DataConfig
 from rnas.errors import ModelError, RunError
 from rnas.evaluation import evaluate
-from rnas.networks import zoo
+from rnas.models.spec import load_network
+from rnas.networks.config import NetworkConfig
 from rnas.objectives import OBJECTIVES, ObjectiveConfig
 from rnas.objectives.config import DistillationConfig, GaussianConfig, SmoothAdvConfig
 from rnas.run.directory import Run
-from rnas.run.opening import open_run
-from rnas.training import train
 from rnas.training.config import TrainingConfig
 
 SIGMA = 0.3
@@ -202,12 +202,12 @@ def taught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], N
 
 def train_briefly(path: Path, objective: str, settings: ObjectiveConfig) -> dict[str, Tensor]:
     """Three epochs of four steps; the weights at their end."""
-    torch.manual_seed(0)
-    network = zoo.build("resnet18", 10, in_channels=1, channels=2)
     config = TrainingConfig(**vars(settings), objective=objective, epochs=3, batch_size=20, learning_rate=0.1)
-    with open_run(path, "train", {}, seed=0, device="cpu") as run:
-        train(network, load("digits", limit=80), config, run, checkpoint_every=2)
-    return network.state_dict()
+    network = NetworkConfig(name="resnet18", channels=2)
+    command = TrainCommand(
+        out=str(path), data=DataConfig(limit=80), network=network, training=config, checkpoint_every=2, threads=1
+    )
+    return load_network(run_training(command)).state_dict()
 
 
 @pytest.mark.parametrize("objective", SETTINGS)

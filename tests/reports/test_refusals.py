@@ -10,6 +10,8 @@ import pytest
 from rnas.errors import RunError
 from rnas.reports import report
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def _nothing(folder: Path) -> None:
     shutil.rmtree(folder)
@@ -66,7 +68,7 @@ def _damage_line(folder: Path) -> None:
             ["results.json, candidate 0", "'F'", "number", "low"],
         ),
         (_measured, ["vulnerability.csv is missing"]),
-        (_benchmark, ["results.json", "benchmark"]),
+        (_benchmark, ["results.json", "'searches'", "objects"]),
         (_damage("figures", b""), ["figures", "cannot write"]),
     ],
 )

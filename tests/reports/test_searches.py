@@ -54,6 +54,7 @@ def words_of(page: Path) -> str:
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text)).split())
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_page_says_which_candidate_won_and_by_what(tmp_path: Path) -> None:
     folder = write_search(tmp_path / "search", 2)
     words = words_of(report(folder))

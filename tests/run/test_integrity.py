@@ -209,7 +209,7 @@ def test_an_edited_manifest_is_told_in_a_line(place: Path, capsys: pytest.Captur
     )
     document = json.loads(path.read_text())
     path.write_bytes(seal_document({**document, "config": {**document["config"], "seed": 0}}))
-    with pytest.raises(RunError, match="its seed is 7, that of its settings is another"):
+    with pytest.raises(RunError, match="its seed is 7, its settings have another"):
         read_manifest(place / "own")
 
 

@@ -7,9 +7,9 @@ import torch
 from tests.search.tiny import batch, begin
 from torch import Tensor, nn
 
-from rnas.certification.intervals import box, propagate
+from rnas.certification.boxes import Interval, box
+from rnas.certification.intervals import propagate
 from rnas.certification.program import Program, interval_margins, trace
-from rnas.certification.rules import Interval
 from rnas.certification.tape import Tape
 from rnas.errors import ConfigError
 from rnas.search.algorithm import ALGORITHMS

@@ -23,12 +23,12 @@ def test_a_killed_search_ends_as_an_uninterrupted_one(
         space="nasbench201",
         channels=2,
         cells=1,
-        epochs=5,
+        epochs=4,
         warmup_epochs=1,
         batch_size=10,
         alpha_learning_rate=0.1,
         attack=PgdConfig(steps=1),
-        constraint=ConstraintConfig(images=10),
+        constraint=ConstraintConfig(images=4),
         unconstrained_fraction=1,
     )
 

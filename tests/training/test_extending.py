@@ -77,3 +77,15 @@ def test_any_other_is_refused_and_nothing_lost(
     assert says in error
     assert error.splitlines()[-1].startswith("rnas: error: ")
     assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize("objective", ["ibp", "crown_ibp"])
+def test_an_eps_that_rises_over_all_epochs_cannot_rise_over_more(
+    objective: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = f"{CONSTANT} --training.objective {objective} --training.average_decay null --training.epochs 2"
+    assert train(tmp_path / "run", options) == 0
+    capsys.readouterr()
+    assert main(["train", "--resume", str(tmp_path / "run"), "--training.epochs", "4"]) == 2
+    says = f"the eps of {objective} rises over all epochs, and rose over 2; choose another --out"
+    assert says in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from rnas.config import Distance, PgdConfig
 from rnas.data import Batches, ImageDataset
 from rnas.errors import CollapseError, ConfigError, DataError, DivergenceError
 from rnas.networks import zoo
-from rnas.objectives import OBJECTIVES
+from rnas.objectives import OBJECTIVES, Objective
 from rnas.reports import report
 from rnas.run.directory import Run
 from rnas.run.opening import open_run
@@ -252,6 +253,35 @@ def test_weights_that_are_not_finite_are_not_saved(
     ):
         train(network, data, CONFIG, run, checkpoint_every=2)
     assert torch.load(path / "checkpoint.pt", weights_only=True)["step"] == 2
+
+
+def test_an_objective_is_told_how_far_the_training_is(
+    data: ImageDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In parts of all steps, also by a training that goes on where another was killed: eps rises by them."""
+    seen: list[float] = []
+    loss = OBJECTIVES["ibp"].__call__
+
+    def watched(objective: Objective, *given: Any) -> Any:
+        seen.append(objective.progress)
+        if len(seen) == 4:
+            raise KeyboardInterrupt
+        return loss(objective, *given)
+
+    monkeypatch.setattr(OBJECTIVES["ibp"], "__call__", watched)
+    config = replace(CONFIG, objective="ibp", epochs=2)
+    for _ in range(2):
+        with contextlib.suppress(KeyboardInterrupt):
+            run_training(data, config, tmp_path / "run", checkpoint_every=1)
+    steps = 2 * (len(data.train) // 20)
+    assert seen == pytest.approx([step / steps for step in (0, 1, 2, 3, *range(3, steps))])
+
+
+@pytest.mark.parametrize("change", [{"precision": "bfloat16"}, {"cells": CellTrainingConfig(drop_path=0.1)}])
+@pytest.mark.parametrize("objective", ["ibp", "crown_ibp"])
+def test_bounds_are_trained_in_full_precision_and_without_drop_path(objective: str, change: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=rf"expected .* where the objective is {objective}, got"):
+        replace(CONFIG, objective=objective, **change)
 
 
 def test_cells_are_asked_of_networks_of_cells_only(data: ImageDataset, tmp_path: Path) -> None:

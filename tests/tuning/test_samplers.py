@@ -81,6 +81,20 @@ def test_tpe_and_nsga2_learn_and_random_does_not(tmp_path: Path) -> None:
         assert studies[name][5:] != studies["random"][5:]
 
 
+def test_tpe_avoids_what_fails(tmp_path: Path) -> None:
+    """Of three words one always fails; at random it would be a third of the trials."""
+    tmp_path.joinpath("study").mkdir()
+    journal = Journal(tmp_path / "study", SPACE, OBJECTIVES)
+    for _ in range(40):
+        trial = journal.suggest(SAMPLERS["tpe"], 0, 1, startup=8, population=4)
+        if trial.params["c"] == "x":
+            journal.fail(trial, "it diverged")
+        else:
+            journal.finish(trial, {"clean": Measured.exact(trial.params["a"]), "parameters": Measured.exact(1.0)})
+    later = [trial.params["c"] for trial in journal.trials()[16:]]
+    assert later.count("x") <= len(later) // 6
+
+
 def test_random_does_not_look_at_other_trials() -> None:
     """The trial of a number is the same alone; over many all values come, near evenly."""
     drawn = [SAMPLERS["random"].suggest(SPACE, 0, number, ALONE).drawn for number in range(200)]

@@ -1,9 +1,10 @@
 """What is proved about a network: certified accuracy, a lower bound of its robust accuracy.
 
-In the order in which things happen: `config`, `card` and `cards` (what is asked), `certifier` (`certify`), `tape` (what
-a model computes), `simplified`, `rules`, `intervals`, `linear`, `program` and `radii` (proofs in an L-infinity ball),
-`smoothing` (votes under noise, in L2), `certificates` (what is recorded of each image), `summary` (what is reported,
-with what attacks leave). The first three come without torch.
+In the order in which things happen: `config`, `card` and `cards` (what is asked), `certifier` (`certify`),
+`recording`, `tape` and `simplified` (what a model computes), `boxes`, `affine_rules`, `curved_rules`, `intervals`,
+`linear`, `program` and `radii` (proofs in an L-infinity ball), `smoothing` (votes under noise, in L2), `certificates`
+(what is recorded of each image), `summary` (what is reported, with what attacks leave). The first three come without
+torch.
 """
 
 from typing import TYPE_CHECKING

@@ -8,33 +8,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-import torch
-from torch import Tensor
-
-from rnas.certification.rules import Interval, interval_of
+from rnas.certification.affine_rules import AFFINE_RULES
+from rnas.certification.boxes import Interval, Rule, Values, no_rule
+from rnas.certification.curved_rules import CURVED_RULES
 from rnas.certification.tape import Node, Part, Tape
 from rnas.errors import ModelError
 
-__all__ = ["box", "propagate"]
+__all__ = ["RULES", "interval_of", "propagate"]
 
+#: What each operation does to intervals, by its name.
+RULES: dict[str, Rule] = {**AFFINE_RULES, **CURVED_RULES}
 #: Of a node and the interval of its result, the interval to go on with.
 Refinement = Callable[[Node, dict[Part, Interval]], None]
 
 
-def box(images: Tensor, eps: float | Tensor) -> Interval:
-    """All images in [0, 1] within eps of these, in the maximum norm.
+def interval_of(node: Node, values: Values) -> list[Interval]:
+    """The intervals of a node's result, of which a pooling's indices have none.
 
-    The centre is rounded first, and the radius reaches both ends from there, however small eps is.
-
-    Args:
-        images: shape (N, C, H, W), in [0, 1].
-        eps: one radius, or one an image, shape (N,); >= 0.
+    Raises:
+        ModelError: if the operation has no rule; it is named.
     """
-    radius = torch.as_tensor(eps, dtype=images.dtype, device=images.device).view(-1, *[1] * (images.dim() - 1))
-    fall, rise = images.minimum(radius).relu(), (1 - images).minimum(radius).relu()
-    centre = images + (rise - fall) / 2
-    moved = centre - images
-    return Interval(centre, torch.maximum(fall + moved, rise - moved))
+    if node.name not in RULES:
+        raise no_rule(node)
+    found = RULES[node.name](node, values)
+    before, after = values(node.inputs[0]).centre.dtype, found[0].centre.dtype
+    if before != after:
+        # No rule tells how far values move where they are rounded.
+        raise no_rule(node, f" from {before} to {after}")
+    return found
 
 
 def propagate(

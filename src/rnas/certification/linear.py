@@ -25,8 +25,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rnas.certification.affine_rules import BATCH_NORMS, is_affine, scale_and_shift
+from rnas.certification.boxes import Interval
 from rnas.certification.intervals import propagate
-from rnas.certification.rules import BATCH_NORMS, Interval, is_affine, scale_and_shift
 from rnas.certification.tape import Node, Part, Tape
 
 __all__ = ["Rows", "bounded_units", "concretise", "lower_bounds", "rows_at_a_time", "step", "tight_intervals"]

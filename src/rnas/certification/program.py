@@ -13,7 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rnas.certification.intervals import box, propagate
+from rnas.certification.affine_rules import BATCH_NORMS, is_affine, takes_the_batch
+from rnas.certification.boxes import Interval, box
+from rnas.certification.intervals import propagate
 from rnas.certification.linear import (
     Rows,
     bounded_units,
@@ -23,9 +25,9 @@ from rnas.certification.linear import (
     step,
     tight_intervals,
 )
-from rnas.certification.rules import BATCH_NORMS, Interval, is_affine, takes_the_batch
+from rnas.certification.recording import record
 from rnas.certification.simplified import simplified
-from rnas.certification.tape import Part, Tape, record
+from rnas.certification.tape import Part, Tape
 from rnas.errors import ModelError
 
 __all__ = ["Program", "crown_ibp_margins", "crown_margins", "interval_margins", "trace"]
@@ -127,7 +129,8 @@ def _linear(
     rows = _specification(labels, tape.shape(tape.logits)[1], images)
     chunks = rows.split(rows_at_a_time(tape, images))
     linear = torch.cat([lower_bounds(tape, tape.logits, chunk, intervals) for chunk in chunks])
-    return torch.maximum(linear.T, _last_layer(tape, labels, intervals))
+    # Not maximum: where one of the two overflows to what is no number, the other still holds.
+    return torch.fmax(linear.T, _last_layer(tape, labels, intervals))
 
 
 def _last_layer(tape: Tape, labels: Tensor, intervals: dict[Part, Interval]) -> Tensor:

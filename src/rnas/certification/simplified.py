@@ -1,4 +1,4 @@
-"""A tape in fewer kinds of operation, which computes the same: batch norms into convolutions, clamps into ReLUs."""
+"""A tape of fewer operations that computes the same: batch norms in convolutions, clamps as ReLUs, nothing twice."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rnas.certification.rules import BATCH_NORMS, CONVOLUTIONS, scale_and_shift
-from rnas.certification.tape import Node, Part, Tape, mapped
+from rnas.certification.affine_rules import BATCH_NORMS, CONVOLUTIONS, scale_and_shift
+from rnas.certification.tape import Node, Part, Tape, leaves_of, mapped
 
 __all__ = ["simplified"]
 
@@ -29,10 +29,18 @@ def simplified(tape: Tape, statistics: Mapping[int, tuple[Tensor, Tensor]] | Non
     uses = Counter(part for node in needed for part in node.inputs)
     made = Tape()
     moved: dict[Part, Part] = {}
+    #: By what is computed without tensors of the model's own: the edges of a cell often begin with one ReLU.
+    known: dict[str, Part] = {}
 
     def add(name: str, call: Any, arguments: tuple[Any, ...], shapes: tuple[torch.Size, ...], **options: Any) -> Part:
-        made.nodes.append(Node(len(made.nodes), name, call, arguments, options, shapes))
-        return Part(len(made.nodes) - 1)
+        node = Node(len(made.nodes), name, call, arguments, options, shapes)
+        if not any(isinstance(leaf, Tensor) for leaf in leaves_of((arguments, *options.values()))):
+            text = repr((name, call, arguments, options))
+            if text in known:
+                return known[text]
+            known[text] = Part(node.index)
+        made.nodes.append(node)
+        return Part(node.index)
 
     def upper_part(part: Part, least: float, shapes: tuple[torch.Size, ...]) -> Part:
         """max(x, least) - least = relu(x - least)."""
@@ -41,7 +49,7 @@ def simplified(tape: Tape, statistics: Mapping[int, tuple[Tensor, Tensor]] | Non
 
     for node in needed:
         arguments = mapped(lambda leaf: moved[leaf] if isinstance(leaf, Part) else leaf, node.arguments)
-        options = {key: moved[value] if isinstance(value, Part) else value for key, value in node.options.items()}
+        options = mapped(lambda leaf: moved[leaf] if isinstance(leaf, Part) else leaf, dict(node.options))
         if statistics is not None and node.index in statistics:
             arguments = (*arguments[:3], *statistics[node.index], False, *arguments[6:])
         if (bounds := _clamp(node)) is not None:
@@ -67,9 +75,9 @@ def simplified(tape: Tape, statistics: Mapping[int, tuple[Tensor, Tensor]] | Non
             made.nodes[source.index] = folded
             moved[Part(node.index)] = Part(source.index)
             continue
-        add(node.name, node.call, arguments, node.shapes, **options)
+        added = add(node.name, node.call, arguments, node.shapes, **options)
         for place in range(len(node.shapes)):
-            moved[Part(node.index, place)] = Part(len(made.nodes) - 1, place)
+            moved[Part(node.index, place)] = Part(added.node, place)
     made.logits = moved[tape.logits]
     return made
 

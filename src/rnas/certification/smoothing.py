@@ -24,12 +24,12 @@ vote but by the rounding of the network itself. Rounding is not covered by the p
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
-from rnas.attacks.guards import Model, check_images, evaluation_mode
+from rnas.attacks.guards import Model, check_images, evaluation_mode, image_gradient
 from rnas.config import require
 from rnas.errors import ModelError
 
@@ -157,8 +157,9 @@ class SmoothedModel(nn.Module):
 
     It stands for g where something needs gradients or one answer, as attacks do (Salman et al. 2019, Eq. 6, with the
     softmax in place of the votes). `certify` and `predict` take its `base`. All images get the same draws, so that no
-    image depends on its batch. They pass the base together, as images of one batch, or where gradients are wanted one
-    after another, and are computed again in the backward pass: so memory holds the feature maps of one draw at a time.
+    image depends on its batch. They pass the base together, as images of one batch. A backward pass computes each
+    draw again, one after another, so that memory holds the feature maps of one; it ends at the images, for a smoothed
+    model is not trained.
 
     Args:
         base: the base classifier, images to logits.
@@ -181,11 +182,7 @@ class SmoothedModel(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W) to (N, classes): logarithms of probabilities."""
         noisy = images + self._noises(images).unsqueeze(1)
-        if torch.is_grad_enabled():
-            logits = torch.stack([checkpoint(self.base, drawn, use_reentrant=False) for drawn in noisy])
-        else:
-            logits = self.base(noisy.flatten(0, 1)).unflatten(0, (self.draws, -1))
-        return log_mean_softmax(logits)
+        return log_mean_softmax(_Passes.apply(noisy, self.base))  # type: ignore[no-untyped-call]
 
     def extra_repr(self) -> str:
         return f"sigma={self.sigma:g}, draws={self.draws}, seed={self.seed}"
@@ -200,6 +197,32 @@ class SmoothedModel(nn.Module):
                 drawn = self.sigma * torch.randn(shape, generator=generator)
                 self._noise = noise = drawn.to(images.device, images.dtype)
         return noise
+
+
+class _Passes(torch.autograd.Function):
+    """All draws (draws, N, C, H, W) through the base, to logits (draws, N, classes).
+
+    What torch has for this, `torch.utils.checkpoint`, compares the tensors of both passes, and those of a compiled
+    TorchScript program differ.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, noisy: Tensor, base: nn.Module) -> Tensor:
+        ctx.base = base
+        ctx.save_for_backward(noisy)
+        logits: Tensor = base(noisy.flatten(0, 1))
+        return logits.unflatten(0, (len(noisy), -1))
+
+    @staticmethod
+    def backward(ctx: Any, gradients: Tensor) -> tuple[Tensor, None]:
+        (noisy,) = ctx.saved_tensors
+        found = []
+        for images, gradient in zip(noisy, gradients, strict=True):
+            with torch.enable_grad():
+                drawn = images.detach().requires_grad_()
+                logits = ctx.base(drawn)
+            found.append(image_gradient(logits, drawn, gradient))
+        return torch.stack(found), None
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""What each command takes, and what it does: one file a command, without its arguments and its printing (`doors`)."""
+"""The settings and the work of each command: one file a command, without its arguments and its printing (`doors`)."""
 
 from __future__ import annotations
 

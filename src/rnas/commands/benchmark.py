@@ -59,7 +59,7 @@ def run_benchmark(command: BenchmarkCommand) -> BenchmarkResults:
 
 
 def search_once(command: BenchmarkCommand, seed: int, benchmark: Benchmark) -> FoundCell:
-    """What one search found and where it stands."""
+    """Search once; return the found cell and where it stands."""
     settings = {**command.run_settings(), "seed": seed}
     out = Path(command.out) / f"seed-{seed}"
     refuse_link(out)

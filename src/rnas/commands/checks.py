@@ -1,4 +1,4 @@
-"""What of a configuration can be refused at once: before images are loaded, a directory is made, or hours are spent.
+"""Refuse a wrong configuration at once: before images are loaded, a directory is made, or hours are spent.
 
 The configurations check ranges themselves; names are checked here, because the registries that know them import torch.
 """

@@ -1,4 +1,4 @@
-"""What several models are compared on: one set of test images, of one size, or the comparison is refused."""
+"""Find the one set of test images, of one size, that several models are compared on, or refuse the comparison."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def compared_on(
             key = choose_data(DataConfig(choice.source), choice), seed
         else:
             raise ConfigError(
-                f"data: expected the name of a data set: {model.text} is no run directory, which has one; give --data "
+                f"data: expected the name of a data set: {model.text} is no run directory, and names none; give --data "
                 "SOURCE"
             )
         if key not in loaded:

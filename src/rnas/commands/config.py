@@ -1,4 +1,4 @@
-"""What each command takes. The same keys serve the command line, a YAML file and a Python call."""
+"""The settings of each command. The same keys serve the command line, a YAML file and a Python call."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class RunCommand(ComputeConfig):
-    """What every command that makes a run directory takes.
+    """Settings of every command that makes a run directory.
 
     Args:
         out: the run directory; the same command again continues a killed run and repeats nothing that is finished.
@@ -48,7 +48,7 @@ class RunCommand(ComputeConfig):
         require(self.checkpoint_every >= 1, "checkpoint_every", "an integer >= 1", self.checkpoint_every)
 
     def run_settings(self) -> dict[str, Any]:
-        """What a run that is begun by this command takes over, by name."""
+        """The settings, by name, that a run begun by this command takes over."""
         return {**self.compute_settings(), "checkpoint_every": self.checkpoint_every}
 
 
@@ -161,8 +161,8 @@ class EvaluateCommand(JudgingCommand):
     MODEL is a run directory; or NETWORK:weights.safetensors (or .pth), a network of the zoo; or a TorchScript (.pt) or
     torch.export (.pt2) file; or module:function, which returns a torch model, or module:model; or smoothed:0.25:MODEL,
     any of these under normal noise of deviation 0.25. A model takes images in [0, 1] and returns logits, not
-    probabilities. All but run directories need --out and, where no run directory stands
-    beside them, --data. TorchScript can do more than compute: name only files that you trust.
+    probabilities. All but run directories need --out and, where no run directory stands beside them, --data.
+    TorchScript can do more than compute: name only files that you trust.
 
     All models must take the same test images; otherwise the command is refused.
 

@@ -1,4 +1,4 @@
-"""What each command does with its arguments: parse, check, run, print. The work stands in modules beside this."""
+"""The door of each command: parse its arguments, check, run, print. The work stands in modules beside this."""
 
 from __future__ import annotations
 
@@ -238,7 +238,8 @@ def tune(arguments: list[str]) -> None:
         command: TuneCommand = parse("tune RECIPE", TuneCommand, rest, recipe=file, resumable=True)
     except SystemExit:
         if asked:
-            print("\nsamplers:", *describe_samplers(), "\nobjectives:", *describe_objectives(), sep="\n  ")
+            print("\nsamplers:", *describe_samplers(), sep="\n  ")
+            print("\nobjectives:", *describe_objectives(), sep="\n  ")
         raise
     refuse_early(command.out, command.data.source)
     page = commands.run_tuning(command)

@@ -1,4 +1,4 @@
-"""What `rnas evaluate` does: any models, attacked with the same settings, their outcomes kept where they belong."""
+"""`rnas evaluate`: attack any models with the same settings, and keep their outcomes where they belong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `rnas export` does: programs of a trained network, its drawn cells, and the card that tells of it."""
+"""`rnas export`: write programs of a trained network, draw its cells, and describe it on a card."""
 
 from __future__ import annotations
 

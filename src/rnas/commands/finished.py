@@ -1,4 +1,4 @@
-"""What can be told of finished work from a few small files: that nothing of it is left to do.
+"""Find out from a few small files whether work is finished.
 
 In doubt the answer is no. The work itself then finds out, which repeats nothing and refuses what does not fit.
 """

@@ -1,4 +1,4 @@
-"""What `rnas vulnerability` takes."""
+"""Settings of `rnas vulnerability`."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ class MeasuringAttack:
 
 @dataclass(frozen=True)
 class VulnerabilityCommand(ComputeConfig):
-    """Measure by how much an attack moves the feature maps of each layer of trained networks.
+    """Measure how far an attack moves the feature maps of each layer of trained networks.
 
     Args:
-        models: run directories; on the command line the words before the settings.
+        models: run directories; on the command line they stand before the settings.
         out: the folder of vulnerability.csv and the figure; a finished measurement is not repeated.
         data: the test images.
         images: number of test images, a stratified subset, at least 2; null takes all.
         batch_size: images attacked at once, at least 2; signal_relative takes its variance in such a batch.
         attack: how the images are attacked.
-        metrics: how a map's deviation is measured, names in rnas.vulnerability.METRICS; null takes those that the
-            networks' searches were bounded in, kl_per_position where none is recorded.
-        layers: names of modules that each of the models has; null for the cells, stages or convolutions of each.
+        metrics: how a map's deviation is measured, names in rnas.vulnerability.METRICS; null takes the metrics of the
+            networks' searches, or kl_per_position where none is recorded.
+        layers: names of modules that all models have; null takes the cells, stages or convolutions of each.
     """
 
     models: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What `rnas run` does: search, train the found network and a baseline, attack both, measure F of both, report."""
+"""`rnas run`: search, train the found network and a baseline, attack both, measure F of both, report."""
 
 from __future__ import annotations
 

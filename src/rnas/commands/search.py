@@ -1,4 +1,4 @@
-"""What `rnas search` does."""
+"""`rnas search`: search for an architecture in a run directory."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def run_search(command: SearchCommand) -> Path:
 
 
 def engine(command: SearchCommand) -> AbstractContextManager[Execute | None]:
-    """What trains candidates; None in the processes of the search itself.
+    """The engine that trains candidates; None trains them in the processes of the search itself.
 
     Raises:
         ConfigError: if an engine is to do what several processes already share.

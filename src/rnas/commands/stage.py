@@ -1,4 +1,4 @@
-"""What a stage works in: an open run directory, a device, and how it computes."""
+"""Prepare the work of a stage: open its run directory, choose a device, and set how it computes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["stage", "warn_of_small_data"]
 
 @contextmanager
 def stage(command: RunCommand, kind: str, judge: Judge | None = None) -> Iterator[tuple[Run, torch.device]]:
-    """The run directory of a command, open, and the device to compute on; `judge` is that of `open_run`."""
+    """Open the run directory of a command and choose the device to compute on; `judge` goes to `open_run`."""
     device = select_device(command.device)
     announce(f"{kind}: {command.out} on {device}")
     with (

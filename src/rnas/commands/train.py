@@ -1,4 +1,4 @@
-"""What `rnas train` does, and how a training becomes longer."""
+"""`rnas train`: train a network, or make its training longer."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rnas.commands.config import TrainCommand
 from rnas.commands.stage import stage, warn_of_small_data
 from rnas.errors import ConfigError, RunError
 from rnas.models.spec import NetworkSpec
+from rnas.objectives import OBJECTIVES
 from rnas.run.checkpoints import read_weights
 from rnas.run.manifest import Changes, early_stop, refuse
 from rnas.seeding import derive
@@ -52,6 +53,8 @@ def run_training(command: TrainCommand) -> Path:
             spec = NetworkSpec.of(
                 command.network, num_classes=data.num_classes, in_channels=data.channels, image_size=data.size
             )
+            for name, content in OBJECTIVES[training.objective](training).inputs.items():
+                run.record(name, parallel.agreed(name, content))
             run.record("cells", "none" if spec.genotype is None else spec.genotype.fingerprint)
             network = spec.build(seed=derive(command.seed, "network"))
             if spec.cell_genotype is None:

@@ -43,7 +43,7 @@ def pixelate(images: Tensor, generator: torch.Generator, share: float) -> Tensor
 
 
 def _decoded(picture: NDArray[np.uint8], quality: float) -> Tensor:
-    """What of a picture, (H, W) or (H, W, 3), is left after JPEG."""
+    """A picture, (H, W) or (H, W, 3), after JPEG compression."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "JPEG", quality=int(quality))
     return torch.from_numpy(np.array(Image.open(buffer)))

@@ -16,7 +16,7 @@ def gaussian_noise(images: Tensor, generator: torch.Generator, deviation: float)
 
 @CORRUPTIONS.register("shot_noise", "Shot noise", (500,), (250,), (100,), (75,), (50,))
 def shot_noise(images: Tensor, generator: torch.Generator, photons: float) -> Tensor:
-    """Noise of counted light: a Poisson number of photons, of which a white pixel gets so many on average."""
+    """Noise of counted light: a Poisson number of photons in each pixel. A white one gets so many on average."""
     return torch.poisson(images * photons, generator=generator) / photons
 
 

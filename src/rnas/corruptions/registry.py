@@ -1,4 +1,4 @@
-"""What a corruption is, the names of all of them, and the one way to apply them."""
+"""Corruptions: what one is, the names of all, and the one way to apply them."""
 
 from __future__ import annotations
 
@@ -94,5 +94,5 @@ def corrupt(images: Tensor, name: str, *, severity: int, seed: int = 0) -> Tenso
 
 
 def length_scale(images: Tensor) -> float:
-    """What lengths in pixels, given for images of 32 pixels, are multiplied by: shorter side / 32, at least 1."""
+    """The factor for lengths in pixels that are given for images of 32 pixels: shorter side / 32, at least 1."""
     return max(1.0, min(images.shape[-2:]) / 32)

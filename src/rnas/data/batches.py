@@ -38,7 +38,7 @@ def in_batches(total: int, batch_size: int) -> Iterator[tuple[slice, float]]:
 class Batches:
     """An endless sequence of shuffled, augmented batches.
 
-    Each epoch is a permutation of its own, of which the last partial batch is dropped, unless it is the only one.
+    Each epoch is a permutation of its own; its last partial batch is dropped, unless it is the only one.
 
     Args:
         data: the images, already on the device that is to see the batches.

@@ -68,13 +68,13 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class DataChoice:
-    """Which test images; null takes over what the network of a run directory was trained on.
+    """Which test images; null takes what the network of a run directory was trained on.
 
     `--data X` is short for `--data.source X`.
 
     Args:
-        source: a data set as `DataConfig` takes it.
-        pixels: height and width to which larger images are reduced, as there.
+        source: a data set, in any form that --data of `rnas train` takes.
+        pixels: height and width to which larger images are reduced by averaging.
         image_column: column of a parquet file that holds the images.
         label_column: column of a parquet file that holds the labels.
 

@@ -1,4 +1,4 @@
-"""What a name or path means: a known name, a folder, or a data set on the hub."""
+"""Find out what a name or path means: a known name, a folder, or a data set on the hub."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A batch under an attack: what the attack makes, held to its rules, and what the model makes of it."""
+"""Attack a batch, hold the attack to its rules, and record how the model classifies its images."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def remarks_of(action: Callable[[], Made]) -> tuple[Made, list[str]]:
 
 
 def judge(model: Model, images: Tensor, labels: Tensor, *, batch_size: int, what: str) -> tuple[Tensor, Tensor]:
-    """What a model says of images.
+    """Record how a model classifies images.
 
     Args:
         model: images to logits.

@@ -1,4 +1,4 @@
-"""What an evaluation knows about an attack. Nothing here imports torch."""
+"""The card of an attack: all that an evaluation knows about it. Nothing here imports torch."""
 
 from __future__ import annotations
 
@@ -96,5 +96,5 @@ class AttackCard:
         return {"Linf": config.eps, "L2": config.eps_l2, None: None}[self.norm]
 
     def members(self, name: str) -> dict[str, AttackCard]:
-        """What runs under its name, by the name that outcomes are kept under: itself, or "NAME/PART" for each part."""
+        """Its members by the names of their outcomes: the attack itself, or "NAME/PART" for each part."""
         return {name: self} if self.parts is None else {f"{name}/{part}": card for part, card in self.parts().items()}

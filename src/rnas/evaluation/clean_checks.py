@@ -1,4 +1,4 @@
-"""What of a model can be doubted before it is attacked, from passes over clean images."""
+"""Check a model before it is attacked, by passes over clean images."""
 
 from __future__ import annotations
 

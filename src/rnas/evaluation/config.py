@@ -22,8 +22,8 @@ class EvaluationSettings:
             square_l2, apgd, apgd_l2, autoattack, autoattack_plus, autoattack_rand, the same three with _l2, transfer,
             corruptions; and PGD with other steps, restarts or the margin loss, such as pgd100, pgd50x10 or
             pgd100x10_margin.
-        eps: radius of the L-infinity ball, in units of images in [0, 1], for every attack in that norm; null takes that
-            of the network's training, 8/255 where none is recorded.
+        eps: radius of the L-infinity ball, in units of images in [0, 1], for every attack in that norm; null takes the
+            eps of the network's training, or 8/255 where none is recorded.
         eps_l2: radius of the L2 ball of the attacks that end in _l2, in the same units.
         step_size: length of a step of PGD, also of that of transfer, in the same units; null takes a quarter of eps.
         cw_c: weight of the margin against the squared distance in cw, >= 0.
@@ -31,9 +31,9 @@ class EvaluationSettings:
         cw_search_steps: steps of cw_search for each of its 9 values of c, which it searches for each image.
         cw_learning_rate: learning rate of cw and cw_search.
         square_queries: queries that Square spends on an image that withstands.
-        query_precision: float32, or bfloat16 for Square's queries, also those in AutoAttack, under autocast; successes
-            are confirmed in float32, and what that denies is attacked again in it. The search is coarser: it may miss
-            an image that float32 breaks.
+        query_precision: float32, or bfloat16 to compute Square's queries under autocast, also those in AutoAttack. Each
+            success is confirmed in float32, and images where that fails are attacked again in float32. The search is
+            coarser: it may miss an image that float32 breaks.
         apgd_steps: steps of each of the up to 10 runs of APGD.
         transfer_from: the MODEL on which transfer makes its images, in any form that `rnas evaluate` takes.
         images: test images to attack, a stratified subset; null takes all.
@@ -115,7 +115,7 @@ class EvaluationConfig(EvaluationSettings):
 
     @property
     def pgd_step(self) -> float:
-        """Length of a step of PGD: that of the settings, or where they leave it open `default_step`."""
+        """Length of a step of PGD, from the settings; `default_step` where they leave it open."""
         return float(default_step(self.eps) if self.step_size is None else self.step_size)
 
     def images_for(self, attack: str, total: int) -> int:

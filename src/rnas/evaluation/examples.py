@@ -33,7 +33,7 @@ LARGEST = 16 * 1024 * MEBIBYTE
 
 
 class Examples:
-    """The images of one attack that are wanted, and those that are there.
+    """The images of one attack: which are wanted, and which are there.
 
     Args:
         folder: of the evaluation; the file stands below it.

@@ -1,4 +1,4 @@
-"""What of a model and images can be refused at once, and what is wrong with it in one line."""
+"""Refuse a model or images at once, and say in one line what is wrong."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["as_tensor", "check_data", "check_model", "device_of"]
 
 
 def device_of(model: Model, images: Tensor) -> torch.device:
-    """Where a model computes: the device of its parameters, or where it has none that of the images."""
+    """Where a model computes: on the device of its parameters, or of the images where it has none."""
     tensor = next(model.parameters(), None) if isinstance(model, nn.Module) else None
     return images.device if tensor is None else tensor.device
 
@@ -56,7 +56,7 @@ def check_data(images: Tensor, labels: Tensor) -> None:
         if not (lowest >= -TOLERANCE and highest <= 1 + TOLERANCE):
             raise DataError(
                 f"expected finite images in [0, 1], got values from {lowest:.6g} to {highest:.6g}: "
-                "normalisation belongs into the model, as its first layer"
+                "normalisation belongs in the model, as its first layer"
             )
     if int(labels.min()) < 0:
         raise DataError(f"expected labels >= 0, got {int(labels.min())}")

@@ -49,7 +49,7 @@ def normalises(model: Model, images: Tensor) -> bool:
 
 
 def _shifts_and_scales(images: Tensor, output: Tensor) -> bool:
-    """Whether each channel of an output is a constant times that of the images plus another, not 1 and 0 for all."""
+    """Whether each channel of an output is a * x + b, x the images' channel, and not a = 1, b = 0 in all of them."""
     before, after = (part.detach().double().transpose(0, 1).flatten(1) for part in (images, output))
     mean = before.mean(dim=1, keepdim=True)
     variance = ((before - mean) ** 2).mean(dim=1, keepdim=True)

@@ -1,4 +1,4 @@
-"""What happened to each image under each attack."""
+"""The outcome of each attack for each image."""
 
 from __future__ import annotations
 

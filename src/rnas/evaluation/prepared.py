@@ -1,4 +1,4 @@
-"""What attacks see of a model: a copy that computes the same, faster. What it says is never a result.
+"""Prepare a model for attacks: a copy that computes the same, faster. Its answers are never results.
 
 The copy is in evaluation mode, has batch norm folded into convolutions (`rnas.attacks.folding`), is stored in
 channels_last and takes no gradients in its weights. Its logits differ from the model's by rounding, so an image may be
@@ -28,7 +28,7 @@ TOLERANCE = 1e-4
 
 
 class PreparedModel:
-    """A model, and the view of it that attacks are made on.
+    """A model, and the view of it that is attacked.
 
     Args:
         model: images (N, C, H, W) in [0, 1] to logits (N, classes), in evaluation mode; it is not changed.
@@ -107,7 +107,7 @@ class Targets:
         return self.prepared[card.transfers]
 
     def settings(self, card: AttackCard) -> Settings:
-        """What an attack was made on, as settings of its results; empty for corruptions, which look at no model."""
+        """The settings of results that tell what was attacked; empty for corruptions, which look at no model."""
         if card.every_image or card.parts is not None:
             return {}
         found: Settings = {"attacked": self.of(card).seen}

@@ -138,7 +138,7 @@ class Session:
             self._report(name, before + len(chosen) - len(left) + number * size + len(batch), total)
 
     def result(self) -> Evaluation:
-        """What was asked for, of all that the record holds."""
+        """The results that were asked for, out of all in the record."""
         outcomes = self.outcomes[0].followed_by(*self.outcomes[1:])
         return Evaluation(outcomes, self.settings, self.record.seconds, self.examined, self.record.remarks)
 

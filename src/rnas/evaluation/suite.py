@@ -33,7 +33,7 @@ __all__ = ["ATTACKS", "describe_attacks", "too_few_classes"]
 
 
 class Suite(Registry[AttackCard]):
-    """The attacks by name: those that are registered, and PGD of any strength.
+    """The attacks by name: all registered ones, and PGD of any strength.
 
     "pgd100x10_margin" is PGD with 100 steps and 10 restarts on the margin loss; restarts and loss may be left out. As
     the strength is in the name and no setting, the outcomes of several are kept side by side.

@@ -119,7 +119,7 @@ def perform(job: Job, folder: str, command: list[str]) -> str | None:
 
 
 def answer(done: Any) -> str | None:
-    """What a job returned, or that its worker died too often; errors that are ours to mend are raised."""
+    """The outcome of a job, also where its worker died too often; errors that are ours to mend are raised."""
     import ray
     from ray.exceptions import RayError, RayTaskError
 

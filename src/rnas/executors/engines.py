@@ -16,7 +16,7 @@ __all__ = ["open_executor"]
 
 
 def open_executor(config: ExecutorConfig) -> AbstractContextManager[Execute]:
-    """What does jobs, until the end of a with block.
+    """Open an engine that does jobs until the end of a with block.
 
     Raises:
         UnknownNameError: if there is no such engine.

@@ -1,4 +1,4 @@
-"""What engines work on, and what they answer."""
+"""Jobs, on which engines work, and outcomes, which they answer."""
 
 from __future__ import annotations
 

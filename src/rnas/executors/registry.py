@@ -1,4 +1,4 @@
-"""What an engine is, and the names of all of them."""
+"""Engines: what one is, and the names of all."""
 
 from __future__ import annotations
 

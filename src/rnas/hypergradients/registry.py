@@ -1,4 +1,4 @@
-"""What a hypergradient is, what it is computed from, and the names of all of them."""
+"""Hypergradients: what one is, what it is computed from, and the names of all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the texts in a program of torch.export may be, so that none of them is code.
+"""Check the texts in a program of torch.export, so that none of them is code.
 
 In torch 2.13 the loader evaluates texts of its file as Python: expressions of shapes (sympy), guards on the input's
 shape, and names of nodes and tensors, which it prints into the source of a function; it looks up operators, modules and
@@ -117,7 +117,7 @@ RULES: dict[str, tuple[Callable[[str], object], str]] = {
 
 
 def expected_instead(field: str, text: str) -> str | None:
-    """What a field's text was expected to be; None where it is.
+    """Say what a field's text should be; None where it is.
 
     Args:
         field: the key in the JSON that the text stands under, also as one of a list; "" for a key itself.

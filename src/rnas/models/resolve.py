@@ -1,4 +1,4 @@
-"""What a command means by MODEL: one text, one network in evaluation mode.
+"""Load what a command calls MODEL: one text, one network in evaluation mode.
 
     runs/found                              a run directory that `rnas train` wrote
     resnet18:path/to/weights.safetensors    a network of the zoo with weights, ours or another's (`weight_layouts`)
@@ -72,7 +72,7 @@ class LoadedModel:
 
 
 class Program(nn.Module):
-    """A compiled program as a module whose mode is fixed: that of the file, evaluation where the file can switch.
+    """A compiled program as a module of one mode: evaluation where the file can switch, else the mode of the file.
 
     Exported programs refuse `eval()`. The digest of the file is part of `repr`, for two programs of equal weights may
     still compute different things.
@@ -193,7 +193,7 @@ def _load_torchscript(path: Path) -> nn.Module:
 
 
 def _kind_of_program(path: Path) -> Literal["torchscript", "export"]:
-    """What torch's archives hold, from their list of files: nothing is loaded to find out."""
+    """The kind of torch's archive, from its list of files: nothing is loaded to find out."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = {name.partition("/")[2] for name in archive.namelist()}

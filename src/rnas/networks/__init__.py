@@ -1,4 +1,4 @@
-"""What can be trained: cell networks from a genotype, hand-made ones, and the zoo that names them all."""
+"""Networks to train: from a genotype's cells, hand-made ones, and the zoo that names them all."""
 
 from typing import TYPE_CHECKING
 

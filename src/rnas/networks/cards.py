@@ -1,4 +1,4 @@
-"""What is known of the networks of the tables: source, counts, cells, printed numbers. Nothing here needs torch.
+"""The cards of the tables' networks: source, counts, cells, printed numbers. Nothing here needs torch.
 
 Genotypes, edge codes and printed numbers are data with their sources (`rnas.networks.published`). Counts are those of
 the CIFAR-10 form with 10 classes and no auxiliary head. Parameters: as printed where the form reaches that number, else
@@ -43,7 +43,7 @@ AnyBuilder = TypeVar("AnyBuilder", bound=Builder)
 
 @dataclass(frozen=True)
 class Card:
-    """What is known of a network.
+    """All that is known of a network.
 
     Args:
         source: who published it.

@@ -60,7 +60,7 @@ def card_sheet(name: str) -> Group:
 
 
 def describe_card(card: Card) -> list[tuple[str, str]]:
-    """The facts of a card in words, those that are known."""
+    """The known facts of a card in words."""
     facts = [("source", card.source)]
     if card.parameters_millions is not None:
         facts.append(("parameters", f"{millions(card)} million with 10 classes"))

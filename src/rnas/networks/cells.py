@@ -31,7 +31,7 @@ STEM_MULTIPLIER = 3
 
 @dataclass(frozen=True)
 class Placement:
-    """What stands at one position of the stack.
+    """One position of the stack and its cell.
 
     Args:
         kind: the genotype's cell.

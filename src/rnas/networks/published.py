@@ -72,7 +72,7 @@ def tables() -> dict[str, Any]:
 
 
 def table_key(data: str, training: str) -> str:
-    """What `numbers` calls a table: its data set, and ``"_standard"`` behind it where training was not adversarial."""
+    """The name of a table in `numbers`: its data set, with ``"_standard"`` where training was not adversarial."""
     return data if training == "adversarial" else f"{data}_{training}"
 
 

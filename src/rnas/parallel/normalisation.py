@@ -1,4 +1,4 @@
-"""Batch norm by the statistics of the whole batch, of which each process has some rows, on any device.
+"""Batch norm by the statistics of a whole batch whose rows are spread over processes, on any device.
 
 `torch.nn.SyncBatchNorm` does the same on accelerators only. Each process sends the mean and the variance of its rows;
 these are combined as in Chan et al. 1983, "Algorithms for Computing the Sample Variance", so that nothing cancels:
@@ -93,7 +93,7 @@ def statistics(maps: Tensor, part: OwnPart) -> tuple[Tensor, Tensor]:
 
 
 class SynchronisedBatchNorm2d(nn.BatchNorm2d):
-    """`nn.BatchNorm2d` whose batch, where it is normalised by the batch, is that of all processes."""
+    """`nn.BatchNorm2d` that normalises by the batches of all processes together, where it normalises by the batch."""
 
     def forward(self, maps: Tensor) -> Tensor:
         tracking = self.training and self.track_running_stats

@@ -50,7 +50,7 @@ def reduced(tensor: Tensor) -> Tensor:
 
 
 def from_first(make: Callable[[], Value]) -> Value:
-    """What the first process makes, in all of them.
+    """Give all processes what the first one makes.
 
     Args:
         make: called in the first process only; returns plain values and tensors on the CPU.

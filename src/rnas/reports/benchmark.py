@@ -82,7 +82,7 @@ def _line(name: str, values: Mapping[str, float | None]) -> list[str]:
 
 
 def _lines(results: BenchmarkResults) -> tuple[list[list[str]], list[list[str]]]:
-    """The rows of the searches, and those that sum them up; with one search nothing is left to sum up."""
+    """The rows of the searches, and the rows that sum them up; one search has none of these."""
     lines = [_line(str(search.seed), search.figures()) for search in results.searches]
     if len(lines) == 1:
         return lines, []

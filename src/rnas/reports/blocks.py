@@ -80,5 +80,5 @@ def listing(items: Iterable[str]) -> Markup:
 
 
 def details(summary: str, content: Markup) -> Markup:
-    """What is shown when its summary is clicked, and printed."""
+    """A block that is shown when its summary is clicked, and printed."""
     return Markup("<details>\n<summary>{}</summary>\n{}\n</details>").format(summary, content)

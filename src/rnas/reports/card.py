@@ -145,7 +145,7 @@ def used(training: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def flat(settings: Mapping[str, Any], prefix: str) -> list[tuple[str, str]]:
-    """Nested settings as pairs of a full name and a value; those that are null are left out."""
+    """Nested settings as pairs of a full name and a value, without those that are null."""
     pairs: list[tuple[str, str]] = []
     for key, value in settings.items():
         if isinstance(value, dict):

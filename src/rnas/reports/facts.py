@@ -1,4 +1,4 @@
-"""What the page says in words: what was run, on what, for how long, and how it was measured."""
+"""The facts of the page in words: what was run, on what, for how long, and how it was measured."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def headline(contents: Contents) -> str:
 
 
 def sources(contents: Contents) -> tuple[Mapping[str, Any], str, list[Mapping[str, Any]]]:
-    """What the page's first lines quote.
+    """The manifests that the page's first lines quote.
 
     Returns:
         The manifest that says when; whose it is, if not the whole page's; and the manifest and calls that made what is
@@ -57,7 +57,7 @@ def sources(contents: Contents) -> tuple[Mapping[str, Any], str, list[Mapping[st
 def facts(
     contents: Contents, manifest: Mapping[str, Any], of: str, made_by: Sequence[Mapping[str, Any]] = ()
 ) -> list[tuple[str, str]]:
-    """What was run, when, on what: those of them that are known.
+    """What was run, when and on what, as far as it is known.
 
     Args:
         contents: names the data.
@@ -180,7 +180,7 @@ def measurements(contents: Contents) -> list[tuple[str, ...]]:
 
 
 def outcome(search: Part) -> list[tuple[str, str]]:
-    """What the search says about itself; what a search of its kind does not have is left out."""
+    """The outcome that a search states, without what its kind of search does not have."""
     return [
         (_NAMES.get(name, name), _quantity(value))
         for name, value in search.summary.items()

@@ -158,7 +158,7 @@ def layer_tables(rows: Sequence[LayerRow]) -> list[Table]:
 
 
 def mean_vulnerability(rows: Sequence[LayerRow]) -> float | None:
-    """The mean over those layers of one model of which the metric says something (Eq. 6); None if there are none."""
+    """The mean over the layers of one model that have a value (Eq. 6); None if none has."""
     values = [row.vulnerability for row in rows if row.defined]
     return sum(values) / len(values) if values else None
 
@@ -169,7 +169,7 @@ def _number(rows: Sequence[LayerRow]) -> str:
 
 
 def layer_quotients(rows: Sequence[LayerRow], others: Sequence[LayerRow]) -> dict[str, float]:
-    """How many times as vulnerable each layer of a model is as that of another, where there is a quotient."""
+    """Each layer's vulnerability divided by that of the same layer in another model, where there is a quotient."""
     vulnerable = {row.layer: row.vulnerability for row in others if row.defined and row.vulnerability > 0}
     return {row.layer: row.vulnerability / vulnerable[row.layer] for row in rows if row.layer in vulnerable}
 

@@ -93,7 +93,7 @@ def _is_number(text: str) -> bool:
 
 
 def recorded_origin(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What a row of numbers needs to be repeated.
+    """The columns that a row of numbers needs to be repeated.
 
     Args:
         manifest: of the run that made it.

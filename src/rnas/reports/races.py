@@ -89,7 +89,7 @@ class Race:
 
     @property
     def overruled(self) -> Genotype | None:
-        """What alpha would have given, where another candidate won and the cells are still there."""
+        """The cells that alpha would have given, where another candidate won and they are still there."""
         winner = self.winner
         return self.racers[0].genotype if self.searched and winner is not None and winner.number else None
 

@@ -1,4 +1,4 @@
-"""What the page shows of one search: alpha, F against its bound, the candidates, what it ended with."""
+"""One search on the page: alpha, F against its bound, the candidates, its outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""F of trained networks, as `rnas vulnerability` measured it: a table beside the accuracies, and who has more of it."""
+"""F of trained networks, as `rnas vulnerability` measured it: beside the accuracies, and which network has more."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def describe_cell(cell: Cell) -> str:
 
 
 def describe_conditions(models: Sequence[ModelResults]) -> tuple[str, ...]:
-    """What has to stand beside each model's name: its data, image size and eps, those in which the models differ.
+    """The words beside each model's name: its data, image size and eps, as far as the models differ in them.
 
     Returns:
         For each model words such as ``"cifar10, 32 x 32 pixels, eps = 8/255"``; empty where all are alike.

@@ -62,7 +62,7 @@ class FoundCell:
     passes: int
 
     def figures(self) -> dict[str, float]:
-        """What can be averaged over seeds, by name."""
+        """The figures that can be averaged over seeds, by name."""
         told = self.to_json()
         return {name: value for name, value in told.items() if name != "seed" and not isinstance(value, str)}
 
@@ -114,7 +114,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class BenchmarkResults:
-    """What the searches of a benchmark found.
+    """The results of a benchmark's searches.
 
     Args:
         searches: one a seed, at least one.
@@ -155,7 +155,7 @@ class BenchmarkResults:
 
 
 def read_benchmark_results(folder: Path) -> BenchmarkResults:
-    """What a benchmark in a folder ended with.
+    """Read the results of a benchmark in a folder.
 
     Raises:
         RunError: if it is missing or damaged.

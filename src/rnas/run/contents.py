@@ -1,4 +1,4 @@
-"""What a folder holds: a whole run, a search, models, or one of these alone.
+"""Find out what a folder holds: a whole run, a search, models, or one of these alone.
 
 A part is recognised by its manifest's kind; a folder without a manifest by its files.
 """
@@ -88,7 +88,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Contents:
-    """What there is to report.
+    """All that there is to report.
 
     Args:
         path: the folder.
@@ -167,7 +167,7 @@ def load_results(folder: Path) -> tuple[ModelResults, ...]:
 
 
 def _read_parts(folder: Path, depth: int) -> list[Part]:
-    """What lies below a folder; a directory that is a search, a model or a measurement is not looked into."""
+    """The parts below a folder; a directory that is a search, a model or a measurement is not looked into."""
     try:
         children = sorted(child for child in folder.iterdir() if child.is_dir() and child.name[0] != ".")
     except OSError as error:
@@ -183,7 +183,7 @@ def _read_parts(folder: Path, depth: int) -> list[Part]:
 
 
 def _read_part(path: Path) -> Part | None:
-    """What a directory is, or None if it is nothing by itself."""
+    """The part that a directory is, or None if it is none by itself."""
     manifest = _manifest(path)
     summary = read_object(path / "results.json") or {}
     metrics = read_metrics(path / "metrics.jsonl")
@@ -216,7 +216,7 @@ def _read_part(path: Path) -> Part | None:
 
 
 def _check_weights(path: Path, results: ModelResults | None) -> None:
-    """Raise RunError if a model's weights are damaged, of another run, or not those that were attacked."""
+    """Raise RunError if a model's weights are damaged, belong to another run, or are not the attacked ones."""
     weights = path / "weights.safetensors"
     if not weights.exists():
         return
@@ -266,7 +266,7 @@ def _configuration(path: Path, manifest: Mapping[str, Any]) -> str:
 
 
 def _distinct(parts: list[Part], folder: Path) -> tuple[Part, ...]:
-    """Parts of one kind, named so that no two share a name: those that did also show their folder."""
+    """Parts of one kind under distinct names: parts that share one also show their folders."""
     names = [part.name for part in parts]
     named = []
     for part in parts:

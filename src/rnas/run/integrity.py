@@ -59,6 +59,9 @@ ELSEWHERE = ("out", "device", "checkpoint_every", "genotype", "models", "engine"
 #: Settings that older versions did not have, by group and name, and what those did: their runs can be continued.
 ADDED: dict[tuple[str, str], object] = {
     ("fast_at", "mode"): "evaluation",
+    **dict.fromkeys((("ibp", "warmup"), ("crown_ibp", "warmup")), 0.1),
+    **dict.fromkeys((("ibp", "ramp"), ("ibp", "kappa"), ("crown_ibp", "ramp"), ("crown_ibp", "kappa")), 0.5),
+    ("crown_ibp", "beta"): 0.0,
     ("gaussian", "sigma"): "0.25",
     ("smooth_adv", "sigma"): "0.25",
     ("smooth_adv", "draws"): 2,
@@ -141,7 +144,7 @@ def verify(content: bytes) -> Seal | None:
 
 
 def read_comment(path: Path) -> dict[str, Any]:
-    """What a checkpoint says of itself; empty if there is none, or one that is damaged or of an older version."""
+    """Read what a checkpoint says of itself; empty where there is none, or it is damaged or of an older version."""
     try:
         # Of a FIFO or a device there is no end.
         content = path.read_bytes() if path.is_file() else b""
@@ -205,7 +208,7 @@ def owner_of(*names: str) -> str:
 
 
 def identity(manifest: Mapping[str, Any]) -> str:
-    """What the files of a run name as their owner.
+    """The owner that the files of a run name.
 
     Args:
         manifest: of the run.

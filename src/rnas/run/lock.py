@@ -20,7 +20,7 @@ BEGINNINGS = {".lock", "config.yaml", "genotype.json", "manifest.json", "model.j
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Make a directory if there is none, and keep other processes out of it until the context ends.
+    """Make a directory if needed, and keep other processes out of it until the context ends.
 
     One that was made here is removed again, with the folders made around it, where an error ends the context before
     anything worth keeping is in it. After Ctrl-C it stays: the command may be continued by its name.

@@ -107,7 +107,7 @@ def describe(kind: str, config: Mapping[str, Any], *, seed: int, device: str) ->
 
 
 def session(device: str) -> dict[str, Any]:
-    """What a manifest keeps of each process that worked at a run: when, by which command, how it computes."""
+    """The record of a process that works at a run: when, by which command, how it computes."""
     commit, dirty = provenance.git_state()
     return {
         "begun": now(),
@@ -133,7 +133,7 @@ def compare_sessions(path: Path, manifest: Mapping[str, Any]) -> str:
 
 
 def has_begun(path: Path, manifest: Mapping[str, Any]) -> bool:
-    """Whether a run, or a stage in a folder of it, has logged a step, saved a state, or suggested a trial."""
+    """Whether a run, or a stage in one of its folders, has logged a step, saved a state, or suggested a trial."""
     files = [
         file
         for name in ("metrics.jsonl", "checkpoint.pt", "journal.log")
@@ -163,7 +163,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     if "finished" not in manifest:
         raise RunError(f"{file} is damaged: 'finished' is missing")
     if manifest["config"].get("seed", manifest["seed"]) != manifest["seed"]:
-        raise RunError(f"{file} is damaged: its seed is {manifest['seed']}, that of its settings is another")
+        raise RunError(f"{file} is damaged: its seed is {manifest['seed']}, its settings have another")
     check_manifest(manifest, str(file))
     return manifest
 
@@ -187,7 +187,7 @@ def check_manifest(manifest: Mapping[str, Any], where: str) -> None:
 
 
 def check_files(path: Path, manifest: Mapping[str, Any]) -> None:
-    """Make sure that the files in a directory are those that its finished run left.
+    """Make sure that the files in a directory are the ones that its finished run left.
 
     Raises:
         RunError: if one is missing, damaged or another run's.

@@ -24,7 +24,7 @@ LONGEST = 1024 * MEBIBYTE
 
 
 class MetricsLog:
-    """What a run measures, in order.
+    """The measurements of a run, in order.
 
     Args:
         folder: of the run; nothing is written yet.
@@ -44,7 +44,7 @@ class MetricsLog:
         self._events.add({f"{kind}/{name}": value for name, value in values.items() if is_number(value)}, step)
 
     def extent(self) -> dict[str, Any]:
-        """What a checkpoint is to say of the lines before it, which are on the disk from now on.
+        """Bring the lines so far to the disk; returns what a checkpoint is to say of them.
 
         After a power failure a checkpoint must not tell of lines that are lost.
 

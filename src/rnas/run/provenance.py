@@ -1,4 +1,4 @@
-"""What a number needs beside it: versions, commit, hardware, command."""
+"""The origin of a number: versions, commit, hardware, command."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def versions() -> dict[str, str]:
 
 
 def origin(device: str) -> dict[str, str | int | None]:
-    """What a row of a benchmark's table needs to be repeated: command, commit, hardware, threads, torch.
+    """The columns that a benchmark's row needs to be repeated: command, commit, hardware, threads, torch.
 
     Args:
         device: as of `hardware`.

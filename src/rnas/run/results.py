@@ -171,7 +171,7 @@ class ModelResults:
 
 @dataclass(frozen=True)
 class RecipeResults:
-    """What a recipe's stages made.
+    """The results of a recipe's stages.
 
     Args:
         models: the found network's results and the baseline's.

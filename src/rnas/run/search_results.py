@@ -76,7 +76,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class SearchResults:
-    """What a search ended with; F and H are those of the supernet.
+    """The end of a search; F and H are those of the supernet.
 
     Args:
         bound: H, or None without one.
@@ -114,7 +114,7 @@ class SearchResults:
         return bound_met(self.reached, self.bound, self.tolerance)
 
     def bound_in_words(self) -> str:
-        """What became of the bound, in one line; empty where there was none."""
+        """Say in one line whether the bound was met; empty where there was none."""
         if self.bound_met is None or self.reached is None or not self.bound:
             return ""
         ratio = f"F / H = {self.reached / self.bound:.3g}, tolerance {self.tolerance:g}"
@@ -186,7 +186,7 @@ def read_candidates(document: Mapping[str, Any], where: str) -> tuple[Candidate,
 
 
 def read_search_results(folder: Path) -> SearchResults:
-    """What a search in a folder ended with.
+    """Read the end of a search in a folder.
 
     Raises:
         RunError: if it is missing or damaged.

@@ -1,4 +1,4 @@
-"""CRoZe: whether a network and a perturbed twin of it agree, in features, weights and gradients.
+"""CRoZe: whether a network and its perturbed twin agree, in features, weights and gradients.
 
     sum over layers m of Z_m P_m G_m
     Z_m = 1 + cos(features of m on x, those of the twin on x'),   P_m = 1 + cos(theta_m, theta'_m),
@@ -55,7 +55,7 @@ def croze(network: nn.Module, images: Tensor, labels: Tensor, generator: torch.G
 
 
 def observe(network: nn.Module, images: Tensor, labels: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """What each layer gives for images, and the gradient of the loss in its weights."""
+    """The output of each layer for images, and the gradient of the loss in its weights."""
     features: dict[str, Tensor] = {}
     handles = [
         layer.register_forward_hook(lambda _module, _inputs, output, name=name: features.update({name: output}))

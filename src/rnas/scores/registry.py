@@ -1,4 +1,4 @@
-"""What a training-free score is, and what several of them need."""
+"""Training-free scores: what one is, and what several of them need."""
 
 from __future__ import annotations
 

@@ -171,7 +171,7 @@ class Algorithm(abc.ABC):
         """
 
     def supernet(self, space: SearchSpace) -> Callable[..., CellSupernet]:
-        """What makes the supernet in a space."""
+        """The class, or another callable, that makes the supernet in a space."""
         return space.supernet if self.trainer is None else self.trainer.supernet(space)
 
     def prepare(self, state: SearchState, search: Preparation) -> None:  # noqa: B027 - most need nothing
@@ -261,7 +261,7 @@ class SupernetAlgorithm(Algorithm):
         """Fix whatever depends on the warmed-up supernet."""
 
     def end_epoch(self, state: SearchState) -> dict[str, Any]:  # noqa: ARG002
-        """What is due after the last step of an epoch, warm-up or not; returns what to log of it."""
+        """Do what is due after the last step of an epoch, also in the warm-up; returns what to log."""
         return {}
 
     def constrain(self, state: SearchState, iterations: int) -> dict[str, Any]:  # noqa: ARG002

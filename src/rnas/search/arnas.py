@@ -38,7 +38,7 @@ class ArnasConfig:
     """Settings of the algorithm "arnas".
 
     Args:
-        adversarial_weight: of the adversarial loss, > 0; of two directions the smaller gradient's counts more.
+        adversarial_weight: weight of the adversarial loss, > 0. The direction of the smaller gradient counts more.
     """
 
     adversarial_weight: float = 0.1

@@ -122,7 +122,7 @@ def perform(trial: Trial) -> None:
 
 
 def measures_of(folder: Path, state: SearchState) -> dict[str, float]:
-    """What `perform` has measured, its passes counted to the search's.
+    """Read the measures of `perform`, and count its passes to the search's.
 
     Raises:
         RunError: if it is missing or damaged.

@@ -80,7 +80,7 @@ class ConstraintConfig:
         metric: how a map's deviation is measured; a name in rnas.vulnerability.metrics.METRICS.
         solver: "linearised" or "dual_ascent".
         images: how many validation images F is measured on, a fixed sample, at least 1.
-        tolerance: on F / H - 1 and on the KKT residual, > 0.
+        tolerance: tolerance on F / H - 1 and on the KKT residual, > 0.
         max_iterations: most iterations of a projection, at least 1; null takes T - u, the rest of an epoch.
     """
 
@@ -173,7 +173,7 @@ class SearchConfig(WeightConfig):
         channels: channels of the supernet's first cells (C), a positive even number.
         cells: number of cells, at least 3 in the space darts; in nasbench201 the number in each of three stages.
         epochs: passes over the half of the training images that trains the weights, at least 1.
-        warmup_epochs: of these, epochs that train the weights only (Phase I).
+        warmup_epochs: how many of these epochs train only the weights (Phase I).
         unconstrained_fraction: u / T, the part of an epoch's iterations before the projection, in (0, 1].
         hypergradient: the gradient of the validation objective in alpha: "first_order", or "unrolled" through one step
             on the weights (four times the passes).

@@ -78,7 +78,7 @@ class Darts(SupernetAlgorithm):
         return {"loss": sum(values.values())} | values
 
     def combined(self, hypergradient: Callable[..., Tensor], names: Sequence[str]) -> Tensor:
-        """The gradient to descend with: that of the sum of all losses.
+        """The gradient to descend with: of the sum of all losses.
 
         Args:
             hypergradient: names of losses to the gradient of their sum, and of the penalties, in `architecture`.

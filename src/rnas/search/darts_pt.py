@@ -53,13 +53,13 @@ class DartsPTConfig:
     """Settings of the algorithm "darts_pt".
 
     Args:
-        fixed_alpha: whether alpha stays at 0 and only the weights are trained.
+        fixed_alpha: keep alpha at 0 and train only the weights.
         selection: the last part of the epochs after the warm-up, at whose ends edges are decided, in (0, 1].
-        attack_each: whether each perturbed supernet is attacked by itself; else one attack on the supernet before the
-            decisions of an epoch's end serves them all. That takes a fraction of the passes, but an operation at which
+        attack_each: attack each perturbed supernet by itself. Otherwise one attack on the supernet, before the
+            decisions of an epoch's end, serves them all. That takes a fraction of the passes, but an operation at which
             the attack aims then looks harmless to lose.
-        compared: operations of an edge that are compared, at least 1, those of the greatest alpha and of equal ones
-            some at random; null for all.
+        compared: how many operations of an edge are compared, at least 1: those of the greatest alpha, among equal
+            ones some at random; null compares all.
     """
 
     fixed_alpha: bool = True
@@ -147,7 +147,7 @@ class DartsPT(AdversarialDarts):
         return decisions * max(0, epochs - (self.config.epochs - last)) // last
 
     def choose_operation(self, state: SearchState, kind: int, edge: int, shown: Tensor | None) -> None:
-        """Leave an edge the operation whose absence costs most accuracy, of those that the limit allows."""
+        """Leave an edge the operation whose absence costs most accuracy, among all that the limit allows."""
         left, weights, allowed = state.extra["left"], self.present(state), []
         for operation in (state.alpha.detach() + state.extra["ties"])[kind, edge].argsort(descending=True).tolist():
             alone = left.clone()
@@ -212,7 +212,7 @@ class DartsPT(AdversarialDarts):
         return accuracy, -loss
 
     def candidate(self, state: SearchState, index: int, at_most: int | None, generator: torch.Generator) -> Genotype:
-        """What is left; the others follow the losses without each operation, with noise."""
+        """The cell that is left; other candidates follow the losses without each operation, with noise."""
         if index == 0:
             return state.space.choose(state.extra["left"], at_most)
         return state.space.derive(rival(state.extra["lost"].cpu(), generator), at_most)

@@ -46,7 +46,7 @@ class EvolutionConfig(SamplingConfig):
 
     Args:
         population: members that live at a time, from 1 to `candidates`.
-        tournament: members that are drawn for each mutant, of which the best is its parent, at least 1.
+        tournament: members drawn for each mutant, at least 1; the best of them is its parent.
     """
 
     population: int = 20

@@ -93,7 +93,7 @@ def with_groups(algorithms: tuple[str, ...]) -> type[SearchConfig]:
 
 
 def restore(settings: Mapping[str, Any]) -> SearchConfig:
-    """What pickle makes of a configuration in another process, which has loaded the same plug-ins."""
+    """Restore a pickled configuration in another process, which has loaded the same plug-ins."""
     return search_config(**settings)
 
 

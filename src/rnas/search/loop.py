@@ -66,7 +66,7 @@ def search(
         The found genotype.
 
     Raises:
-        DataError: if there are too few images to split, or they have one pixel, of which F says nothing.
+        DataError: if there are too few images to split, or they have one pixel, which F cannot measure.
         UnknownNameError: if there is no such algorithm, space, metric or solver.
         ConfigError: if no network of the space is within the size limit, or has so few cells.
         DivergenceError: if a loss or F is no longer finite; names the last good checkpoint.
@@ -271,7 +271,7 @@ def end_epoch(
 
 
 def results(algorithm: Algorithm, state: SearchState, genotype: Genotype) -> SearchResults:
-    """What the search ended with; F and H are those of the supernet."""
+    """The end of the search; F and H are those of the supernet."""
     config = algorithm.config
     return SearchResults(
         bound=state.bound,

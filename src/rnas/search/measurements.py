@@ -28,7 +28,7 @@ FIELDS: dict[str, tuple[type, ...]] = {"value": (int, float), "passes": (int,), 
 
 
 class Measured(NamedTuple):
-    """A candidate, what was measured of it, and the forward passes that this took."""
+    """A candidate, its measured value, and the forward passes that this took."""
 
     genotype: Genotype
     value: float
@@ -101,7 +101,7 @@ class Measurements:
         return list(dict.fromkeys(one.genotype for one in sorted(self.found, key=lambda one: -one.value)))
 
     def recall(self, candidate: Genotype, kept: dict[str, Any]) -> Measured:
-        """What the file holds of a candidate."""
+        """Read a candidate's value from the file."""
         if kept["cells"] != candidate.cells_document()["cells"]:
             raise RunError(
                 f"{self.run.path / self.name}.json: candidate {len(self.found)} is not the one that this search "
@@ -116,7 +116,7 @@ class Measurements:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """What a file holds of each candidate, in order; nothing if there is no file."""
+    """Read what a file holds of each candidate, in order; nothing if there is no file."""
     document = read_object(path)
     found = [] if document is None else [dict(one) for one in entries(document, "candidates", str(path))]
     for number, one in enumerate(found):

@@ -42,7 +42,7 @@ class PCDartsConfig:
     """Settings of the algorithm "pc_darts".
 
     Args:
-        one_in: K; one in so many channels passes through the operations, at least 1.
+        one_in: K, at least 1: one in K channels passes through the operations.
     """
 
     one_in: int = 4

@@ -148,7 +148,7 @@ class Race:
             self.measures[number].append(measures_of(self.place(number, rung), self.state))
 
     def place(self, number: int, rung: int) -> Path:
-        """The run directory of a candidate; that of the first rung is where older versions had it."""
+        """The run directory of a candidate; in the first rung it is where older versions had it."""
         return self.folder / (f"rung-{rung + 1}/{number}" if rung else str(number))
 
     def propose(self, count: int) -> None:

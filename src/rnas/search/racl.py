@@ -54,8 +54,8 @@ class RaclConfig:
     """Settings of the algorithm "racl".
 
     Args:
-        bound: of the Lipschitz constant, as a part of its quantile at the end of the warm-up, > 0.
-        confidence: with which it has to hold, in (0.5, 1).
+        bound: bound on the Lipschitz constant, as a part of its quantile at the end of the warm-up, > 0.
+        confidence: confidence with which the bound has to hold, in (0.5, 1).
         rho: weight of the penalty, > 0.
     """
 

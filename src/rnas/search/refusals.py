@@ -1,4 +1,4 @@
-"""What a search refuses: images that F says nothing of, and a bound that nothing can meet."""
+"""Refuse images that F cannot measure, and a bound that nothing can meet."""
 
 from __future__ import annotations
 

@@ -55,8 +55,8 @@ class ReinforceConfig(SamplingConfig):
     """Settings of the algorithm "reinforce"; what it shares with others is in `SamplingConfig`.
 
     Args:
-        learning_rate: of the logits, > 0.
-        momentum: of the moving average of rewards, in [0, 1); with 0 it is the last reward.
+        learning_rate: learning rate of the logits, > 0.
+        momentum: momentum of the moving average of rewards, in [0, 1); with 0 the average is the last reward.
     """
 
     learning_rate: float = 0.1
@@ -131,7 +131,7 @@ class Policy:
         return total
 
     def preference(self, path: Tensor) -> Tensor:
-        """Logits of which a space derives the cell of a path, or the nearest one that it may have.
+        """Logits from which a space derives the cell of a path, or the nearest cell that it may have.
 
         Near are cells that have most choices in common, and among these those that read the same nodes.
         """

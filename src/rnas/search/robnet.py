@@ -61,9 +61,9 @@ class RobNetConfig:
     """Settings of the algorithm "robnet".
 
     Args:
-        samples: distinct subnets that are sampled, at least 1.
-        keep: the share of them that is fine-tuned, those with the lowest FSP loss, in (0, 1]; with 1 there is none.
-        epochs: of the fine-tuning of a subnet, at least 1.
+        samples: how many distinct subnets to sample, at least 1.
+        keep: share of them to fine-tune, those with the lowest FSP loss, in (0, 1]; with 1 no FSP loss is computed.
+        epochs: epochs of a subnet's fine-tuning, at least 1.
     """
 
     samples: int = 1000

@@ -1,4 +1,4 @@
-"""What searches share that draw one candidate after another and are told how good each is.
+"""Searches that draw one candidate after another and are told how good each is.
 
 The reward of a candidate is its robust accuracy on validation images: after a short adversarial training of its own,
 or, a thousand times faster and less to be trusted, with the weights of a supernet that is trained first.
@@ -37,11 +37,11 @@ class SamplingConfig:
     """Settings that searches by sampling share.
 
     Args:
-        candidates: how many are drawn and rewarded, at least 1.
+        candidates: how many to draw and reward, at least 1.
         reward: robust accuracy on the validation images of search.shortlist.images: "training", after an adversarial
             training of the candidate, as in search.shortlist; or "supernet", with the weights of a supernet that is
             trained on random subnets first, for search.epochs.
-        epochs: of a candidate's training, at least 1.
+        epochs: epochs of a candidate's training, at least 1.
     """
 
     candidates: int = 100

@@ -41,8 +41,8 @@ class ScoreConfig:
 
     Args:
         name: the score: synflow, nwot, zico, croze, jacobian, vulnerability or parameters.
-        draws: random cells, at least 1; equal ones are scored once.
-        images: validation images that it looks at, at least 2, and at most `search.shortlist.images`.
+        draws: how many random cells to draw, at least 1; equal ones are scored once.
+        images: how many validation images to look at, at least 2, and at most `search.shortlist.images`.
     """
 
     name: str = "synflow"

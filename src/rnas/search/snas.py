@@ -43,7 +43,7 @@ class SnasConfig:
 
     Args:
         temperature: T in the first epoch, > 0.
-        last_temperature: what it falls to, > 0.
+        last_temperature: T at the end of the search, > 0.
     """
 
     temperature: float = 1.0

@@ -1,1 +1,1 @@
-"""What may be built: the candidate operations, and the cell spaces made of them."""
+"""The candidate operations, and the cell spaces made of them."""

@@ -1,4 +1,4 @@
-"""The cell space of NAS-Bench-201, small enough that every cell of it has been trained. A specification: no torch.
+"""The cell space of NAS-Bench-201, so small that every cell has been trained. A specification: no torch.
 
 A cell has one input (node 0), three further nodes and an edge from every node to every later one; its output is the
 last node. Each of the six edges carries one of five operations, so there are 5^6 = 15,625 cells. A network stacks three

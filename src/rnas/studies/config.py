@@ -1,4 +1,4 @@
-"""What `rnas reproduce` takes, and its budgets: complete configurations, one YAML file each in this folder."""
+"""Settings of `rnas reproduce`, and its budgets: complete configurations, one YAML file each in this folder."""
 
 from __future__ import annotations
 

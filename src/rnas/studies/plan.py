@@ -1,4 +1,4 @@
-"""What studies are made of: the runs that they share, as commands, and what is read from finished ones."""
+"""The parts of studies: the runs that they share, as commands, and what is read from finished ones."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Study(Protocol):
         """The runs: those of a phase need each other not, and begin when all of the phase before have ended."""
 
     def rows(self, command: ReproduceCommand) -> list[StudyRow]:
-        """All numbers of the study, those that are not measured yet included."""
+        """All numbers of the study, also those that are not measured yet."""
 
     def table(self, command: ReproduceCommand, rows: Sequence[StudyRow]) -> Table:
         """Its numbers for a terminal."""
@@ -127,7 +127,7 @@ def training_of(
 
 
 def evaluation_of(command: ReproduceCommand, measures: Sequence[str]) -> EvaluateCommand:
-    """The attacks that a study shows, of those that the command asks for."""
+    """The attacks that the command asks for and the study shows."""
     attacks = [name for name in command.evaluation.attacks if name in measures]
     return EvaluateCommand(evaluation=replace(command.evaluation, attacks=attacks), **command.compute_settings())
 
@@ -146,7 +146,7 @@ def train_and_evaluate(training: TrainCommand, evaluation: EvaluateCommand) -> N
 def accuracy_rows(
     row: StudyRow, training: TrainCommand | None, evaluation: EvaluateCommand, paper: Mapping[str, float | None]
 ) -> list[StudyRow]:
-    """What a run measured beside what the paper prints.
+    """A run's accuracies beside the printed ones.
 
     What an earlier command measured in another way, on other images say, is not this study's and left out.
 
@@ -197,7 +197,7 @@ def how_trained(command: ReproduceCommand, data: Sequence[str], *, cells: bool =
 
 
 def stand_ins(command: ReproduceCommand, data: Sequence[str]) -> list[str]:
-    """What images were used instead of the paper's, in words."""
+    """Say which images were used instead of the paper's."""
     stands: dict[str, list[str]] = {}
     for name in data:
         stands.setdefault(command.data.of(name).source, []).append(name)

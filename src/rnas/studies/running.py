@@ -1,4 +1,4 @@
-"""What `rnas reproduce` does: the runs of a study, then its CSV file and its figure."""
+"""`rnas reproduce`: do the runs of a study, then write its CSV file and its figure."""
 
 from __future__ import annotations
 

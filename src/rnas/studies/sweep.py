@@ -71,7 +71,7 @@ class Sweep:
         return rows + self.references()
 
     def references(self) -> list[StudyRow]:
-        """What the paper's tables print for its two networks."""
+        """The accuracies that the paper's tables print for its two networks."""
         return [
             StudyRow(
                 row["label"],

@@ -1,4 +1,4 @@
-"""What every supernet is to a search: a space of cells made differentiable."""
+"""The supernet as a search sees it: a space of cells made differentiable."""
 
 from __future__ import annotations
 

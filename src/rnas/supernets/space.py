@@ -1,4 +1,4 @@
-"""What a search space is: all that a search, a training and an export ask of it, in one place, by name."""
+"""Search spaces by name: all that a search, a training and an export need of one, in one place."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class RandomSearch:
-    """What to expect of the best of some random cells.
+    """The expected best of some random cells.
 
     Args:
         budget: number of cells drawn, all distinct.
@@ -193,7 +193,7 @@ class Benchmark:
         return self.standing(self._names[row], column, at_most=at_most)
 
     def random_search(self, column: str, budget: int, *, at_most: int | None = None) -> RandomSearch:
-        """What to expect of the best of `budget` cells, drawn without replacement from the distinct connected ones.
+        """The expected best of `budget` cells, drawn without replacement from the distinct connected ones.
 
         It is what a search reaches that trains `budget` cells as the benchmark did and keeps the best. With m cells in
         ascending order, the best of n drawn is the k-th with probability C(k - 1, n - 1) / C(m, n).

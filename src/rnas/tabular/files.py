@@ -42,7 +42,7 @@ LARGEST = 2048 * MEBIBYTE
 
 @dataclass(frozen=True)
 class Table:
-    """What the files say, checked: every cell stands for a measured one.
+    """The content of the files, checked: every cell stands for a measured one.
 
     Args:
         cells: every cell of the file -> the measured cell that it equals (itself, if it was measured).

@@ -1,4 +1,4 @@
-"""What to choose instead after a divergence: the setting that is at fault, as far as the numbers tell."""
+"""Advise after a divergence: name the setting that is at fault, as far as the numbers tell."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["advise_weights"]
 
 
 def advise_weights(settings: WeightConfig, rate_name: str = "learning_rate") -> str:
-    """What of the optimiser of weights to change.
+    """Name the setting of the weights' optimiser to change.
 
     Without gradients a step of SGD is that of the heavy ball on a quadratic whose curvature is the decay d: at a rate r
     and a momentum m it diverges where r d > 2 (1 + m).

@@ -1,4 +1,4 @@
-"""What networks made of cells are trained with in addition: drop-path, and an auxiliary classifier.
+"""Additions to the training of networks that are made of cells: drop-path, and an auxiliary classifier.
 
 Both are hooks on the network, active in training mode only, and leave its weights' names as they are.
 

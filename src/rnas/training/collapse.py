@@ -77,7 +77,7 @@ class CollapseCheck:
         return now
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
+        """The content of a checkpoint."""
         return {"best": self.best}
 
     def restore(self, state: dict[str, Any]) -> None:

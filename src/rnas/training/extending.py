@@ -1,4 +1,4 @@
-"""Which trainings can go on with more epochs: those that end as if they had had them from the beginning."""
+"""Which trainings can go on with more epochs: those that end as if they had been that long from the beginning."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rnas.errors import RunError
 from rnas.run.checkpoints import load_checkpoint
-from rnas.training.config import TrainingConfig
+from rnas.training.config import BOUNDING, TrainingConfig
 from rnas.training.schedules import course
 
 __all__ = ["check_extension", "put_aside"]
@@ -34,10 +34,10 @@ def check_extension(path: Path, before: TrainingConfig, now: TrainingConfig, ima
     asked, choose = f"training.epochs = {now.epochs}", "choose another --out"
     if second < done:
         raise RunError(f"{path} has made {done} steps, {asked} are {second}: {choose}")
-    if now.cells.drop_path and first != second:
+    rises = "training.cells.drop_path" if now.cells.drop_path else f"the eps of {now.objective}"
+    if (now.cells.drop_path or now.objective in BOUNDING) and first != second:
         raise RunError(
-            f"{path} cannot go on with {asked}: training.cells.drop_path rises over all epochs, and rose over "
-            f"{before.epochs}; {choose}"
+            f"{path} cannot go on with {asked}: {rises} rises over all epochs, and rose over {before.epochs}; {choose}"
         )
     rates = [
         course(config.schedule, config.learning_rate, steps, done)[0][:done]

@@ -85,8 +85,6 @@ def train(
         cutout=config.cutout,
     )
     objective = OBJECTIVES[config.objective](config)
-    for name, content in objective.inputs.items():
-        run.record(name, parallel.agreed(name, content))
     steps = config.epochs * len(batches)
     # Copies of the network are made before it gets hooks, which are for its own training passes.
     step_loss = TrainingStep(network, objective, config)

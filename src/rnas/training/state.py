@@ -69,13 +69,13 @@ class TrainingState:
 
     @property
     def parts(self) -> dict[str, Any]:
-        """What has a state of its own, by its name in a checkpoint."""
+        """The parts with a state of their own, by their names in a checkpoint."""
         parts = {name: getattr(self, name) for name in ("average", "auxiliary", "validation", "collapse")}
         return {name: part for name, part in parts.items() if part is not None}
 
     @property
     def result(self) -> nn.Module:
-        """What is validated and, where nothing is validated, kept at the end."""
+        """The network that is validated and, where nothing is validated, kept at the end."""
         return self.network if self.average is None else self.average.module
 
     @property

@@ -90,7 +90,7 @@ class Validation:
         return clean, robust
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
+        """The content of a checkpoint."""
         return {"best": self.best, "epochs_since": self.epochs_since, "weights": self.weights}
 
     def restore(self, state: dict[str, Any]) -> None:

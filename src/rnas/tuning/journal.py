@@ -85,7 +85,7 @@ class Journal:
         before = self.trials()
         number = len(before)
         first = number - number % batch
-        known = [] if sampler.alone else [*before[:first], *map(as_running, before[first:])]
+        known = [] if sampler.alone else [*as_seen(before[:first]), *map(as_running, before[first:])]
         past = Past([one.sign for one in self.objectives], known, startup, population)
         suggestion: Suggestion = sampler.suggest(self.dimensions, seed, number, past)
         trial = create_trial(
@@ -151,6 +151,25 @@ def state_of(trial: FrozenTrial) -> State:
     """How far a trial is."""
     names: dict[str, State] = {"COMPLETE": State.FINISHED, "FAIL": State.FAILED}
     return names.get(trial.state.name, State.RUNNING)
+
+
+def as_seen(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Trials as a sampler sees them: failed ones as pruned, for it would suggest what it does not see again and again.
+
+    Of these it sees only so many that none of them is ever among the better part, a tenth of all, of TPE.
+    """
+    from optuna.trial import TrialState, create_trial
+
+    room = 8 * sum(state_of(trial) is State.FINISHED for trial in trials)
+    seen = []
+    for trial in trials:
+        if state_of(trial) is State.FAILED and room > 0:
+            room -= 1
+            told = {"params": trial.params, "distributions": trial.distributions, "system_attrs": trial.system_attrs}
+            seen.append(create_trial(state=TrialState.PRUNED, **told))
+        else:
+            seen.append(trial)
+    return seen
 
 
 def as_running(trial: FrozenTrial) -> Any:

@@ -33,7 +33,7 @@ _FALLEN: Final = "#D55E00"
 
 @dataclass(frozen=True)
 class SavedImages:
-    """What a file of adversarial images holds.
+    """The content of a file of adversarial images.
 
     Args:
         clean: (N, H, W, C), in [0, 1].
@@ -69,7 +69,7 @@ def read_images(path: Path) -> SavedImages:
 
 
 def class_name(label: int, names: Sequence[str]) -> str:
-    """What a class is called, in few letters; its number where it has no name, as the classes of a foreign model."""
+    """A class's name in few letters; its number where it has no name, as the classes of a foreign model."""
     if not 0 <= label < len(names):
         return str(label)
     name = drawable(names[label].replace("_", " "))
@@ -169,7 +169,7 @@ def _counted(number: int) -> str:
 
 
 def _amplified(largest: float) -> str:
-    """How the figure shows changes of which the largest is this, which it draws as black or white."""
+    """Say how the figure shows changes: the largest, this one, is drawn black or white."""
     if not largest:
         return ": grey is none"
     times = 1 / (2 * largest)

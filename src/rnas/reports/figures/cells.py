@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
@@ -216,37 +216,23 @@ def _draw_route(axes: Axes, route: Route, scale: float) -> None:
     axes.add_patch(Polygon(head, closed=True, facecolor=colour, edgecolor="none"))
 
 
+def _draw_box(axes: Axes, centre: tuple[float, float], size: tuple[float, float], rounding: float, **look: Any) -> None:
+    """Draw a box with round corners around a point; sizes are in inches."""
+    corner = (centre[0] - size[0] / 2, centre[1] - size[1] / 2)
+    style = f"round,pad=0,rounding_size={rounding}"
+    axes.add_patch(FancyBboxPatch(corner, *size, boxstyle=style, zorder=3, **look))
+
+
 def _draw_label(axes: Axes, op: str, centre: tuple[float, float], scale: float) -> None:
-    width = _label_width(op)
-    axes.add_patch(
-        FancyBboxPatch(
-            (centre[0] - width / 2, centre[1] - LABEL_HEIGHT / 2),
-            width,
-            LABEL_HEIGHT,
-            boxstyle="round,pad=0,rounding_size=0.06",
-            facecolor="white",
-            edgecolor=KIND_COLOURS[operation_kind(op)],
-            linewidth=0.9 * scale,
-            zorder=3,
-        )
-    )
+    colour = KIND_COLOURS[operation_kind(op)]
+    size = (_label_width(op), LABEL_HEIGHT)
+    _draw_box(axes, centre, size, 0.06, facecolor="white", edgecolor=colour, linewidth=0.9 * scale)
     axes.text(*centre, drawable(op), fontsize=_LABEL_SIZE * scale, ha="center", va="center_baseline", zorder=4)
 
 
 def _draw_node(axes: Axes, name: str, centre: tuple[float, float], scale: float, *, inner: bool, alone: bool) -> None:
     """Inputs and output are tinted; a node that no operation reaches has a broken outline."""
-    axes.add_patch(
-        FancyBboxPatch(
-            (centre[0] - NODE_SIZE / 2, centre[1] - NODE_SIZE / 2),
-            NODE_SIZE,
-            NODE_SIZE,
-            boxstyle="round,pad=0,rounding_size=0.1",
-            facecolor="white" if inner else "#EDEFF2",
-            edgecolor=MUTED,
-            linewidth=1.1 * scale,
-            linestyle="--" if alone else "-",
-            zorder=3,
-        )
-    )
+    look = {"facecolor": "white" if inner else "#EDEFF2", "linestyle": "--" if alone else "-"}
+    _draw_box(axes, centre, (NODE_SIZE, NODE_SIZE), 0.1, edgecolor=MUTED, linewidth=1.1 * scale, **look)
     text = axes.text(*centre, name, fontsize=10 * scale, ha="center", va="center", color=INK, zorder=4)
     text.set_parse_math(name.startswith("$"))

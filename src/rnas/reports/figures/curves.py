@@ -1,4 +1,4 @@
-"""What a run went through: vulnerability against its bound, the mass on `none`, losses and accuracies."""
+"""The curves of a run: vulnerability against its bound, the mass on `none`, losses and accuracies."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def layer_figure(rows: Sequence[LayerRow]) -> Figure:
 
 
 def left_out(rows: Sequence[LayerRow], *, together: bool = False) -> str:
-    """What a panel cannot show of these layers, in words; empty if it shows all.
+    """Say what a panel cannot show of these layers; empty if it shows all.
 
     Args:
         rows: the layers.
@@ -75,7 +75,7 @@ def left_out(rows: Sequence[LayerRow], *, together: bool = False) -> str:
 
 
 def draw_layers(axes: Axes, lines: Mapping[str, Sequence[LayerRow]]) -> None:
-    """Draw one panel; layers of which the metric says nothing are grey.
+    """Draw one panel; a layer without a value is grey.
 
     Args:
         axes: where.

@@ -1,4 +1,4 @@
-"""What a section of the page is, and what it is made from."""
+"""Sections of the page: what one is, and what it is made from."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Section:
 
 
 class Page:
-    """What the sections are made from.
+    """All that the sections are made from.
 
     Args:
         contents: what the folder holds.

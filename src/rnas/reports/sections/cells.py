@@ -1,4 +1,4 @@
-"""Each distinct genotype once, with the names of those that have it."""
+"""Each distinct genotype once, with the names of the networks that have it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was done, with which configuration and versions."""
+"""Tell what was done, with which configuration and versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the evaluation's checks of itself found."""
+"""Tell what the evaluation's checks of itself found."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def largest_genotype(at_most: int | None, generator: torch.Generator, edges_per_
 
 
 def choose_genotype(weights: Tensor, at_most: int | None, edges_per_node: int = 2) -> Genotype:
-    """The genotype with the greatest sum of weights, shape as alpha's; the rest is as of `derive_genotype`.
+    """The genotype with the greatest sum of weights, shape as alpha's; the rest is as in `derive_genotype`.
 
     An operation of weight 0 is out of the question.
 

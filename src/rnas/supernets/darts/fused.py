@@ -86,7 +86,7 @@ class TrainingPass:
         self.reduction = reduction_matrix(parts.reductions) if parts.reductions else None
 
     def contribution(self, index: int, node: Tensor) -> Tensor:
-        """What a source node contributes to the nodes that its edges lead to."""
+        """The contribution of a source node to the nodes that its edges lead to."""
         source = SOURCES[index]
         stride = self.parts.stride(source)
         weights = self.weights[source.edges]
@@ -176,7 +176,7 @@ class FoldedSupernet(nn.Module):
 
     @property
     def cell_layers(self) -> list[str]:
-        """Names of the cells, as of `rnas.supernets.base.SupernetAt`."""
+        """Names of the cells, as in `rnas.supernets.base.SupernetAt`."""
         return [f"cells.{index}" for index in range(len(self.cells))]
 
     def forward(self, images: Tensor) -> Tensor:

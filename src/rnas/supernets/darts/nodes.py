@@ -21,7 +21,7 @@ def half_pixels(maps: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def without_convolution(node: Tensor, active: Tensor, stride: int) -> list[Tensor]:
-    """What the operations without convolution need of a node: both poolings, and the pixels that a skip passes on.
+    """Compute a node's maps for operations without convolution: both poolings, and the pixels that a skip passes on.
 
     Args:
         node: shape (N, C, H, W).
@@ -36,7 +36,7 @@ def without_convolution(node: Tensor, active: Tensor, stride: int) -> list[Tenso
 
 
 def copies_for_edges(active: Tensor, stride: int, edges: int) -> tuple[Tensor, Tensor, int]:
-    """What the depthwise convolutions of a node's edges read, two kinds on each edge.
+    """The copies that the depthwise convolutions of a node's edges read, two kinds on each edge.
 
     Args:
         active: the node's ReLU, shape (N, C, H, W).

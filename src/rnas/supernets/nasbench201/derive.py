@@ -36,7 +36,7 @@ def connected_cells() -> tuple[Tensor, Tensor, Tensor]:
 
 
 def derive_connected_genotype(alpha: Tensor, at_most: int | None = None) -> Genotype:
-    """Derive the most likely connected cell: that of the greatest sum of log softmax weights. Edges may get `none`.
+    """Derive the most likely connected cell: with the greatest sum of log softmax weights. Edges may get `none`.
 
     Args:
         alpha: logits, shape (1, len(nasbench201.EDGES), len(nasbench201.OPERATIONS)).

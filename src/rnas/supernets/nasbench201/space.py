@@ -1,4 +1,4 @@
-"""The NAS-Bench-201 space, of which every cell's accuracy is known, as a search space."""
+"""The NAS-Bench-201 space, where every cell's accuracy is known, as a search space."""
 
 from __future__ import annotations
 
