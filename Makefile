@@ -52,4 +52,4 @@ $(VENV)/installed-docs: $(VENV)/installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) runs docs/_build docs/notebooks/runs .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) runs docs/_build .mypy_cache .pytest_cache .ruff_cache

@@ -31,6 +31,7 @@ smartquotes = False  # two hyphens begin an option
 html_math_renderer = "mathml"  # by browsers themselves; MathJax would come from elsewhere
 
 nb_execution_mode = "cache"
+nb_execution_in_temp = True  # runs of an earlier text are not in the way of a new one
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True

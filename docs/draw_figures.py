@@ -11,21 +11,21 @@ from rnas.networks.cards import known_cards
 from rnas.reports import draw_genotype, report
 
 FIGURES = Path(__file__).parent / "figures"
-#: A figure of the site -> the figure of a report.
+#: A figure of the site -> the figure of a run, in its folder.
 QUICKSTART = {
-    "start-accuracy": "accuracy",
-    "quickstart-cells": "cells",
-    "concepts-alpha": "alpha_normal",
-    "concepts-losses": "losses_search",
-    "concepts-vulnerability": "vulnerability",
+    "start-accuracy": "figures/accuracy",
+    "quickstart-cells": "figures/cells",
+    "concepts-alpha": "figures/alpha_normal",
+    "concepts-bound": "figures/vulnerability",
+    "concepts-vulnerability": "vulnerability/vulnerability",
 }
-RACE = {"concepts-race": "race"}
+RACE = {"concepts-race": "figures/race"}
 
 
 def main(quickstart: str, race: str) -> None:
     """Copy what two reports have drawn."""
     for run, names in ((quickstart, QUICKSTART), (race, RACE)):
-        folder = report(Path(run)).parent / "figures"
+        folder = report(Path(run)).parent
         for ours, theirs in names.items():
             shutil.copy(folder / f"{theirs}.svg", FIGURES / f"{ours}.svg")
     genotype = known_cards()["darts_v2"].genotype

@@ -62,6 +62,9 @@ class Certificates(Columns):
 def read_certificates(path: Path) -> Certificates:
     """Read a `certificates.parquet`.
 
+    Args:
+        path: the file.
+
     Raises:
         RunError: if it is missing, damaged or no file of certificates.
     """

@@ -31,6 +31,9 @@ def run_benchmark(command: BenchmarkCommand) -> BenchmarkResults:
     Writes results.json and benchmark.csv into the run directory, and each search into a folder below it; searches that
     are finished are not repeated.
 
+    Args:
+        command: the search, the benchmark's table, and how many seeds.
+
     Raises:
         ConfigError: if no table is given, or the search is not in the benchmark's space.
         DataError: if the table cannot be read or has no such columns.

@@ -55,6 +55,9 @@ def change_later_stages(path: Path, manifest: Mapping[str, Any], changed: Change
 def run_recipe(command: RecipeCommand) -> Path:
     """Search, train the found network and the baseline, attack both, report.
 
+    Args:
+        command: the settings of all stages.
+
     Returns:
         The report, an HTML page.
     """

@@ -31,6 +31,9 @@ def read_search(folder: Path) -> None:
 def run_search(command: SearchCommand) -> Path:
     """Search as configured; a finished search is not repeated.
 
+    Args:
+        command: images and search, and the run directory.
+
     Returns:
         The run directory, which holds genotype.json.
     """

@@ -36,6 +36,9 @@ def read_training(folder: Path) -> None:
 def run_training(command: TrainCommand) -> Path:
     """Train as configured; a finished training is not repeated.
 
+    Args:
+        command: images, network and training, and the run directory.
+
     Returns:
         The run directory, which holds model.json and weights.safetensors.
     """

@@ -86,6 +86,9 @@ class Outcomes(Columns):
 def read_outcomes(path: Path) -> Outcomes:
     """Read an `outcomes.parquet`.
 
+    Args:
+        path: the file.
+
     Raises:
         RunError: if it is missing, damaged or no file of outcomes.
     """

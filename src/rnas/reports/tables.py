@@ -97,6 +97,9 @@ def markdown_table(models: Sequence[ModelResults]) -> str:
     """The table as Markdown, attacks in rows where they would be too many columns.
 
     Characters that Markdown or HTML would read as markup are escaped.
+
+    Args:
+        models: the results of each, as `rnas.run.results.read_results` reads them.
     """
     table = columns(models)
     lies = _lies(models, table)

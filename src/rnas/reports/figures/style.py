@@ -104,6 +104,11 @@ def write(figure: Figure, path: Path) -> Path:
 def save(figure: Figure, folder: Path, name: str) -> str:
     """Write ``NAME.png`` and ``NAME.svg`` into a folder.
 
+    Args:
+        figure: the figure.
+        folder: is made where it does not exist.
+        name: of both files, without a suffix.
+
     Returns:
         The SVG as a ``data:`` address, for a page that asks nothing of the network; inside one, its identifiers cannot
         meet those of the page's other figures.
