@@ -170,7 +170,7 @@ def stopped() -> Iterator[None]:
     report = reports.report
     places = (
         *("commands.search.stage", "commands.train.stage", "commands.run.stage", "commands.benchmark.stage"),
-        *("commands.tune.stage", "commands.tune.load_data"),
+        *("commands.tune.stage", "commands.tune_checks.load_data"),
         *(
             "commands.evaluate.evaluate_model",
             "commands.certify.certify_model",

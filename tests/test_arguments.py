@@ -15,9 +15,11 @@ import pytest
 import torch
 
 from rnas.arguments import parse
+from rnas.certification import CertificationSettings
 from rnas.cli import main
 from rnas.commands import (
     BenchmarkCommand,
+    CertifyCommand,
     EvaluateCommand,
     RecipeCommand,
     SearchCommand,
@@ -26,6 +28,7 @@ from rnas.commands import (
 )
 from rnas.commands import doors as commands
 from rnas.commands.measuring import MeasuringAttack
+from rnas.commands.tune_config import TuneCommand
 from rnas.config import Distance, PgdConfig
 from rnas.data.config import DataChoice, DataConfig
 from rnas.errors import ConfigError
@@ -33,7 +36,16 @@ from rnas.evaluation import ATTACKS
 from rnas.evaluation.config import EvaluationSettings
 from rnas.executors.config import ExecutorConfig
 from rnas.networks.config import NetworkConfig
-from rnas.objectives.config import FastAtConfig, MartConfig, TradesConfig
+from rnas.objectives.config import (
+    CrownIbpConfig,
+    DistillationConfig,
+    FastAtConfig,
+    GaussianConfig,
+    IbpConfig,
+    MartConfig,
+    SmoothAdvConfig,
+    TradesConfig,
+)
 from rnas.search.config import ConstraintConfig, SearchConfig, ShortlistConfig
 from rnas.studies import ReproduceCommand
 from rnas.studies.config import LayersConfig, SourcesConfig
@@ -57,11 +69,19 @@ SOUND: list[Any] = [
     TradesConfig(),
     MartConfig(),
     FastAtConfig(),
+    IbpConfig(),
+    CrownIbpConfig(),
+    GaussianConfig(),
+    SmoothAdvConfig(),
+    DistillationConfig(),
+    CertificationSettings(),
     EvaluationSettings(),
     ExecutorConfig(engine="ray"),
     SourcesConfig(),
     LayersConfig(),
     EvaluateCommand(),
+    CertifyCommand(),
+    TuneCommand(),
     SearchCommand(),
     TrainCommand(),
     BenchmarkCommand(),
@@ -94,6 +114,8 @@ def test_all_configurations_are_looked_at() -> None:
         ReproduceCommand,
         BenchmarkCommand,
         EvaluateCommand,
+        CertifyCommand,
+        TuneCommand,
         VulnerabilityCommand,
         TrainCommand,
     ):

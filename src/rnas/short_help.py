@@ -22,7 +22,7 @@ training.attack.eps training.attack.step_size training.attack.steps
 evaluation.attacks evaluation.eps evaluation.images evaluation.autoattack_images evaluation.batch_size save_images
 certification.methods certification.eps certification.images certification.batch_size
 images metrics layers attack.eps attack.steps
-table seeds budget networks bounds engine recipe space objectives trials sampler
+table seeds budget networks bounds engine workers recipe space objectives trials sampler batch
 """
 
 

@@ -43,7 +43,9 @@ CASES = {
     f"quickstart {BOUND} --objectives clean,pgd21": ("objectives: pgd21 is not measured", "--evaluation.attacks"),
     f"quickstart {BOUND} --objectives clen": ("no objective is called 'clen'", "did you mean 'clean'?"),
     f"quickstart {BOUND} --objectives clean,square": ("objectives: square is not measured", "--evaluation.attacks"),
-    f"quickstart {BOUND} --objectives certified/interval": ("certified/interval is not measured", "rnas certify"),
+    f"quickstart {BOUND} --objectives certified/intervl": ("'intervl'", "did you mean 'interval'?"),
+    f"quickstart {BOUND} --objectives certified/smoothing": ("smoothing certifies smoothed models only",),
+    f"quickstart {BOUND} --certification.methods crown": ("certification.methods: expected none",),
     f"quickstart {BOUND} --objectives worst_case_l2": ("worst_case_l2 is not measured",),
     f"quickstart {BOUND} --objectives []": ("objectives: expected at least one",),
     f"quickstart {BOUND} --objectives clean,clean": ("each objective once",),
@@ -83,9 +85,9 @@ def test_a_folder_of_another_space_or_of_something_else(
 ) -> None:
     from tests.tuning import fake_recipe
 
-    import rnas.commands.tune as tuning
+    import rnas.commands.trial as trial_module
 
-    monkeypatch.setattr(tuning, "complete_recipe", fake_recipe.complete_recipe)
+    monkeypatch.setattr(trial_module, "complete_recipe", fake_recipe.complete_recipe)
     monkeypatch.chdir(tmp_path)
     study = "tune quickstart --evaluation.attacks pgd20 --out study --sampler random --trials 2"
     assert main([*f"{study} {BOUND}".split()]) == 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from safetensors.torch import load_file
 from rnas.cli import main
 from rnas.data import load
 from rnas.evaluation import ATTACKS, read_outcomes
+from rnas.executors import ExecutorConfig, open_executor
+from rnas.executors.registry import Execute
 from rnas.models.resolve import load_model
 
 TRAIN = (
@@ -90,7 +94,7 @@ def test_one_table_of_several_models(capsys: pytest.CaptureFixture[str]) -> None
     assert not Path("runs/trained/results.json").exists()
 
 
-@pytest.mark.usefixtures("place", "drawn")
+@pytest.mark.usefixtures("place")
 def test_run_directories_keep_their_own(capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree("runs/trained", "runs/copy")
     assert main(f"evaluate runs/trained runs/copy --evaluation.attacks fgsm {SMALL}".split()) == 0
@@ -157,10 +161,10 @@ def test_attacks_within_another_eps_are_not_mixed_in() -> None:
     assert list(rows("one/trained")) == ["clean", "fgsm", "worst_case"]
 
 
-@pytest.mark.usefixtures("place", "drawn")
+@pytest.mark.usefixtures("place")
 def test_saved_images_are_those_of_the_outcomes() -> None:
     """Also where the outcomes were there before: a batch attacked again gives the images that it gave."""
-    command = f"evaluate runs/trained --out all --evaluation.attacks fgsm,pgd20,cw {SMALL}"
+    command = f"evaluate runs/trained --out all --evaluation.attacks fgsm,pgd20,cw {SMALL} --evaluation.cw_steps 10"
     assert main(command.split()) == 0
     assert not Path("all/trained/adversarial").exists()
     outcomes = Path("all/trained/outcomes.parquet").read_bytes()
@@ -314,3 +318,27 @@ def test_report_finds_models_in_folders_of_folders() -> None:
     assert main(f"evaluate runs/trained --out deep/down --evaluation.attacks fgsm {SMALL}".split()) == 0
     assert main(["report", "deep"]) == 0
     assert "trained" in Path("deep/results.csv").read_text()
+
+
+@pytest.mark.usefixtures("place")
+def test_two_workers_give_the_outcomes_of_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the bit; and what the workers attacked is not attacked again."""
+    shutil.copytree("runs/trained", "runs/second")
+    line = f"evaluate runs/trained runs/second --evaluation.attacks fgsm,pgd20 --evaluation.eps 0.1 {SMALL}"
+    assert main([*line.split(), "--out", "one"]) == 0
+    written: dict[str, int] = {}
+
+    @contextmanager
+    def watched(config: ExecutorConfig) -> Iterator[Execute]:
+        with open_executor(config) as execute:
+            yield execute
+        for name in ("trained", "second"):
+            written[name] = Path("two", name, "outcomes.parquet").stat().st_mtime_ns
+
+    monkeypatch.setattr("rnas.commands.evaluate.open_executor", watched)
+    assert main([*line.split(), "--out", "two", "--workers", "2"]) == 0
+    for name, time in written.items():
+        one, two = (read_outcomes(Path(out, name, "outcomes.parquet")).to_table() for out in ("one", "two"))
+        assert one.equals(two)
+        assert Path("two", name, "outcomes.parquet").stat().st_mtime_ns == time
+    assert len(written) == 2

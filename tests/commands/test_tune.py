@@ -13,6 +13,7 @@ from tests.tuning import fake_recipe
 from tests.tuning.killing import Killed, killing
 
 import rnas
+import rnas.commands.trial as trial_module
 import rnas.commands.tune as tuning
 from rnas.cli import main
 from rnas.commands import RecipeCommand
@@ -32,7 +33,7 @@ TUNE = f"tune quickstart {SPACE} --evaluation.attacks pgd20 --threads 1"
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Trials that take no time."""
-    monkeypatch.setattr(tuning, "complete_recipe", fake_recipe.complete_recipe)
+    monkeypatch.setattr(trial_module, "complete_recipe", fake_recipe.complete_recipe)
     monkeypatch.chdir(tmp_path)
 
 
@@ -79,7 +80,7 @@ def test_a_study_says_what_its_runs_hold_and_repeats_nothing(
     assert "fANOVA" in page
     assert page.count("<img") == 3
     # Again: no trial runs, and the page is the same.
-    monkeypatch.setattr(tuning, "complete_recipe", None)
+    monkeypatch.setattr(trial_module, "complete_recipe", None)
     assert content(tune("--trials 8 --sampler random")) == content(results)
     assert Path("study/report.html").read_text() == page
     assert main(["report", "study"]) == 0
@@ -120,7 +121,7 @@ def test_a_trial_that_ended_unnoticed_is_not_made_again_and_half_a_line_is_no_lo
         made.append(command.out)
         return fake_recipe.complete_recipe(command)
 
-    monkeypatch.setattr(tuning, "complete_recipe", count)
+    monkeypatch.setattr(trial_module, "complete_recipe", count)
     settle = tuning.Tuning.settle
     monkeypatch.setattr(tuning.Tuning, "settle", killing(settle, 2, after=False))  # once on opening, once a trial
     with pytest.raises(Killed):
@@ -183,13 +184,13 @@ def test_what_is_no_fault_of_the_settings_is_tried_again(
             raise RunError("cannot write: no space left on device")
         return fake_recipe.complete_recipe(command)
 
-    monkeypatch.setattr(tuning, "complete_recipe", full)
+    monkeypatch.setattr(trial_module, "complete_recipe", full)
     assert main([*f"{TUNE} --trials 3 --sampler random --out study".split()]) == 2
     *_, line = capsys.readouterr().err.splitlines()
     assert line.startswith("rnas: error: 1 of 3 trials did not end, the first of them trial 1: ")
     assert "no space left on device; the same command tries these again" in line
     assert [trial.state for trial in read_study(Path("study")).trials] == ["finished", "running", "finished"]
-    monkeypatch.setattr(tuning, "complete_recipe", fake_recipe.complete_recipe)
+    monkeypatch.setattr(trial_module, "complete_recipe", fake_recipe.complete_recipe)
     assert content(tune("--trials 3 --sampler random")) == content(tune("--trials 3 --sampler random", "other"))
 
 
@@ -207,7 +208,9 @@ def test_a_real_trial_is_a_run_and_its_numbers_are_those_of_its_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    objectives = "clean,fgsm,worst_case,parameters,multiply_accumulates,published_parameters,F,passes"
+    objectives = (
+        "clean,fgsm,worst_case,parameters,multiply_accumulates,published_parameters,F,passes,certified/interval"
+    )
     small = (
         "--data.limit 40 --search.epochs 1 --search.warmup_epochs 0 --search.constraint.images 8 --training.epochs 1 "
     )
@@ -225,7 +228,8 @@ def test_a_real_trial_is_a_run_and_its_numbers_are_those_of_its_network(
     layers = [row for row in csv.DictReader(lines) if row["metric"] == "kl_per_position"]
     told = [float(row["vulnerability"]) for row in layers if int(row["height"]) * int(row["width"]) > 1]
     assert values["F"] == pytest.approx(sum(told) / len(told))
-    assert values["worst_case"] == values["fgsm"] <= values["clean"]
+    assert values["certified/interval"] <= values["worst_case"] == values["fgsm"] <= values["clean"]
+    assert Path("study", trial.run, "searched", "certificates.parquet").is_file()
     # The same settings, as the page says it; no network is made again.
     config = Path("study") / trial.run / "config.yaml"
     assert main(["run", "smoke", "--config", str(config), "--out", f"study/{trial.run}"]) == 0

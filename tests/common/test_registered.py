@@ -30,6 +30,8 @@ from rnas.search.extending import search_config
 from rnas.search.settings import SETTINGS
 from rnas.studies import STUDIES, ReproduceCommand
 from rnas.supernets.space import SPACES
+from rnas.tuning.samplers import SAMPLERS, Past
+from rnas.tuning.space import parse_space
 
 
 @pytest.mark.parametrize("name", list(OPERATIONS))
@@ -234,3 +236,18 @@ def test_study_shows_what_is_still_to_be_measured(name: str, tmp_path: Path) -> 
     assert len(lines) == len(rows) > 0
     assert {line["difference"] + line["command"] + line["hardware"] for line in lines} == {""}
     assert write(study.figure(command, rows), tmp_path / f"{name}.svg").stat().st_size > 0
+
+
+@pytest.mark.parametrize("name", list(SAMPLERS))
+def test_sampler_suggests_what_the_space_has_and_repeats_itself(name: str) -> None:
+    pytest.importorskip("optuna")
+    space = parse_space({"a": "2..8:step=2", "b": "x,y", "c": "40%..60%", "d": "0.1..0.4:points=4"})
+    suggestions = [
+        [SAMPLERS[name].suggest(space, 3, number, Past((1, -1), (), 5, 4)).drawn for number in range(8)]
+        for _ in range(2)
+    ]
+    assert suggestions[0] == suggestions[1]
+    for drawn in suggestions[0]:
+        for dimension in space:
+            assert dimension.setting(drawn[dimension.key]) in list(dimension.values())
+    assert len({str(drawn) for drawn in suggestions[0]}) > 1

@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-import rnas.commands.tune
+import rnas.commands.trial
 from rnas.commands import RecipeCommand
 from rnas.config import plain
 from rnas.errors import DivergenceError
@@ -52,4 +52,4 @@ def complete_recipe(command: RecipeCommand) -> Path:
 
 
 if __name__ == "fake_recipe":  # as a plug-in
-    rnas.commands.tune.complete_recipe = complete_recipe  # type: ignore[attr-defined, unused-ignore]
+    rnas.commands.trial.complete_recipe = complete_recipe  # type: ignore[attr-defined, unused-ignore]

@@ -155,7 +155,7 @@ class JudgingCommand(ComputeConfig):
 
 
 @dataclass(frozen=True)
-class EvaluateCommand(JudgingCommand):
+class EvaluateCommand(ExecutorConfig, JudgingCommand):
     """Attack networks and save what became of each image.
 
     MODEL is a run directory; or NETWORK:weights.safetensors (or .pth), a network of the zoo; or a TorchScript (.pt) or
@@ -164,7 +164,8 @@ class EvaluateCommand(JudgingCommand):
     probabilities. All but run directories need --out and, where no run directory stands beside them, --data.
     TorchScript can do more than compute: name only files that you trust.
 
-    All models must take the same test images; otherwise the command is refused.
+    All models must take the same test images; otherwise the command is refused. With --workers 2 or more, or --engine
+    ray, several are attacked at a time.
 
     Args:
         evaluation: which attacks, on how many images.
@@ -178,7 +179,8 @@ class EvaluateCommand(JudgingCommand):
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        super().__post_init__()
+        ExecutorConfig.__post_init__(self)
+        JudgingCommand.__post_init__(self)
         require(self.save_images >= 0, "save_images", "an integer >= 0", self.save_images)
 
 

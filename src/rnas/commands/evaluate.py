@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,6 +23,7 @@ from rnas.evaluation.inputs import check_model
 from rnas.evaluation.outcomes import Outcomes
 from rnas.evaluation.records import Record
 from rnas.evaluation.summary import Evaluation
+from rnas.executors import ExecutorConfig, Job, open_executor
 from rnas.models.resolve import LoadedModel, load_model
 from rnas.run.results import ModelResults
 
@@ -46,6 +48,8 @@ def run_evaluation(models: Sequence[str], command: EvaluateCommand) -> list[Mode
     def begin(device: torch.device, data: ImageDataset) -> Judge:
         check_attacks(command.evaluation, data)
         second = load_second(command.evaluation, device)
+        if command.engine != "local" or command.workers > 1:
+            attack_elsewhere(models, command)
 
         def judge(
             model: LoadedModel,
@@ -59,6 +63,23 @@ def run_evaluation(models: Sequence[str], command: EvaluateCommand) -> list[Mode
         return judge
 
     return judge_each(models, command, begin)
+
+
+def attack_elsewhere(models: Sequence[str], command: EvaluateCommand) -> None:
+    """Have models attacked several at a time; what is done there is not done again here, and what failed is told here.
+
+    Models whose images only the others name are left for this process.
+
+    Args:
+        models: all of them, already found to be comparable.
+        command: attacks and images.
+    """
+    alone = replace(command, **vars(ExecutorConfig()))
+    told = [text for text in models if command.data.source is not None or Path(text).is_dir()]
+    if len(told) > 1:
+        with open_executor(command) as execute:
+            for _ in execute([Job(f"attacks on {text}", partial(run_evaluation, [text], alone)) for text in told]):
+                pass
 
 
 def load_second(settings: EvaluationSettings, device: torch.device) -> tuple[str, nn.Module] | None:

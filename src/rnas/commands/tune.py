@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from dataclasses import replace
 from functools import partial
@@ -10,28 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnas import reports
-from rnas.commands.checks import check_attacks, check_cells, check_search, check_training
-from rnas.commands.comparing import load_data
 from rnas.commands.config import RecipeCommand
-from rnas.commands.run import complete_recipe
 from rnas.commands.stage import stage
+from rnas.commands.trial import failure_of, is_ended, run_trial
+from rnas.commands.tune_checks import check_recipe, checked_study
 from rnas.commands.tune_config import TuneCommand
-from rnas.config import require
-from rnas.errors import ConfigError, RnasError, RunError, UnknownNameError
+from rnas.errors import ConfigError, RunError
 from rnas.executors import Job, open_executor
-from rnas.recipes import recipe_file
 from rnas.reports.ledger import csv_text
 from rnas.run.directory import Run
-from rnas.run.files import make_folder, read_bytes, refuse_link, write_atomically
-from rnas.run.manifest import Changes, read_manifest, refuse
+from rnas.run.files import refuse_link
+from rnas.run.manifest import Changes, refuse
 from rnas.run.study_results import Objective, State, StudyResults, TrialResult, read_study
-from rnas.training.loop import check_images
-from rnas.tuning.changing import changed, check_dimensions, typed
+from rnas.tuning.changing import changed, typed
 from rnas.tuning.front import chosen, standings
 from rnas.tuning.journal import Journal, state_of
-from rnas.tuning.objectives import check_objectives, measure, objective
-from rnas.tuning.samplers import SAMPLERS, Sampler, grid_size
-from rnas.tuning.space import Dimension, parse_space, readable
+from rnas.tuning.objectives import measure, objective
+from rnas.tuning.space import readable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,9 +33,6 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 __all__ = ["run_tuning"]
-
-#: In the folder of a trial that failed for good: why.
-FAILURE = "failure.txt"
 
 #: Who judges the importance of settings.
 EVALUATOR = "fANOVA over the finished trials (Hutter et al. 2014), as Optuna computes it, for each objective alone"
@@ -61,7 +52,6 @@ def run_tuning(command: TuneCommand) -> Path:
         RunError: if the folder cannot be used, or trials could not be ended; the same command tries those again.
     """
     tuning = Tuning(command)
-    tuning.check()
     with open_executor(command) as execute, stage(command, "tune", change_trials) as (run, _):
         if not run.complete(partial(read_ended, command.trials)):
             tuning.open(run)
@@ -77,6 +67,7 @@ def run_tuning(command: TuneCommand) -> Path:
                         f"{len(failures)} of {len(jobs)} trials did not end, the first of them {first}: {reason}; "
                         "the same command tries these again"
                     )
+                tuning.require_progress()
             tuning.write(importance=True)
             run.finish()
     return reports.report(run.path)
@@ -94,17 +85,6 @@ def read_ended(trials: int, folder: Path) -> None:
         raise RunError(f"{folder} has not all of its {trials} trials")
 
 
-def run_trial(command: RecipeCommand) -> None:
-    """The work of a trial. What would happen again is noted in its folder; anything else is raised."""
-    try:
-        complete_recipe(command)
-    except RunError:
-        raise
-    except RnasError as error:
-        make_folder(Path(command.out))
-        write_atomically(Path(command.out) / FAILURE, f"{error}\n")
-
-
 class Tuning:
     """A study at work.
 
@@ -112,57 +92,16 @@ class Tuning:
         command: the study.
 
     Raises:
-        ConfigError: if there is no such sampler, or space and objectives cannot be read.
+        ConfigError: as `checked_study`.
     """
 
     def __init__(self, command: TuneCommand) -> None:
         self.command = command
-        recipe_file(command.recipe)
-        try:
-            self.sampler: Sampler = SAMPLERS[command.sampler]
-        except UnknownNameError as error:
-            raise UnknownNameError(f"sampler: {error}") from error
-        if importlib.util.find_spec("optuna") is None:
-            raise ConfigError("optuna is not installed, which rnas tune needs: pip install 'rnas[tune]'")
-        self.dimensions: tuple[Dimension, ...] = parse_space(command.space)
-        self.wanted = command.trials
-        check_objectives(command.objectives, command.evaluation.attacks)
+        self.sampler, self.dimensions, self.wanted = checked_study(command)
+        self.certification = command.certification_settings()
         self.objectives: list[Objective] = [objective(name) for name in command.objectives]
         self.run: Run
         self.journal: Journal
-
-    def check(self) -> None:
-        """Refuse, before anything is made, settings that no trial could have, or that would make trials incomparable.
-
-        Raises:
-            ConfigError: naming the setting.
-        """
-        command, kind = self.command, type(self.command)
-        check_dimensions(kind, self.dimensions)
-        if command.sampler == "grid":
-            self.wanted = min(self.wanted, grid_size(self.dimensions))
-        keys = {dimension.key for dimension in self.dimensions}
-        if command.evaluation.eps is None and keys & {"training.attack.eps", "training.objective"}:
-            raise ConfigError("evaluation.eps: expected a distance where the space varies the attack of the training")
-        metrics = "search.constraint.metric"
-        require("F" not in command.objectives or metrics not in keys, "objectives", f"no F where {metrics} varies", "F")
-        side_by_side = command.workers if command.engine == "local" else 1
-        if not self.sampler.alone and side_by_side > command.batch:
-            raise ConfigError(
-                f"workers: expected at most batch ({command.batch}) with the sampler {command.sampler}, which waits "
-                f"for results: --batch {side_by_side}, or --sampler random; got {side_by_side}"
-            )
-        base = RecipeCommand(**command.recipe_settings())
-        check_recipe(base)
-        for dimension in self.dimensions:
-            for value in dimension.ends():
-                try:
-                    check_recipe(changed(base, {dimension.key: typed(kind, dimension.key, value)}))
-                except ConfigError as error:
-                    raise ConfigError(f"space: {dimension.key} cannot be {readable(value)}: {error}") from error
-        data = load_data(command.data, command.seed)
-        check_attacks(command.evaluation, data)
-        check_images(data, command.training)
 
     def open(self, run: Run) -> None:
         """Read what is there of the study, and settle what ended while nobody noted it."""
@@ -204,6 +143,15 @@ class Tuning:
             if jobs := [job for trial in running if (job := self.job(trial)) is not None]:
                 return jobs
 
+    def require_progress(self) -> None:
+        """Raise RunError if trials have ended well by their engine's word, and nothing of them is here."""
+        left = [trial for trial in self.journal.trials() if state_of(trial) is State.RUNNING]
+        if left:
+            raise RunError(
+                f"trial {left[0].number} has ended, and {self.place(left[0].number)} holds no finished run: trials "
+                "need a folder that all machines share"
+            )
+
     def job(self, trial: FrozenTrial) -> Job | None:
         """What there is to do for a trial; None where its settings do not go together, which is then noted."""
         refuse_link(self.place(trial.number))
@@ -214,7 +162,7 @@ class Tuning:
         except ConfigError as error:
             self.journal.fail(trial, str(error))
             return None
-        return Job(f"trial {trial.number}: {words}", partial(run_trial, command))
+        return Job(f"trial {trial.number}: {words}", partial(run_trial, command, self.certification))
 
     def settle(self) -> None:
         """Note in the journal what became of trials that have ended."""
@@ -222,9 +170,9 @@ class Tuning:
             if state_of(trial) is not State.RUNNING:
                 continue
             folder = self.place(trial.number)
-            if (folder / FAILURE).is_file():
-                self.journal.fail(trial, read_bytes(folder / FAILURE).decode(errors="replace").strip())
-            elif is_ended(folder):
+            if (reason := failure_of(folder)) is not None:
+                self.journal.fail(trial, reason)
+            elif is_ended(folder, self.certification.methods):
                 names = [one.name for one in self.objectives]
                 found = measure(folder, names, self.trial_command(trial).search.constraint.metric)
                 self.journal.finish(trial, found)
@@ -270,15 +218,3 @@ class Tuning:
             run=str(self.place(trial.number).relative_to(self.command.out)),
             reason=str(trial.user_attrs.get("reason", "")),
         )
-
-
-def check_recipe(command: RecipeCommand) -> None:
-    """Check the names in a trial's settings, and what a search and a training cannot be."""
-    check_search(command.search)
-    check_training(command.training)
-    check_cells(command.search.space, command.training.cells)
-
-
-def is_ended(folder: Path) -> bool:
-    """Whether a trial's run has ended."""
-    return (folder / "manifest.json").is_file() and read_manifest(folder)["finished"] is not None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from rnas.certification.config import CertificationSettings
 from rnas.commands.config import RecipeCommand
 from rnas.config import MOST_REPETITIONS, require
 from rnas.data.config import DataConfig  # noqa: F401 - this and the like: the parser looks a recipe's types up here
@@ -13,6 +14,7 @@ from rnas.executors.config import ExecutorConfig
 from rnas.networks.config import NetworkConfig
 from rnas.search.config import SearchConfig  # noqa: F401
 from rnas.training.config import TrainingConfig  # noqa: F401
+from rnas.tuning.objectives import CERTIFIED
 
 __all__ = ["TuneCommand"]
 
@@ -35,6 +37,8 @@ class TuneCommand(ExecutorConfig, RecipeCommand):
         batch: trials that tpe and nsga2 suggest without knowing each other's results, at least 1: so many run at once.
         startup: trials that tpe draws at random before it learns, at least 1.
         population: trials of a generation of nsga2, at least 2.
+        certification: how networks are certified where objectives such as certified/interval ask for it; they name the
+            methods, and images of null takes those of the evaluation.
     """
 
     recipe: str = "quickstart"
@@ -46,6 +50,7 @@ class TuneCommand(ExecutorConfig, RecipeCommand):
     batch: int = 1
     startup: int = 10
     population: int = 8
+    certification: CertificationSettings = field(default_factory=CertificationSettings)
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -54,6 +59,14 @@ class TuneCommand(ExecutorConfig, RecipeCommand):
         for key, least in {"trials": 1, "batch": 1, "startup": 1, "population": 2}.items():
             came = getattr(self, key)
             require(came >= least, key, f"an integer >= {least}", came, at_most=MOST_REPETITIONS)
+
+        methods = self.certification.methods
+        require(not methods, "certification.methods", "none: objectives name them", methods)
+
+    def certification_settings(self) -> CertificationSettings:
+        """How a trial's network is certified; by no method where no objective asks for one."""
+        methods = [name.removeprefix(CERTIFIED) for name in self.objectives if name.startswith(CERTIFIED)]
+        return replace(self.certification, methods=methods, images=self.certification.images or self.evaluation.images)
 
     def recipe_settings(self) -> dict[str, Any]:
         """What a trial takes over, by name, before its own settings."""

@@ -153,6 +153,7 @@ class SmoothAdvConfig:
     def __post_init__(self) -> None:
         """Check the ranges."""
         require(self.sigma > 0, "sigma", "a number > 0", self.sigma)
+        require(self.eps >= 0, "eps", "a finite distance >= 0", self.eps)
         require(self.draws >= 1, "draws", "an integer >= 1", self.draws, at_most=MOST_STEPS)
         require(self.steps >= 1, "steps", "an integer >= 1", self.steps, at_most=MOST_STEPS)
 

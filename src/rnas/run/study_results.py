@@ -198,14 +198,11 @@ class StudyResults:
             TrialResult.from_json(entry, f"{where}, trial {place}")
             for place, entry in enumerate(entries(document, "trials", where))
         ]
-        names = {objective.name for objective in objectives}
-        if any(trial.state is State.FINISHED and set(trial.values) != names for trial in trials) or not names:
-            raise RunError(f"{where} is damaged: its trials have not the numbers of its objectives")
         importance = part(document, "importance", where)
         for name in importance:
             if not all(is_number(share) for share in part(importance, name, where).values()):
                 raise RunError(f"{where}: the importance for {name!r} should be numbers by setting")
-        return cls(
+        found = cls(
             recipe=document["recipe"],
             sampler=document["sampler"],
             space={key: str(words) for key, words in part(document, "space", where).items()},
@@ -216,6 +213,29 @@ class StudyResults:
             importance=importance,
             evaluator=document["evaluator"],
         )
+        if (doubt := found.inconsistent()) is not None:
+            raise RunError(f"{where} is damaged: {doubt}")
+        return found
+
+    def inconsistent(self) -> str | None:
+        """What does not fit together, in words; None if all does."""
+        names = [objective.name for objective in self.objectives]
+        if not names or len(set(names)) < len(names):
+            return "it has no objectives, or one of them twice"
+        for trial in self.trials:
+            if set(trial.settings) != set(self.space):
+                return f"trial {trial.number} has not the settings of its space"
+            if not all(value is None or isinstance(value, (str, int, float)) for value in trial.settings.values()):
+                return f"a setting of trial {trial.number} is no single value"
+            if trial.state is State.FINISHED and (set(trial.values) != set(names) or trial.standing is None):
+                return f"trial {trial.number} has not the numbers of its objectives, or no standing"
+        if self.chosen is not None and self.chosen not in [trial.number for trial in self.finished]:
+            return f"its chosen trial {self.chosen} is none that has finished"
+        if not set(self.importance) <= set(names) or any(
+            set(one) - set(self.space) for one in self.importance.values()
+        ):
+            return "its importance is of other objectives or settings"
+        return None
 
 
 def read_study(folder: Path) -> StudyResults:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from rnas.certification.card import CERTIFIERS
 from rnas.config import quoted
 from rnas.errors import ConfigError, RunError, UnknownNameError, nearest
 from rnas.evaluation.suite import ATTACKS
@@ -13,7 +14,7 @@ from rnas.run.results import read_results
 from rnas.run.search_results import read_search_results
 from rnas.run.study_results import Measured, Objective
 
-__all__ = ["MEASURES", "check_objectives", "describe_objectives", "measure", "objective"]
+__all__ = ["CERTIFIED", "MEASURES", "check_objectives", "describe_objectives", "measure", "objective"]
 
 #: What is counted of a network or a search; less of it is better.
 MEASURES = {
@@ -23,6 +24,9 @@ MEASURES = {
     "F": "its vulnerability by the metric of search.constraint",
     "passes": "passes that the search took",
 }
+
+#: How objectives begin that are shares of certified images; the name of a method follows.
+CERTIFIED = "certified/"
 
 #: Accuracies that are no attack's.
 OTHERS = {
@@ -41,6 +45,9 @@ def objective(name: str) -> Objective:
         "F": "F",
         "passes": "Passes of the search",
     }
+    if name.startswith(CERTIFIED):
+        title = f"Certified, {CERTIFIERS[name.removeprefix(CERTIFIED)].title}"
+        return Objective(name, title, maximise=True)
     title = titles.get(name) or (name.replace("_", " ").capitalize() if name in MEASURES else ATTACKS[name].title)
     return Objective(name, title, maximise=name not in MEASURES)
 
@@ -49,6 +56,7 @@ def describe_objectives() -> list[str]:
     """A line for each objective: its name, what it is, and its direction."""
     lines = {name: f"{words} (higher is better)" for name, words in OTHERS.items()}
     lines["ATTACK"] = "accuracy under an attack of evaluation.attacks, such as pgd20 or autoattack (higher is better)"
+    lines["certified/METHOD"] = "certified accuracy by a method of rnas certify, such as interval (higher is better)"
     lines |= {name: f"{words} (lower is better)" for name, words in MEASURES.items()}
     width = max(map(len, lines))
     return [f"{name:{width}}  {words}" for name, words in lines.items()]
@@ -81,13 +89,24 @@ def check_objectives(names: Sequence[str], attacks: Sequence[str]) -> None:
             continue
         if name in (*OTHERS, *ATTACKS) or is_variant(name):
             advice = "add its attack to --evaluation.attacks"
-        elif name.startswith("certified/"):
-            advice = "a recipe certifies nothing; rnas certify does, of the trials that you choose"
+        elif name.startswith(CERTIFIED):
+            check_method(name.removeprefix(CERTIFIED))
+            continue
         else:
             raise UnknownNameError(f"objectives: no objective is called {quoted(name)}{nearest(name, measured)}")
         raise ConfigError(
             f"objectives: {name} is not measured by these runs: {advice} (measured: {', '.join(measured)})"
         )
+
+
+def check_method(name: str) -> None:
+    """Make sure that a method of certification takes what a recipe trains."""
+    try:
+        card = CERTIFIERS[name]
+    except UnknownNameError as error:
+        raise UnknownNameError(f"objectives: {error}") from error
+    if card.smoothed:
+        raise ConfigError(f"objectives: {name} certifies smoothed models only, and trials train none: choose interval")
 
 
 def is_variant(name: str) -> bool:
@@ -118,13 +137,14 @@ def measure(folder: Path, names: Sequence[str], metric: str) -> dict[str, Measur
     }
     found: dict[str, Measured] = {}
     for name in names:
-        attack = results.attack(name)
-        if attack is not None:
-            found[name] = Measured(attack.accuracy, attack.low, attack.high)
+        rows = {f"{CERTIFIED}{row.name}": row for row in results.certificates}
+        share = results.attack(name) or rows.get(name)
+        if share is not None:
+            found[name] = Measured(share.accuracy, share.low, share.high)
             continue
         if name == "F":
-            rows = read_layers(folder / "vulnerability" / "vulnerability.csv")
-            counted["F"] = mean_vulnerability(layers_of(rows, results.name, metric))
+            layers = read_layers(folder / "vulnerability" / "vulnerability.csv")
+            counted["F"] = mean_vulnerability(layers_of(layers, results.name, metric))
         elif name == "multiply_accumulates":
             counted[name] = multiply_accumulates(folder / "searched")
         value = counted.get(name)
