@@ -35,7 +35,7 @@ nb_execution_in_temp = True  # runs of an earlier text are not in the way of a n
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True
-nb_merge_streams = True
+nb_output_stderr = "remove"  # progress lines
 
 # Python. What is documented says its shapes, units and errors in Google's form.
 autodoc_typehints = "signature"
