@@ -54,7 +54,8 @@ def test_radii_are_the_exact_ones_rounded_down(halvings: int) -> None:
     finest = eps / 2**halvings
     bounded = exact.clamp(max=2 * eps)
     assert (radii[right] <= exact[right] + 1e-12).all()
-    assert (bounded[right] - radii[right] <= finest + 1e-12).all()
+    # Beside the halving, what rounding may be is given away: 1e-5 of logits below 2, at slopes above 0.5.
+    assert (bounded[right] - radii[right] <= finest + 6e-5).all()
     # The images differ enough that something is asked: some hold at eps, some do not.
     assert 0 < int((exact[right] > eps).sum()) < 10
 

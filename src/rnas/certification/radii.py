@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 __all__ = ["certified_radii"]
 
+#: Margins below this part of the largest logit, and of 1, may be nothing but rounding in float32.
+ROUNDING = 1e-5
+
 Margins = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
@@ -46,14 +49,16 @@ def certified_radii(
         # In the images' precision a radius may be rounded down, and a smaller ball would be proved.
         rounded = torch.nextafter(asked.to(taken.dtype), torch.tensor(math.inf, dtype=taken.dtype))
         bounds = margins(taken, truth, rounded).scatter(1, truth[:, None], math.inf)
-        return bounds.amin(dim=1) > 0
+        return bounds.amin(dim=1) > slack
 
     with torch.no_grad():
-        classes = model(images).argmax(dim=1)
+        logits = model(images)
+        classes = logits.argmax(dim=1)
         radii = torch.zeros(len(images), dtype=torch.float64, device=images.device)
         right = classes == labels
         if right.any():
             taken, truth = images[right], labels[right]  # of the others nothing can be proved
+            slack = ROUNDING * (1 + logits[right].abs().amax(dim=1))
             low = torch.zeros_like(radii[right])
             low[proved(low + eps)] = eps
             high = low + eps

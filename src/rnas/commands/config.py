@@ -188,7 +188,7 @@ class EvaluateCommand(ExecutorConfig, JudgingCommand):
 class CertifyCommand(JudgingCommand):
     """Prove of networks' images that nothing within a distance changes their class.
 
-    MODEL is what `rnas evaluate` takes, all but TorchScript. Of smoothed:SIGMA:MODEL the votes under noise are
+    MODEL is what `rnas evaluate` takes. Of smoothed:SIGMA:MODEL the votes under noise are
     certified. What is proved and what attacks leave stands in one row, if the model was evaluated with the same --out.
 
     Args:
