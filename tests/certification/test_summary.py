@@ -66,7 +66,8 @@ def test_accuracies_by_hand() -> None:
     assert row.low < 0.5 < row.high
     curve = dict(row.curve)
     assert curve[0.0] == 0.75  # the images alone
-    assert curve[max(curve)] == 0.0
+    assert (curve[EPS], curve[0.12]) == (0.5, 0.25)
+    assert max(curve) == 0.12  # beyond it nobody asked
     shares = [share for _, share in row.curve]
     assert shares == sorted(shares, reverse=True)
     assert [row.name for row in rows.rows] == ["interval"]

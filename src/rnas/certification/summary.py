@@ -29,7 +29,7 @@ ANY = "any"
 """Name of the row in which each image has the best of its certificates in a norm."""
 
 POINTS = 50
-"""Radii of a curve, beside 0."""
+"""Radii of a curve, beside 0 and eps."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,8 @@ def _row(name: str, found: Certificates, norm: str, eps: float, attacked: Record
     certified = found.certified(eps)
     accuracy = float(certified.mean())
     low, high = wilson(accuracy, len(found))
-    radii = np.linspace(0, max(2 * eps, float(found.radius.max())), POINTS + 1)
+    # Not beyond the largest radius that was looked for: there is no certificate there, for nobody asked.
+    radii = np.union1d(np.linspace(0, max(eps, float(found.radius.max())), POINTS + 1), [eps])
     return CertificateResult(
         name=name,
         title=name,

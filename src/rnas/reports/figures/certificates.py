@@ -44,7 +44,7 @@ def certificates_figure(models: Sequence[ModelResults]) -> Figure | None:
         panels = figure.subplots(1, len(norms), squeeze=False, sharey=True)[0]
         for norm, axes in zip(norms, panels, strict=True):
             for index, model in enumerate(certified):
-                _draw(axes, [row for row in model.certificates if row.norm == norm], index)
+                _draw(axes, [row for row in model.certificates if row.norm == norm], index, filled=len(certified) == 1)
             axes.set_title(NORMS[norm])
             axes.set_xlabel("radius, in units of images in [0, 1]")
             axes.set_xlim(left=0)
@@ -57,8 +57,8 @@ def certificates_figure(models: Sequence[ModelResults]) -> Figure | None:
     return figure
 
 
-def _draw(axes: Axes, rows: Sequence[CertificateResult], index: int) -> None:
-    """The curves of one model in one norm."""
+def _draw(axes: Axes, rows: Sequence[CertificateResult], index: int, *, filled: bool) -> None:
+    """The curves of one model in one norm, and where nobody knows, filled."""
     colour = MODEL_COLOURS[index % len(MODEL_COLOURS)]
     for row in rows:
         best = row is rows[-1]  # "any" comes last
@@ -77,6 +77,6 @@ def _draw(axes: Axes, rows: Sequence[CertificateResult], index: int) -> None:
         if best and row.bracket is not None and row.bracket.curve:
             radii, left = zip(*row.bracket.curve, strict=True)
             axes.plot(radii, [100 * value for value in left], color=colour, linestyle="--")
-            if row.bracket.images == row.images:
+            if filled and row.bracket.images == row.images:
                 lower, upper = ([100 * value for value in values] for values in (shares, left))
                 axes.fill_between(radii, lower, upper, color=colour, alpha=0.10, linewidth=0)

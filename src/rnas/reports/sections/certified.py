@@ -27,8 +27,9 @@ Proofs hold for exact arithmetic and do not cover rounding. Randomised smoothing
 model, each image with the probability that its settings say; its attacks see a few fixed draws of the noise."""
 
 CURVES = """\
-Solid: share of images certified within each radius. Dashed: share that no attack on record changed within it; attacks
-bounded by eps say nothing new below eps."""
+Solid: share of images certified within each radius; thin: by one of several methods. Dashed: share that no attack on
+record changed within it; attacks bounded by eps say nothing new below eps. Within an L-infinity ball, radii up to twice
+eps are looked for."""
 
 
 def certified(page: Page) -> Section | None:
