@@ -41,7 +41,7 @@ from rnas.search.algorithm import ALGORITHMS, Batch, SearchState
 from rnas.search.config import SearchConfig
 from rnas.search.darts import Darts
 from rnas.search.settings import own_settings
-from rnas.supernets.base import CellSupernet, SupernetAt
+from rnas.supernets.base import SupernetAt
 from rnas.supernets.space import SearchSpace
 
 __all__ = ["Dsrna", "DsrnaConfig", "certified_radius", "squared_jacobian"]
@@ -75,6 +75,8 @@ class DsrnaConfig:
 class Dsrna(Darts):
     """DARTS with a regulariser of robustness."""
 
+    needs_modules = True
+
     @classmethod
     def check(cls, config: SearchConfig, space: SearchSpace) -> None:
         if not own_settings(config).certified:
@@ -85,10 +87,6 @@ class Dsrna(Darts):
             trace(SupernetAt(supernet, torch.ones(supernet.alpha_shape)), (1, 8, 8), batch_statistics=True)
         except ModelError:
             require(False, "space", "one whose operations dsrna can bound by intervals", space.name)
-
-    def supernet(self, space: SearchSpace) -> Callable[..., CellSupernet]:
-        """The one whose passes can be differentiated twice, and take intervals."""
-        return space.path_supernet
 
     def alpha_step(self, state: SearchState, batch: Batch, training: Batch) -> dict[str, float]:
         values = super().alpha_step(state, batch, training)
