@@ -21,7 +21,7 @@ from rnas.run.files import write_atomically
 
 DIGITS = "--data digits --data.crop_padding 0"
 NETWORK = "--network.name ibp_small --training.batch_size 64 --training.learning_rate 0.05 --training.weight_decay 0"
-CIFAR = "--data.limit 5000 --training.epochs 40"
+CIFAR = "--data.limit 5000 --training.epochs 20"
 BOUNDED = "--training.objective ibp --training.ibp.kappa 0"
 #: What is trained, by name.
 TRAININGS = {
@@ -29,7 +29,7 @@ TRAININGS = {
     "pgd": f"{DIGITS} {NETWORK} --training.attack.eps 0.1 --training.attack.step_size 0.025 --training.epochs 30",
     "ibp": f"{DIGITS} {NETWORK} {BOUNDED} --training.attack.eps 0.11 --training.epochs 100",
     "gaussian": f"{DIGITS} {NETWORK} --training.objective gaussian --training.epochs 30",
-    "cifar10_pgd": f"{NETWORK} {CIFAR} --training.attack.eps 2/255 --training.attack.step_size 0.5/255",
+    "cifar10_pgd": f"{NETWORK} {CIFAR} --training.attack.eps 2/255 --training.attack.step_size 0.002",
     "cifar10_ibp": f"{NETWORK} {CIFAR} {BOUNDED} --training.attack.eps 2.2/255",
 }
 #: What is done with them: a folder, a command, and its models.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from matplotlib.figure import Figure
 
+from rnas.registry import Lookup
 from rnas.reports.figures import style
 
 # Before they are imported, so that a failed assertion of theirs shows its values.
@@ -42,6 +45,26 @@ def nothing_drawn() -> Iterator[None]:
 def drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are drawn: for tests of what is in them, and one test of each command that makes some."""
     monkeypatch.setattr(style, "_encode", ENCODE)
+
+
+@pytest.fixture
+def registries(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test registers, and the modules of examples that it imports, are gone after it."""
+    from rnas.evaluation import ATTACKS
+    from rnas.networks.zoo import NETWORKS
+    from rnas.objectives import OBJECTIVES
+    from rnas.search import ALGORITHMS
+    from rnas.search.projection import SOLVERS
+    from rnas.search.settings import SETTINGS
+    from rnas.supernets.space import SPACES
+
+    filled: list[Lookup[Any]] = [ALGORITHMS, SETTINGS, ATTACKS, NETWORKS, OBJECTIVES, SOLVERS, SPACES]
+    for registry in filled:
+        len(registry)  # filled from now on: what fills it is imported once
+        monkeypatch.setattr(registry, "_items", dict(registry._items))
+    yield
+    for name in [name for name in sys.modules if name.startswith(("mine", "own_"))]:
+        del sys.modules[name]
 
 
 @pytest.fixture(scope="session")

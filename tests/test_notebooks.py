@@ -45,6 +45,7 @@ def test_my_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert names["proved"].rows[-1].accuracy <= names["attacked"]["worst_case"].accuracy
 
 
+@pytest.mark.usefixtures("registries")  # it imports a space of its own
 def test_ground_truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = run("ground_truth", monkeypatch, tmp_path)
     assert len(names["truth"]) == 9

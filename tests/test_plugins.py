@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import pickle
 import sys
-from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,11 +15,8 @@ from rnas import plugins
 from rnas.cli import main
 from rnas.config import plain
 from rnas.errors import ConfigError, RunError, UnknownNameError
-from rnas.evaluation import ATTACKS
-from rnas.networks.zoo import NETWORKS
 from rnas.objectives import OBJECTIVES
-from rnas.registry import Lookup
-from rnas.search import ALGORITHMS, SearchConfig
+from rnas.search import SearchConfig
 from rnas.search.extending import search_config
 from rnas.search.projection import SOLVERS
 from rnas.search.settings import SETTINGS
@@ -31,17 +26,10 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 @pytest.fixture(autouse=True)
-def nothing_loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def nothing_loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, registries: None) -> None:  # noqa: ARG001
     """A working directory of its own; what a test loads and registers is gone after it."""
     monkeypatch.chdir(tmp_path)
-    registries: list[Lookup[Any]] = [ALGORITHMS, SETTINGS, ATTACKS, NETWORKS, OBJECTIVES, SOLVERS, SPACES]
-    for registry in registries:
-        len(registry)  # filled from now on: what fills it is imported once
-        monkeypatch.setattr(registry, "_items", dict(registry._items))
     forget(monkeypatch)
-    yield
-    for name in [name for name in sys.modules if name.startswith(("mine", "own_"))]:
-        del sys.modules[name]
 
 
 def forget(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ CASES = {
     "table2 --networks racl": ("table2 has no network 'racl'", "resnet18"),
     "table1 --networks vgg16,vgg16": ("networks: expected each network once",),
     "figure3 --networks vgg16": ("networks: expected none", "figure3", "'vgg16'"),
-    "figure3 --bounds 0": ("bound: expected H > 0", "0"),
+    "figure3 --bounds 0": ("bounds: expected H > 0", "0"),
     "figure3 --bounds 80%,80%": ("bounds: expected each bound once",),
     "figure3 --bounds []": ("bounds: expected at least one",),
     "table1 --network.name vgg16": ("network: expected null for name and genotype", "'vgg16'"),

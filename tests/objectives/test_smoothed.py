@@ -192,7 +192,8 @@ def taught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], N
     monkeypatch.chdir(tmp_path)
 
     def write(seed: int) -> None:
-        Path("rnas_test_digits.py").write_text(DIGITS.replace("SEED", str(seed)))
+        # Of another length for each seed: compiled modules are told apart by their second and their length.
+        Path("rnas_test_digits.py").write_text(DIGITS.replace("SEED", str(10**seed)))
         importlib.invalidate_caches()
         sys.modules.pop("rnas_test_digits", None)
 
