@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from rnas.reports.figures.palette import MODEL_COLOURS
+from rnas.reports.figures.palette import MODEL_COLOURS, MODEL_MARKERS
 from rnas.reports.figures.style import MUTED, drawable, style
 from rnas.reports.wording import describe_distance
 
@@ -77,6 +77,8 @@ def _draw(axes: Axes, rows: Sequence[CertificateResult], index: int, *, filled: 
         if best and row.bracket is not None and row.bracket.curve:
             radii, left = zip(*row.bracket.curve, strict=True)
             axes.plot(radii, [100 * value for value in left], color=colour, linestyle="--")
+            marker = MODEL_MARKERS[index % len(MODEL_MARKERS)]
+            axes.plot([row.eps], [100 * row.bracket.attacked], marker, color=colour, markersize=5, fillstyle="none")
             if filled and row.bracket.images == row.images:
                 lower, upper = ([100 * value for value in values] for values in (shares, left))
                 axes.fill_between(radii, lower, upper, color=colour, alpha=0.10, linewidth=0)
