@@ -30,7 +30,7 @@ TRAININGS = {
     "ibp": f"{DIGITS} {NETWORK} {BOUNDED} --training.attack.eps 0.11 --training.epochs 100",
     "gaussian": f"{DIGITS} {NETWORK} --training.objective gaussian --training.epochs 30",
     "cifar10_pgd": f"{NETWORK} {CIFAR} --training.attack.eps 2/255 --training.attack.step_size 0.002",
-    "cifar10_ibp": f"{NETWORK} {CIFAR} {BOUNDED} --training.attack.eps 2.2/255",
+    "cifar10_ibp": f"{NETWORK} {CIFAR} {BOUNDED} --training.attack.eps 0.0086",
 }
 #: What is done with them: a folder, a command, and its models.
 JUDGED = (
