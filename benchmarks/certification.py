@@ -17,6 +17,7 @@ from pathlib import Path
 
 from rnas.cli import main as command_line
 from rnas.reports.ledger import csv_text
+from rnas.reports.sharing import shareable_command
 from rnas.run.files import write_atomically
 
 DIGITS = "--data digits --data.crop_padding 0"
@@ -75,7 +76,8 @@ def main() -> None:
         )
         if command == "certify":
             table = (options.out / folder / "results.csv").read_text(encoding="utf-8")
-            rows += list(csv.DictReader(io.StringIO(table)))
+            found = csv.DictReader(io.StringIO(table))
+            rows += [row | {"command": shareable_command(row["command"])} for row in found]
     if options.csv is not None:
         write_atomically(options.csv, csv_text(rows).encode())
 
