@@ -22,7 +22,7 @@ from rnas.genotype_texts import is_print
 from rnas.reproducibility import choose_kernels
 from rnas.search.extending import extended
 from rnas.settings_files import check_settings, config_files, group_files, groups, hints, load_settings
-from rnas.short_help import asks_for_all, chosen_algorithm, shorten_help
+from rnas.short_help import asks_for_all, asks_for_help, chosen_algorithm, shorten_help
 from rnas.suggestions import explain
 
 __all__ = ["parse", "positionals"]
@@ -68,7 +68,7 @@ def parse(
     Raises:
         ConfigError: if they do not make one; the message begins with the setting.
     """
-    if {"-h", "--help"} & set(arguments) and any(word.startswith("--search.algorithm") for word in arguments):
+    if asks_for_help(arguments) and any(word.startswith("--search.algorithm") for word in arguments):
         import_algorithms()
     try:
         return parse_as(extended(kind), command, arguments, recipe, resumable=resumable)
@@ -86,7 +86,7 @@ def import_algorithms() -> None:
 
 def parse_as(kind: type, command: str, arguments: list[str], recipe: Path | None, *, resumable: bool) -> Any:
     """A configuration of exactly this kind; arguments and errors are those of `parse`."""
-    helps = bool({"-h", "--help"} & set(arguments)) and not asks_for_all(arguments)
+    helps = asks_for_help(arguments) and not asks_for_all(arguments)
     short = chosen_algorithm(arguments) if helps else None
     parser = parser_for(command, kind, recipe, resumable, short)
     expanded = expand(arguments, kind, resumable=resumable)
@@ -258,9 +258,7 @@ def with_values(arguments: list[str]) -> list[str]:
         word == "--deterministic" and after.lower() not in ("true", "false")
         for word, after in pairwise([*arguments, ""])
     ]
-    return [
-        part for word, bare in zip(arguments, alone, strict=True) for part in ([f"{word}=true"] if bare else [word])
-    ]
+    return [f"{word}=true" if bare else word for word, bare in zip(arguments, alone, strict=True)]
 
 
 def written_out(key: str, value: str) -> list[str]:

@@ -19,11 +19,13 @@ from rnas.errors import RunError
 __all__ = [
     "check_fields",
     "check_yaml",
+    "count",
     "entries",
     "is_number",
     "parse_json",
     "parse_object",
     "part",
+    "share",
     "text_of",
     "whole",
 ]
@@ -139,6 +141,22 @@ def whole(document: Mapping[str, Any], key: str, where: str) -> int | None:
     if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
         raise RunError(f"{where}: {key!r} should be an integer, is {value!r}")
     return value
+
+
+def count(document: Mapping[str, Any], key: str, where: str) -> int:
+    """A positive integer within a document; raises RunError if it is missing or something else."""
+    value = whole(document, key, where)
+    if value is None or value < 1:
+        raise RunError(f"{where}: {key!r} should be a positive integer, is {document.get(key)!r}")
+    return value
+
+
+def share(document: Mapping[str, Any], key: str, where: str) -> float:
+    """A number in [0, 1] within a document; raises RunError if it is missing or something else."""
+    value = document.get(key)
+    if not is_number(value) or not 0.0 <= float(value or 0.0) <= 1.0:
+        raise RunError(f"{where}: {key!r} should be a number in [0, 1], is {value!r}")
+    return float(value or 0.0)
 
 
 def is_number(value: object) -> bool:

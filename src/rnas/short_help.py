@@ -1,14 +1,19 @@
-"""Which settings `--help` shows: those that one changes first. `--help all` shows every one."""
+"""What `--help` shows: settings that one changes first, and names to choose from. `--help all` shows every setting."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
+from typing import TypeAlias
 
 from rnas.search.settings import SETTINGS
 
-__all__ = ["asks_for_all", "chosen_algorithm", "shorten_help"]
+__all__ = ["Lists", "asks_for_all", "asks_for_help", "chosen_algorithm", "listing", "shorten_help"]
+
+#: Title -> what gives a line for each name.
+Lists: TypeAlias = Mapping[str, Callable[[], list[str]]]
 
 #: By their full names, in any command that has them.
 SHOWN = """
@@ -24,6 +29,11 @@ certification.methods certification.eps certification.images certification.batch
 images metrics layers attack.eps attack.steps
 table seeds budget networks bounds engine workers recipe space objectives trials sampler batch
 """
+
+
+def asks_for_help(arguments: Sequence[str]) -> bool:
+    """Whether a command line asks for help, of either kind."""
+    return bool({"-h", "--help"} & set(arguments))
 
 
 def asks_for_all(arguments: Sequence[str]) -> bool:
@@ -58,3 +68,20 @@ def shorten_help(parser: argparse.ArgumentParser, actions: Iterable[argparse.Act
         action.help = argparse.SUPPRESS
     if left_out:
         parser.epilog = f"{left_out} more settings: {' '.join(parser.prog.split()[:2])} --help all"
+
+
+@contextmanager
+def listing(arguments: Sequence[str], lists: Lists) -> Iterator[None]:
+    """Print names after the help, where it is asked for; they are looked up only then.
+
+    Args:
+        arguments: that are parsed inside.
+        lists: what to print, in order.
+    """
+    try:
+        yield
+    except SystemExit:
+        if asks_for_help(arguments):
+            for title, describe in lists.items():
+                print(f"\n{title}:", *describe(), sep="\n  ")
+        raise

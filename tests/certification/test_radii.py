@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -36,11 +39,11 @@ def linear_margins(model: nn.Module, images: Tensor, labels: Tensor, radii: Tens
 def radii_of(halvings: int, eps: float = 0.05) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     model, images, labels, exact = problem()
 
-    def margins(images: Tensor, labels: Tensor, radii: Tensor) -> Tensor:
-        return linear_margins(model, images, labels, radii)
+    def bound(images: Tensor, labels: Tensor) -> Callable[[Tensor], Tensor]:
+        return partial(linear_margins, model, images, labels)
 
     generator = torch.Generator()
-    classes, radii = certified_radii(model, margins, images, labels, generator, eps=eps, halvings=halvings)
+    classes, radii = certified_radii(model, bound, images, labels, generator, eps=eps, halvings=halvings)
     return classes, labels, radii, exact
 
 
@@ -70,11 +73,14 @@ def test_a_radius_is_never_rounded_down_in_the_images_precision() -> None:
     model, images, labels, _ = problem()
     asked = []
 
-    def margins(images: Tensor, labels: Tensor, radii: Tensor) -> Tensor:  # noqa: ARG001
-        asked.append(radii)
-        return torch.ones(len(images), 3)
+    def bound(images: Tensor, labels: Tensor) -> Callable[[Tensor], Tensor]:  # noqa: ARG001
+        def margins(radii: Tensor) -> Tensor:
+            asked.append(radii)
+            return torch.ones(len(images), 3)
+
+        return margins
 
     eps = 0.7  # rounded down in float32
-    certified_radii(model.float(), margins, images.float(), labels, torch.Generator(), eps=eps, halvings=2)
+    certified_radii(model.float(), bound, images.float(), labels, torch.Generator(), eps=eps, halvings=2)
     assert float(torch.tensor(eps)) < eps
     assert (asked[0].double() >= eps).all()

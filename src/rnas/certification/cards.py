@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -35,8 +36,12 @@ def bounds_card(rule: str, title: str, source: str) -> CertifierCard:
 
         if isinstance(model, SmoothedModel):
             raise ModelError(f"{title}: a smoothed model has noise, which no bound covers; choose the method smoothing")
-        margins = partial(getattr(program, rule), program.trace(model, shape))
-        return partial(certified_radii, model, margins, eps=float(config.eps), halvings=config.halvings)
+        traced, margins = program.trace(model, shape), getattr(program, rule)
+
+        def bound(images: Tensor, labels: Tensor) -> Callable[[Tensor], Tensor]:
+            return partial(margins, traced, images, labels, tape=traced.tape(images))
+
+        return partial(certified_radii, model, bound, eps=float(config.eps), halvings=config.halvings)
 
     def settings(config: CertificationConfig) -> Settings:
         return {"norm": "Linf", "eps": float(config.eps), "halvings": config.halvings}

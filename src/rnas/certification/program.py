@@ -99,31 +99,34 @@ def interval_margins(
     return _last_layer(tape, labels, propagate(tape, box(images, eps), kept))
 
 
-def crown_ibp_margins(program: Program, images: Tensor, labels: Tensor, eps: float | Tensor) -> Tensor:
+def crown_ibp_margins(
+    program: Program, images: Tensor, labels: Tensor, eps: float | Tensor, tape: Tape | None = None
+) -> Tensor:
     """Lower bounds of all margins by linear functions, the units inside being bounded by intervals.
 
     Nowhere below those of `interval_margins`, with which arguments and returns are shared.
     """
-    return _linear(program, images, labels, eps, propagate)
+    return _linear(tape or program.tape(images), images, labels, eps, propagate)
 
 
-def crown_margins(program: Program, images: Tensor, labels: Tensor, eps: float | Tensor) -> Tensor:
+def crown_margins(
+    program: Program, images: Tensor, labels: Tensor, eps: float | Tensor, tape: Tape | None = None
+) -> Tensor:
     """Lower bounds of all margins by linear functions, and so are those of the units inside.
 
     Nowhere below those of `interval_margins`, with which arguments and returns are shared. The cost is that of a pass
     backwards for each unit that may be on or off.
     """
-    return _linear(program, images, labels, eps, tight_intervals)
+    return _linear(tape or program.tape(images), images, labels, eps, tight_intervals)
 
 
 def _linear(
-    program: Program,
+    tape: Tape,
     images: Tensor,
     labels: Tensor,
     eps: float | Tensor,
     propagation: Callable[..., dict[Part, Interval]],
 ) -> Tensor:
-    tape = program.tape(images)
     last = tape.nodes[tape.logits.node]
     intervals = propagation(tape, box(images, eps), {tape.logits, *last.inputs, *bounded_units(tape)})
     rows = _specification(labels, tape.shape(tape.logits)[1], images)

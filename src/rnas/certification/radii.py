@@ -13,12 +13,13 @@ __all__ = ["certified_radii"]
 #: Margins below this part of the largest logit, and of 1, may be nothing but rounding in float32.
 ROUNDING = 1e-5
 
-Margins = Callable[[Tensor, Tensor, Tensor], Tensor]
+#: (images, labels) -> (a radius for each image) -> bounds of margins: what depends on the images is prepared once.
+Bound = Callable[[Tensor, Tensor], Callable[[Tensor], Tensor]]
 
 
 def certified_radii(
     model: nn.Module,
-    margins: Margins,
+    bound: Bound,
     images: Tensor,
     labels: Tensor,
     generator: torch.Generator,  # noqa: ARG001
@@ -33,8 +34,8 @@ def certified_radii(
 
     Args:
         model: images to logits (N, classes), in evaluation mode.
-        margins: (images, labels, a radius for each image) to lower bounds (N, classes) of the label's logit minus each
-            other one, 0 for the label itself.
+        bound: (images, labels) to a function from a radius for each image to lower bounds (N, classes) of the label's
+            logit minus each other one, 0 for the label itself.
         images: shape (N, C, H, W), in [0, 1].
         labels: shape (N,).
         generator: of no use here; methods that draw noise need one.
@@ -48,7 +49,7 @@ def certified_radii(
     def proved(asked: Tensor) -> Tensor:
         # In the images' precision a radius may be rounded down, and a smaller ball would be proved.
         rounded = torch.nextafter(asked.to(taken.dtype), torch.tensor(math.inf, dtype=taken.dtype))
-        bounds = margins(taken, truth, rounded).scatter(1, truth[:, None], math.inf)
+        bounds = margins(rounded).scatter(1, truth[:, None], math.inf)
         return bounds.amin(dim=1) > slack
 
     with torch.no_grad():
@@ -58,6 +59,7 @@ def certified_radii(
         right = classes == labels
         if right.any():
             taken, truth = images[right], labels[right]  # of the others nothing can be proved
+            margins = bound(taken, truth)
             slack = ROUNDING * (1 + logits[right].abs().amax(dim=1))
             low = torch.zeros_like(radii[right])
             low[proved(low + eps)] = eps

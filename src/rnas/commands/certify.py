@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-
-import torch
 
 from rnas.certification import certify
 from rnas.certification.card import CERTIFIERS
@@ -15,7 +14,7 @@ from rnas.certification.certifier import methods_for
 from rnas.certification.config import CertificationConfig
 from rnas.certification.summary import certificates_in
 from rnas.commands.config import CertifyCommand
-from rnas.commands.each_model import Judge, eps_of, judge_each, unjudged
+from rnas.commands.each_model import eps_of, judge_each, unjudged
 from rnas.config import Distance
 from rnas.data import ImageDataset
 from rnas.errors import ModelError
@@ -40,23 +39,14 @@ def run_certification(models: Sequence[str], command: CertifyCommand) -> list[Mo
     Raises:
         RnasError: as `rnas.commands.each_model.judge_each` and `rnas.certification.certify`.
     """
-
-    def begin(device: torch.device, data: ImageDataset) -> Judge:  # noqa: ARG001
-        def judge(
-            model: LoadedModel, name: str, folder: Path, data: ImageDataset, before: ModelResults | None
-        ) -> ModelResults:
-            return certify_model(model, name, folder, command, data, before)
-
-        return judge
-
-    return judge_each(models, command, begin)
+    return judge_each(models, command, lambda *_: partial(certify_model, command))
 
 
 def certify_model(
+    command: CertifyCommand,
     model: LoadedModel,
     name: str,
     folder: Path,
-    command: CertifyCommand,
     data: ImageDataset,
     before: ModelResults | None,
 ) -> ModelResults:

@@ -37,6 +37,7 @@ from rnas.run.contents import load_results
 from rnas.run.search_results import read_search_results
 from rnas.run.study_results import read_study
 from rnas.search.listing import describe_algorithms
+from rnas.short_help import Lists, asks_for_help, listing
 from rnas.studies.config import ReproduceCommand
 from rnas.terminal import tell, warn
 from rnas.tuning.objectives import describe_objectives
@@ -78,12 +79,8 @@ def refuse_early(out: str, *sources: str | None) -> None:
 
 def search(arguments: list[str]) -> None:
     """`rnas search`: where the genotype is."""
-    try:
+    with listing(arguments, {"search algorithms": describe_algorithms}):
         command: SearchCommand = parse("search", SearchCommand, arguments, resumable=True)
-    except SystemExit:
-        if {"-h", "--help"} & set(arguments):
-            print("\nsearch algorithms:", *describe_algorithms(), sep="\n  ")
-        raise
     refuse_early(command.out, command.data.source)
     out = commands.run_search(command)
     if words := parallel.from_first(lambda: read_search_results(out).bound_in_words()):
@@ -132,7 +129,7 @@ def train(arguments: list[str]) -> None:
 def evaluate(arguments: list[str]) -> None:
     """`rnas evaluate MODEL ...`: the table of accuracies."""
     models, rest = positionals(arguments)
-    command: EvaluateCommand = judging("evaluate", EvaluateCommand, models, rest, ["attacks:", *describe_attacks()])
+    command: EvaluateCommand = judging("evaluate", EvaluateCommand, models, rest, {"attacks": describe_attacks})
     results = commands.run_evaluation(models, command)
     show(results)
     tell_where(models, command, results)
@@ -143,24 +140,20 @@ def evaluate(arguments: list[str]) -> None:
 def certify(arguments: list[str]) -> None:
     """`rnas certify MODEL ...`: the table of what is proved."""
     models, rest = positionals(arguments)
-    command: CertifyCommand = judging("certify", CertifyCommand, models, rest, ["methods:", *describe_certifiers()])
+    command: CertifyCommand = judging("certify", CertifyCommand, models, rest, {"methods": describe_certifiers})
     results = commands.run_certification(models, command)
     show(results)
     tell_where(models, command, results)
 
 
-def judging(command: str, kind: type, models: list[str], rest: list[str], listed: list[str]) -> Any:
-    """The configuration of a command that judges models; with --help, also what is listed after it.
+def judging(command: str, kind: type, models: list[str], rest: list[str], lists: Lists) -> Any:
+    """The configuration of a command that judges models; with --help, also the lists after it.
 
     Raises:
         ConfigError: if there is no model, or the settings make no configuration.
     """
-    try:
+    with listing(rest, lists):
         found: JudgingCommand = parse(f"{command} MODEL ...", kind, rest)
-    except SystemExit:
-        if {"-h", "--help"} & set(rest):
-            print(f"\n{listed[0]}", *listed[1:], sep="\n  ")
-        raise
     if not models:
         raise ConfigError(f"expected at least one model: rnas {command} MODEL ... (--help says what a model is)")
     for folder in [*models, *filter(None, [found.out])]:
@@ -229,18 +222,13 @@ def tune(arguments: list[str]) -> None:
     """`rnas tune RECIPE`: the trials that no other dominates, and where the page is."""
     names, rest = positionals(arguments)
     resumed = any(argument.partition("=")[0] == "--resume" for argument in rest)
-    asked = {"-h", "--help"} & set(rest)
+    asked = asks_for_help(rest)
     if len(names) != (0 if resumed else 1) and not (asked and not names):
         raise ConfigError(f"expected one recipe: rnas tune RECIPE{nearest(' '.join(names), recipes.recipe_names())}")
     file = recipes.recipe_file(names[0]) if names else None
     rest = [*(["--recipe", names[0], "--out", f"runs/tune-{names[0]}"] if names else []), *one_space(rest)]
-    try:
+    with listing(rest, {"samplers": describe_samplers, "objectives": describe_objectives}):
         command: TuneCommand = parse("tune RECIPE", TuneCommand, rest, recipe=file, resumable=True)
-    except SystemExit:
-        if asked:
-            print("\nsamplers:", *describe_samplers(), sep="\n  ")
-            print("\nobjectives:", *describe_objectives(), sep="\n  ")
-        raise
     refuse_early(command.out, command.data.source)
     page = commands.run_tuning(command)
     Console().print(reports.front_table(read_study(page.parent)))

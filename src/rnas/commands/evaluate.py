@@ -50,17 +50,7 @@ def run_evaluation(models: Sequence[str], command: EvaluateCommand) -> list[Mode
         second = load_second(command.evaluation, device)
         if command.engine != "local" or command.workers > 1:
             attack_elsewhere(models, command)
-
-        def judge(
-            model: LoadedModel,
-            name: str,
-            folder: Path,
-            data: ImageDataset,
-            before: ModelResults | None,  # noqa: ARG001
-        ) -> ModelResults:
-            return evaluate_model(model, name, folder, command, data, second)
-
-        return judge
+        return partial(evaluate_model, command, second)
 
     return judge_each(models, command, begin)
 
@@ -98,12 +88,13 @@ def load_second(settings: EvaluationSettings, device: torch.device) -> tuple[str
 
 
 def evaluate_model(
+    command: EvaluateCommand,
+    second: tuple[str, nn.Module] | None,
     model: LoadedModel,
     name: str,
     folder: Path,
-    command: EvaluateCommand,
     data: ImageDataset,
-    second: tuple[str, nn.Module] | None,
+    before: ModelResults | None,  # noqa: ARG001 - the record of outcomes tells more
 ) -> ModelResults:
     """The results of one model, those of earlier calls included; no result says yet which call made it."""
     eps, eps_from = eps_of(model, command.evaluation.eps)

@@ -66,16 +66,25 @@ def run_recipe(command: RecipeCommand) -> Path:
 
 def complete_recipe(command: RecipeCommand) -> Path:
     """All of `run_recipe` but the report; returns the run directory."""
-    check_search(command.search)
-    if compares(command):
-        check_network(command.baseline, "baseline")
-    check_training(command.training)
-    check_cells(command.search.space, command.training.cells)
+    check_recipe(command)
     with stage(command, "run", change_later_stages) as (run, _):
         if not run.complete(partial(read_stages, networks_of(command))):
             run.write_json("results.json", run_stages(command, run.path).to_json())
             run.finish()
     return run.path
+
+
+def check_recipe(command: RecipeCommand) -> None:
+    """Check the names in a recipe's settings, and what its search and trainings cannot be.
+
+    Raises:
+        ConfigError: as the checks of `rnas.commands.checks`.
+    """
+    check_search(command.search)
+    if compares(command):
+        check_network(command.baseline, "baseline")
+    check_training(command.training)
+    check_cells(command.search.space, command.training.cells)
 
 
 def compares(command: RecipeCommand) -> bool:

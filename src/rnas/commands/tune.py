@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from rnas import reports
 from rnas.commands.config import RecipeCommand
+from rnas.commands.run import check_recipe
 from rnas.commands.stage import stage
 from rnas.commands.trial import failure_of, is_ended, run_trial
-from rnas.commands.tune_checks import check_recipe, checked_study
+from rnas.commands.tune_checks import checked_study
 from rnas.commands.tune_config import TuneCommand
 from rnas.errors import ConfigError, RunError
 from rnas.executors import Job, open_executor

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 
-from rnas.commands.checks import check_attacks, check_cells, check_search, check_training
+from rnas.commands.checks import check_attacks
 from rnas.commands.comparing import load_data
 from rnas.commands.config import RecipeCommand
+from rnas.commands.run import check_recipe
 from rnas.commands.tune_config import TuneCommand
 from rnas.config import require
 from rnas.errors import ConfigError, UnknownNameError
@@ -17,7 +18,7 @@ from rnas.tuning.objectives import check_objectives
 from rnas.tuning.samplers import SAMPLERS, Sampler, grid_size
 from rnas.tuning.space import Dimension, parse_space, readable
 
-__all__ = ["check_recipe", "checked_study"]
+__all__ = ["checked_study"]
 
 
 def checked_study(command: TuneCommand) -> tuple[Sampler, tuple[Dimension, ...], int]:
@@ -70,10 +71,3 @@ def check_values(command: TuneCommand, dimensions: tuple[Dimension, ...]) -> Non
                 check_recipe(changed(base, {dimension.key: typed(kind, dimension.key, value)}))
             except ConfigError as error:
                 raise ConfigError(f"space: {dimension.key} cannot be {readable(value)}: {error}") from error
-
-
-def check_recipe(command: RecipeCommand) -> None:
-    """Check the names in a trial's settings, and what a search and a training cannot be."""
-    check_search(command.search)
-    check_training(command.training)
-    check_cells(command.search.space, command.training.cells)

@@ -38,5 +38,6 @@ class CrownIbp(Ibp):
             return interval_margins(program, images, labels, eps)
         if beta == 1:
             return crown_ibp_margins(program, images, labels, eps)
-        intervals = interval_margins(program, images, labels, eps)
-        return beta * crown_ibp_margins(program, images, labels, eps) + (1 - beta) * intervals  # Equation 13
+        tape = program.tape(images)
+        intervals = interval_margins(program, images, labels, eps, tape)
+        return beta * crown_ibp_margins(program, images, labels, eps, tape) + (1 - beta) * intervals  # Equation 13

@@ -94,6 +94,6 @@ def certificates_html(models: Sequence[ModelResults]) -> Markup:
 
 def certificates_markdown(models: Sequence[ModelResults]) -> str:
     """The table as Markdown; characters that Markdown or HTML would read as markup are escaped."""
-    rows = [HEADS, ("---",) * NUMBERS + ("---:",) * (len(HEADS) - NUMBERS)]
-    text = [[cell if row in rows else markdown(cell) for cell in row] for row in [*rows, *certificate_lines(models)]]
-    return "".join(f"| {' | '.join(line)} |\n" for line in text)
+    rule = ["---"] * NUMBERS + ["---:"] * (len(HEADS) - NUMBERS)
+    rows = [HEADS, rule, *(map(markdown, line) for line in certificate_lines(models))]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)

@@ -7,13 +7,13 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rnas.documents import is_number, part, whole
+from rnas.documents import count, is_number, part, share, whole
 from rnas.errors import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["CLEAN_ORDER", "OTHERS", "AttackResult", "Check"]
+__all__ = ["CLEAN_ORDER", "OTHERS", "AttackResult", "Check", "read_head"]
 
 #: Where the column of clean images stands, and that of an attack of which nothing is said; worst cases come after it.
 CLEAN_ORDER = 0
@@ -96,41 +96,50 @@ class AttackResult:
         Raises:
             RunError: if a value is missing, of another type or out of its range.
         """
-        if not isinstance(document, dict) or not isinstance(document.get("name"), str):
-            raise RunError(f"{where}: expected an object with a 'name'")
-        where = f"{where} ({document['name']!r})"
-        images = whole(document, "images", where)
-        if images is None or images < 1:
-            raise RunError(f"{where}: 'images' should be a positive integer, is {document.get('images')!r}")
-        fractions = []
-        for key in ("accuracy", "low", "high"):
-            value = document.get(key)
-            if not is_number(value) or not 0.0 <= float(value or 0.0) <= 1.0:
-                raise RunError(f"{where}: {key!r} should be a number in [0, 1], is {value!r}")
-            fractions.append(float(value or 0.0))
+        where, call = read_head(document, calls, where)
         seconds, median_l2 = (document.get(key) for key in ("seconds", "median_l2"))
-        call = whole(document, "call", where)
-        if call is not None and not 0 <= call < len(calls):
-            raise RunError(f"{where}: 'call' should be a position in 'calls', is {call}")
         parts = part(document, "parts", where)
         if not all(is_number(value) and 0.0 <= float(value) <= 1.0 for value in parts.values()):
             raise RunError(f"{where}: 'parts' should be numbers in [0, 1], are {json.dumps(parts)[:60]}")
         return cls(
             name=document["name"],
             title=str(document.get("title") or document["name"]),
-            images=images,
-            accuracy=fractions[0],
-            low=fractions[1],
-            high=fractions[2],
+            images=count(document, "images", where),
+            accuracy=share(document, "accuracy", where),
+            low=share(document, "low", where),
+            high=share(document, "high", where),
             settings=part(document, "settings", where),
             seconds=float(seconds) if is_number(seconds) and seconds is not None else None,
-            call={} if call is None else calls[call],
+            call=call,
             parts=parts,
             median_l2=float(median_l2) if is_number(median_l2) and median_l2 is not None else None,
             source=str(document.get("source") or ""),
             order=_order(document, where),
             bounded=_bounded(document, where),
         )
+
+
+def read_head(document: Any, calls: Sequence[Mapping[str, Any]], where: str) -> tuple[str, Mapping[str, Any]]:
+    """What stands at the beginning of each entry of a results.json.
+
+    Args:
+        document: the entry.
+        calls: of the same file, in which it may name one by its position.
+        where: the file and the place in it, for errors.
+
+    Returns:
+        The place with the entry's name; and the call that made it, empty if it is not recorded.
+
+    Raises:
+        RunError: if it has no name, or a call that is not there.
+    """
+    if not isinstance(document, dict) or not isinstance(document.get("name"), str):
+        raise RunError(f"{where}: expected an object with a 'name'")
+    where = f"{where} ({document['name']!r})"
+    call = whole(document, "call", where)
+    if call is not None and not 0 <= call < len(calls):
+        raise RunError(f"{where}: 'call' should be a position in 'calls', is {call}")
+    return where, {} if call is None else calls[call]
 
 
 def _order(document: Mapping[str, Any], where: str) -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from rnas.documents import is_number, part, whole
+from rnas.documents import count, is_number, part, share, whole
 from rnas.errors import RunError
+from rnas.run.attack_results import read_head
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -104,12 +105,7 @@ class CertificateResult:
         Raises:
             RunError: if a value is missing, of another type or out of its range.
         """
-        if not isinstance(document, dict) or not isinstance(document.get("name"), str):
-            raise RunError(f"{where}: expected an object with a 'name'")
-        where = f"{where} ({document['name']!r})"
-        call = whole(document, "call", where)
-        if call is not None and not 0 <= call < len(calls):
-            raise RunError(f"{where}: 'call' should be a position in 'calls', is {call}")
+        where, call = read_head(document, calls, where)
         if document.get("norm") not in ("Linf", "L2") or not isinstance(document.get("certain"), bool):
             raise RunError(f"{where}: expected 'norm' to be Linf or L2, and 'certain' true or false")
         bracket = part(document, "bracket", where)
@@ -118,12 +114,12 @@ class CertificateResult:
             title=str(document.get("title") or document["name"]),
             norm=document["norm"],
             eps=_number(document, "eps", where),
-            images=_count(document, "images", where),
-            **{key: _number(document, key, where, 1.0) for key in ("clean", "accuracy", "low", "high")},
+            images=count(document, "images", where),
+            **{key: share(document, key, where) for key in ("clean", "accuracy", "low", "high")},
             certain=document["certain"],
             settings=part(document, "settings", where),
             seconds=None if document.get("seconds") is None else _number(document, "seconds", where),
-            call={} if call is None else calls[call],
+            call=call,
             curve=_curve(document, where),
             source=str(document.get("source") or ""),
             bracket=_bracket(bracket, where) if bracket else None,
@@ -136,28 +132,20 @@ def _bracket(document: Mapping[str, Any], where: str) -> Bracket:
         raise RunError(f"{where}: 'attacks' should be a list of names")
     broken = whole(document, "broken", where)
     return Bracket(
-        images=_count(document, "images", where),
-        certified=_number(document, "certified", where, 1.0),
-        attacked=_number(document, "attacked", where, 1.0),
+        images=count(document, "images", where),
+        certified=share(document, "certified", where),
+        attacked=share(document, "attacked", where),
         attacks=tuple(attacks),
         broken=broken or 0,
         curve=_curve(document, where),
     )
 
 
-def _number(document: Mapping[str, Any], key: str, where: str, most: float | None = None) -> float:
+def _number(document: Mapping[str, Any], key: str, where: str) -> float:
     value = document.get(key)
-    if value is None or not is_number(value) or float(value) < 0.0 or (most is not None and float(value) > most):
-        expected = "a number >= 0" if most is None else f"a number in [0, {most:g}]"
-        raise RunError(f"{where}: {key!r} should be {expected}, is {value!r}")
-    return float(value)
-
-
-def _count(document: Mapping[str, Any], key: str, where: str) -> int:
-    count = whole(document, key, where)
-    if count is None or count < 1:
-        raise RunError(f"{where}: {key!r} should be a positive integer, is {document.get(key)!r}")
-    return count
+    if not is_number(value) or float(value or 0.0) < 0.0:
+        raise RunError(f"{where}: {key!r} should be a number >= 0, is {value!r}")
+    return float(value or 0.0)
 
 
 def _curve(document: Mapping[str, Any], where: str) -> Curve:
