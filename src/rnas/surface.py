@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rnas.certification import Certification, CertificationSettings
     from rnas.evaluation import Evaluation, EvaluationSettings
     from rnas.networks import zoo
+    from rnas.run.results import ModelResults
     from rnas.search.config import SearchConfig
     from rnas.training.config import TrainingConfig
 else:
@@ -103,7 +104,7 @@ def train(
             file, or its text as DARTS and NAS-Bench-201 print it.
         data: the images, as `rnas.search` takes them; None for those of the search, or digits.
         out: the run directory.
-        objective: "pgd_at", "trades", "mart", "fast_at" or "standard".
+        objective: a name in `rnas.objectives.OBJECTIVES`, such as "pgd_at", "trades", "ibp" or "standard".
         epochs: passes over the training images, at least 1.
         channels: of the first stage, at least 1; None for the published width.
         cells: at least 1; None for the published depth. Only for networks made of cells.
@@ -188,7 +189,7 @@ def evaluate(
         return evaluate_module(model, test.images, test.labels, settings=settings, seed=seed, folder=out)
     command = EvaluateCommand(out=optional(out), data=as_choice(data), evaluation=settings, seed=seed)
     (results,) = run_evaluation([str(model)], command)
-    record, config = Record(kept_in(model, out), {}, Outcomes), settings.at(Distance(results.radius))
+    record, config = Record(kept_in(model, out, results), {}, Outcomes), settings.at(Distance(results.radius))
     compared = {check.name for check in Evaluation.of(record, config).sanity}
     examined = tuple(check for check in results.sanity if check.name not in compared)
     return Evaluation.of(record, config, examined=examined)
@@ -240,8 +241,8 @@ def certify(
         test = load_data(named_images(data), seed).test
         return certify_module(model, test.images, test.labels, settings=settings, seed=seed, folder=out)
     command = CertifyCommand(out=optional(out), data=as_choice(data), certification=settings, seed=seed)
-    run_certification([str(model)], command)
-    return Certification.of(Record(kept_in(model, out), {}, Certificates), float(settings.eps_l2))
+    (results,) = run_certification([str(model)], command)
+    return Certification.of(Record(kept_in(model, out, results), {}, Certificates), float(settings.eps_l2))
 
 
 def report(folder: str | Path) -> Path:
@@ -261,8 +262,6 @@ def report(folder: str | Path) -> Path:
     return write_report(Path(folder))
 
 
-def kept_in(model: str | Path, out: str | Path | None) -> Path:
-    """The folder of a model's results: its run directory, or the only one of its name below a folder."""
-    from rnas.models.resolve import load_model
-
-    return Path(model) if out is None else Path(out) / load_model(str(model)).name
+def kept_in(model: str | Path, out: str | Path | None, results: ModelResults) -> Path:
+    """The folder of a model's results: its run directory, or the one of its name below a folder."""
+    return Path(model) if out is None else Path(out) / results.name
